@@ -1,0 +1,1 @@
+"""Benchmarks, results store and published numbers (import the submodules)."""

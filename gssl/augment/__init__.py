@@ -1,0 +1,1 @@
+"""Augmenters: one batch to one view of it."""

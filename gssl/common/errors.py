@@ -1,0 +1,32 @@
+"""The two ways in which a run can end badly."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Bad usage or bad input. The message says what to change; the command line exits with code 2."""
+
+
+class TrainingError(RuntimeError):
+    """The work itself failed, for example a loss that is not finite; the command line exits with code 1."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """An error for a name that does not exist, with the nearest valid names.
+
+    Args:
+        kind: what was looked up, for example ``"method"``.
+        name: the name as the user wrote it.
+        known: every valid name.
+
+    Example:
+        >>> print(unknown("method", "GRACEE", ["GRACE", "BGRL"]))
+        unknown method 'GRACEE'; did you mean 'GRACE'?
+    """
+    known = sorted(known)
+    by_lower = {k.lower(): k for k in known}
+    near = [by_lower[m] for m in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)]
+    if near:
+        return InputError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
+    return InputError(f"unknown {kind} {name!r}; known: {', '.join(known) or 'none'}")

@@ -1,0 +1,80 @@
+"""Typed options: the configuration of a component is its keyword-only ``__init__`` signature."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+
+from gssl.common.errors import InputError, unknown
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only parameter: its annotation and default (``inspect.Parameter.empty`` if required)."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+
+def options_of(component: Callable[..., object]) -> dict[str, Option]:
+    """The keyword-only parameters of a class or function, in order of declaration."""
+    function = component.__init__ if inspect.isclass(component) else component
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    return {
+        p.name: Option(p.name, hints.get(p.name, Any), p.default)
+        for p in parameters
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def validate(component: Callable[..., object], values: Mapping[str, object], *, what: str) -> dict[str, Any]:
+    """Check option values against the signature of ``component`` and convert them to its types.
+
+    Args:
+        component: a class or function with keyword-only parameters.
+        values: option name to value; numbers may be strings, as they come from a command line.
+        what: how messages name the component, for example ``"method GRACE"``.
+
+    Returns:
+        The converted values, for exactly the keys that were given.
+
+    Raises:
+        InputError: an unknown key (the nearest valid key is named), a wrong type or a value out of range.
+    """
+    options = options_of(component)
+    checked = {}
+    for name, value in values.items():
+        if name not in options:
+            raise unknown(f"option of {what}", name, options)
+        checked[name] = _convert(options[name], value, what)
+    return checked
+
+
+def _convert(option: Option, value: object, what: str) -> Any:
+    try:
+        return _adapter(option.annotation).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"option {option.name!r} of {what}: {first['msg'].lower()} (got {value!r})") from None
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # the type brings its own configuration
+        return TypeAdapter(annotation)

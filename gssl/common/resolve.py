@@ -1,0 +1,109 @@
+"""One resolver per component family: a name, an import path or an installed entry point."""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from gssl.common.errors import InputError, unknown
+
+T = TypeVar("T")
+
+
+class Resolver(Generic[T]):
+    """Finds the components of one family without importing those that are not asked for.
+
+    Args:
+        family: singular name used in messages, for example ``"method"``.
+        builtin: name to ``"module:attribute"`` for what ships with the project.
+        group: entry-point group in which installed plug-ins announce themselves.
+    """
+
+    def __init__(self, family: str, builtin: Mapping[str, str], *, group: str) -> None:
+        self.family = family
+        self.group = group
+        self._builtin = dict(builtin)
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Name to import path of everything registered.
+
+        Raises:
+            InputError: two components have the same name (case does not matter).
+        """
+        found = dict(self._builtin)
+        taken = {name.lower() for name in found}
+        for point in entry_points(group=self.group):
+            if point.name.lower() in taken:
+                raise InputError(
+                    f"two {self.family}s are called {point.name!r}: the entry point {point.value!r} "
+                    f"must be renamed or its package uninstalled"
+                )
+            taken.add(point.name.lower())
+            found[point.name] = point.value
+        return found
+
+    def names(self) -> list[str]:
+        return list(self.paths)
+
+    def canonical(self, name: str) -> str:
+        """The registered spelling of ``name``, or the import path itself.
+
+        Raises:
+            InputError: nothing has that name; the nearest names are listed.
+        """
+        if ":" in name:
+            return name
+        by_lower = {known.lower(): known for known in self.paths}
+        if name.lower() not in by_lower:
+            raise unknown(self.family, name, self.paths)
+        return by_lower[name.lower()]
+
+    def get(self, name: str) -> T:
+        """Import the component called ``name`` (or at ``package.module:Attribute``).
+
+        Raises:
+            InputError: no such name, module or attribute.
+        """
+        canonical = self.canonical(name)
+        return load(self.paths.get(canonical, canonical), self.family)
+
+    def summary(self, name: str) -> str:
+        """First line of the component's docstring, read from its source without importing it."""
+        path = self.paths[self.canonical(name)]
+        module, _, attribute = path.partition(":")
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            return ""
+        for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+        return ""
+
+
+def load(path: str, family: str) -> Any:
+    """Import ``package.module:Attribute``; modules in the working folder are found too.
+
+    Raises:
+        InputError: the path is malformed, or the module or attribute does not exist.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise InputError(f"{family} path {path!r} must look like package.module:Name")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if missing == module_name or module_name.startswith(missing + "."):
+            raise InputError(f"there is no module {missing!r} for {family} {path!r}") from None
+        raise InputError(f"{family} {path!r} needs the package {missing!r}, which is not installed") from None
+    if not hasattr(module, attribute):
+        raise unknown(f"{family} in {module_name}", attribute, [n for n in vars(module) if not n.startswith("_")])
+    return getattr(module, attribute)

@@ -1,0 +1,62 @@
+"""What every probe is: a named, versioned protocol from frozen embeddings to a validation and a test score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
+
+
+@dataclass(frozen=True)
+class ProbeScore:
+    """Scores on one split, as fractions (errors for regression metrics).
+
+    Attributes:
+        val: score on which every choice was made; NaN if the protocol has no validation data.
+        test: score on the test items, computed once, after all choices.
+        chosen: what was chosen on validation, for example ``{"C": 0.25}``.
+    """
+
+    val: float
+    test: float
+    chosen: dict[str, float]
+
+
+class Probe(ABC):
+    """One protocol: which splits, which classifier, which choices.
+
+    The configuration is the keyword-only ``__init__``; ``version`` is raised whenever scores could change.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    levels: ClassVar[tuple[Level, ...]] = ("node",)
+
+    @abstractmethod
+    def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
+        """The splits that run number ``seed`` is judged on; the run's score is their mean.
+
+        Raises:
+            InputError: the protocol does not fit the dataset; the message says which probe does.
+        """
+
+    def metric(self, dataset: Dataset) -> Metric:
+        """The metric that this protocol reports; the dataset's own by default."""
+        return dataset.metric
+
+    @abstractmethod
+    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
+        """Fit on the training items, choose on the validation items, score the test items once.
+
+        Args:
+            embeddings: shape (num_items, dim), float32, detached, on the CPU.
+            labels: all labels; those of test items may be read for the returned test score only.
+            split: where to fit, choose and score.
+            metric: what to report.
+            seed: makes the result repeatable.
+        """

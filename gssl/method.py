@@ -1,0 +1,100 @@
+"""The method interface: an encoder, an augmenter and an objective, and the little that ties them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gssl.augment.base import Augmenter
+from gssl.common.space import Space
+from gssl.models.encoder import Encoder
+from gssl.samplers.batch import MiniBatch
+
+Level = Literal["node", "graph"]
+Target = TypeVar("Target")
+
+
+class Method(nn.Module, ABC):
+    """A self-supervised method: anything that turns a batch without labels into a loss.
+
+    A subclass takes the encoder first and its own hyperparameters by keyword with defaults; those keywords are
+    its configuration (``--set NAME=VALUE``), checked against their annotations.
+
+    Attributes:
+        levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
+        needs_labels: true for the supervised rows only, which the runner hands their training labels.
+        default_encoder: name of the encoder that the paper uses.
+        search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
+    """
+
+    levels: ClassVar[tuple[Level, ...]] = ("node",)
+    needs_labels: ClassVar[bool] = False
+    default_encoder: ClassVar[str] = "GCN"
+    search_space: ClassVar[Mapping[str, Space]] = {}
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.rng = torch.Generator()
+
+    @abstractmethod
+    def loss(self, batch: MiniBatch) -> Tensor:
+        """The loss of one batch, a scalar; ``batch.weight`` weighs the items."""
+
+    def embed(self, batch: MiniBatch) -> Tensor:
+        """Frozen representation: (num_targets, out_dim), or (num_graphs, out_dim) for a batch of graphs."""
+        nodes: Tensor = self.encoder(batch)
+        return nodes if batch.graph_ptr is None else self.encoder.pool(nodes, batch)
+
+    def reseed(self, seed: int, device: torch.device) -> None:
+        """Start the random stream that augmentation draws from; the training loop calls it before each epoch."""
+        if self.rng.device != device:
+            self.rng = torch.Generator(device)
+        self.rng.manual_seed(seed)
+
+    def after_step(self, progress: float) -> None:
+        """Called after each optimizer step with the finished share of training, in (0, 1]; EMA updates go here."""
+
+
+class ContrastiveMethod(Method):
+    """Contrastive thin base: views -> encode -> project -> contrast.
+
+    Args:
+        encoder: shared by all views.
+        views: one augmenter per view.
+    """
+
+    def __init__(self, encoder: Encoder, views: Sequence[Augmenter]) -> None:
+        super().__init__(encoder)
+        self.views = tuple(views)
+
+    def project(self, embedding: Tensor) -> Tensor:
+        """Projection head; the identity unless the method has one."""
+        return embedding
+
+    @abstractmethod
+    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
+        """The objective, a scalar, from one projection (num_items, dim) per view."""
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        return self.contrast(batch, *(self.project(self.embed(view(batch, self.rng))) for view in self.views))
+
+
+class PredictiveMethod(Method, Generic[Target]):
+    """Predictive thin base: hide something -> encode what is left -> compare the prediction with the target."""
+
+    @abstractmethod
+    def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Target]:
+        """The view that the encoder sees, and what must be predicted from it."""
+
+    @abstractmethod
+    def error(self, embedding: Tensor, view: MiniBatch, target: Target) -> Tensor:
+        """The objective, a scalar, from node embeddings of shape (num_targets, out_dim)."""
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        view, target = self.pretext(batch)
+        return self.error(self.encoder(view), view, target)

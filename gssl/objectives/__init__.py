@@ -1,0 +1,1 @@
+"""Objectives: pure functions from embeddings and self-made targets to a loss."""

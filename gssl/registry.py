@@ -1,0 +1,90 @@
+"""The component families and what ships with each; nothing is imported until it is asked for."""
+
+from typing import TYPE_CHECKING
+
+from gssl.common.resolve import Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from gssl.augment.base import Augmenter
+    from gssl.evaluate.base import Probe
+    from gssl.method import Method
+    from gssl.models.encoder import Encoder
+
+METHODS: "Resolver[type[Method]]" = Resolver(
+    "method",
+    {
+        "DGI": "gssl.methods.dgi:DGI",
+        "GRACE": "gssl.methods.grace:GRACE",
+        "BGRL": "gssl.methods.bgrl:BGRL",
+        "GraphCL": "gssl.methods.graphcl:GraphCL",
+        "InfoGraph": "gssl.methods.infograph:InfoGraph",
+        "GAE": "gssl.methods.gae:GAE",
+        "VGAE": "gssl.methods.vgae:VGAE",
+        "GraphMAE": "gssl.methods.graphmae:GraphMAE",
+        "raw": "gssl.methods.reference:Raw",
+        "untrained": "gssl.methods.reference:Untrained",
+        "supervised": "gssl.methods.supervised:Supervised",
+    },
+    group="gssl.methods",
+)
+
+ENCODERS: "Resolver[type[Encoder]]" = Resolver(
+    "encoder",
+    {
+        "GCN": "gssl.models.gcn:GCN",
+        "SAGE": "gssl.models.sage:SAGE",
+        "GIN": "gssl.models.gin:GIN",
+        "GAT": "gssl.models.gat:GAT",
+        "MLP": "gssl.models.mlp:MLPEncoder",
+        "ResGCN": "gssl.models.resgcn:ResGCN",
+    },
+    group="gssl.encoders",
+)
+
+AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
+    "augmenter",
+    {
+        "identity": "gssl.augment.base:Identity",
+        "drop_edge": "gssl.augment.drop_edge:DropEdge",
+        "mask_feature": "gssl.augment.mask_feature:MaskFeature",
+        "drop_node": "gssl.augment.drop_node:DropNode",
+        "subgraph": "gssl.augment.subgraph:WalkSubgraph",
+        "mask_attribute": "gssl.augment.mask_attribute:MaskAttribute",
+        "shuffle": "gssl.augment.shuffle:Shuffle",
+    },
+    group="gssl.augmenters",
+)
+
+OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
+    "objective",
+    {
+        "info_nce": "gssl.objectives.info_nce:info_nce",
+        "nt_xent": "gssl.objectives.nt_xent:nt_xent",
+        "jsd": "gssl.objectives.jsd:jsd",
+        "bootstrap_cosine": "gssl.objectives.bootstrap:bootstrap_cosine",
+        "scaled_cosine_error": "gssl.objectives.scaled_cosine:scaled_cosine_error",
+        "edge_reconstruction": "gssl.objectives.edges:edge_reconstruction",
+        "gaussian_kl": "gssl.objectives.kl:gaussian_kl",
+    },
+    group="gssl.objectives",
+)
+
+PROBES: "Resolver[type[Probe]]" = Resolver(
+    "probe",
+    {
+        "P1": "gssl.evaluate.linear:PublicLinear",
+        "P2": "gssl.evaluate.liblinear:GraceProbe",
+        "P3-BGRL": "gssl.evaluate.liblinear:BgrlProbe",
+        "P3-GCA": "gssl.evaluate.linear:GcaProbe",
+        "P4": "gssl.evaluate.liblinear:WikiCSProbe",
+        "P5-RBF": "gssl.evaluate.svm:RbfSvm",
+        "P5-linear": "gssl.evaluate.svm:LinearSvm",
+        "OGB": "gssl.evaluate.ogb:OgbProbe",
+        "LBFGS": "gssl.evaluate.lbfgs:LbfgsProbe",
+    },
+    group="gssl.probes",
+)

@@ -1,0 +1,40 @@
+"""How a method is trained: one typed, frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gssl.common.options import NonNegative, NonNegativeInt, Positive, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Options of the training loop (``--set train.NAME=VALUE``).
+
+    Attributes:
+        epochs: passes over the sampler; 0 keeps the initial weights.
+        lr: peak learning rate.
+        weight_decay: L2 penalty (``adam``, ``sgd``) or decoupled decay (``adamw``).
+        optimizer: which one.
+        schedule: learning rate after the warm-up.
+        warmup_epochs: epochs over which the rate rises linearly from 0.
+        clip_norm: largest gradient norm; None leaves gradients alone.
+        patience: stop when the epoch's mean SSL loss has not improved for this many epochs, and return to the
+            weights of the best epoch; None trains to the end and keeps the last weights.
+        batch_size: items in a batch; None means the whole graph (node level) or 128 graphs (graph level).
+        precision: as lightning-fabric calls it.
+        checkpoint_seconds: seconds between resumable checkpoints.
+    """
+
+    epochs: NonNegativeInt = 200
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.0
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NonNegativeInt = 0
+    clip_norm: Positive | None = None
+    patience: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    checkpoint_seconds: Positive = 30.0

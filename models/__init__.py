@@ -1,0 +1,1 @@
+"""Encoders, sparse operators, heads, decoders and the EMA target (import the submodules)."""

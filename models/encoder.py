@@ -1,0 +1,44 @@
+"""What every encoder is: a module from a mini-batch to node embeddings, with a readout for graphs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gssl.models.readout import readout
+from gssl.samplers.batch import MiniBatch
+
+Readout = Literal["sum", "mean", "max"]
+
+
+class Encoder(nn.Module, ABC):
+    """Node encoder f: (A, X) -> H.
+
+    A subclass takes ``in_dim`` first and everything else by keyword with a default; those keywords are its
+    configuration (``--set encoder.NAME=VALUE``).
+
+    Attributes:
+        in_dim: feature dimension of the input.
+        out_dim: dimension of the node embeddings.
+        num_layers: message-passing layers, which is the number of blocks that a sampled batch must bring.
+        readout: how node embeddings become graph embeddings.
+    """
+
+    in_dim: int
+    out_dim: int
+    num_layers: int
+    readout: Readout = "sum"
+
+    @abstractmethod
+    def forward(self, batch: MiniBatch) -> Tensor:
+        """Embed the targets.
+
+        Returns:
+            Node embeddings, shape (num_targets, out_dim), float.
+        """
+
+    def pool(self, nodes: Tensor, batch: MiniBatch) -> Tensor:
+        """Graph embeddings, shape (num_graphs, out_dim), from node embeddings of shape (num_targets, out_dim)."""
+        return readout(nodes, batch, self.readout)

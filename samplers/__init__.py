@@ -1,0 +1,1 @@
+"""Graph storage, blocks and mini-batches, and the samplers that make them (import the submodules)."""

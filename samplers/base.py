@@ -1,0 +1,26 @@
+"""The protocol between samplers and the training loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from gssl.samplers.batch import MiniBatch
+
+
+class Sampler(ABC):
+    """A source of mini-batches; the same seed and epoch give the same batches in every process."""
+
+    @property
+    @abstractmethod
+    def batches_per_epoch(self) -> int:
+        """Batches that one epoch yields (the expected number, where it is random)."""
+
+    @abstractmethod
+    def epoch(self, epoch: int) -> Iterator[MiniBatch]:
+        """The batches of epoch number ``epoch`` (from 0), on the CPU."""
+
+    def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:  # noqa: B027  static samplers ignore it
+        """Told after each step the gradient norm of each item of the batch, shape (num_items,), float."""

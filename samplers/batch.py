@@ -1,0 +1,159 @@
+"""The one batch type: a full graph, a set of small graphs and a sampled mini-batch look the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.samplers.sparse import Features, Pattern
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Messages into one layer: row i of the pattern lists the sources that destination i aggregates.
+
+    Destination i is also source i, so a layer finds its own input in the first ``num_dst`` source rows.
+
+    Attributes:
+        pattern: CSR positions, rows are destinations, columns are sources.
+        weight: weight of each edge, shape (num_edges,), float; None means 1 each.
+        edge_attr: attributes of each edge, shape (num_edges, edge_dim), float or int64; None if there are none.
+    """
+
+    pattern: Pattern
+    weight: Tensor | None = None
+    edge_attr: Tensor | None = None
+
+    @property
+    def num_dst(self) -> int:
+        return self.pattern.num_rows
+
+    @property
+    def num_src(self) -> int:
+        return self.pattern.num_cols
+
+    @property
+    def num_edges(self) -> int:
+        return self.pattern.nnz
+
+    @property
+    def edge_index(self) -> Tensor:
+        """Edges as PyG writes them: row 0 sources, row 1 destinations, shape (2, num_edges), int64."""
+        return torch.stack([self.pattern.col.long(), self.pattern.row.long()])
+
+    def filter(self, keep: Tensor) -> Block:
+        """Keep the edges where ``keep`` (num_edges,) bool is set, with their weights and attributes."""
+        return Block(
+            self.pattern.filter(keep),
+            None if self.weight is None else self.weight[keep],
+            None if self.edge_attr is None else self.edge_attr[keep],
+        )
+
+    def to(self, device: torch.device) -> Block:
+        return Block(
+            self.pattern.to(device),
+            None if self.weight is None else self.weight.to(device),
+            None if self.edge_attr is None else self.edge_attr.to(device),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MiniBatch:
+    """What encoders, augmenters and methods see. There are no labels in it.
+
+    Attributes:
+        x: features of the source nodes of the first block, shape (num_src, in_dim), float, dense or sparse.
+        blocks: one block per encoder layer, the first layer first; a single block serves every layer.
+        node_ids: global ids of the rows of ``x``, targets first, shape (num_src,), int64.
+        num_targets: number of nodes that the batch is about; they are the first rows.
+        weight: importance weight of each item (target node, or graph), shape (num_items,), float;
+            None means 1 each. A weight of 2 means what including the item twice means.
+        graph_ptr: offsets of the graphs in the node rows, shape (num_graphs + 1,), int64; None at node level.
+        graph_ids: global ids of the graphs, shape (num_graphs,), int64; None at node level.
+        step: whether the optimizer steps after this batch.
+        history: handle of the history that the propagation uses, if it has one.
+    """
+
+    x: Features
+    blocks: tuple[Block, ...]
+    node_ids: Tensor
+    num_targets: int
+    weight: Tensor | None = None
+    graph_ptr: Tensor | None = None
+    graph_ids: Tensor | None = None
+    step: bool = True
+    history: object | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        """Rows of ``x``."""
+        return int(self.x.shape[0])
+
+    @property
+    def in_dim(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def num_graphs(self) -> int:
+        return 0 if self.graph_ptr is None else self.graph_ptr.numel() - 1
+
+    @property
+    def num_items(self) -> int:
+        """Graphs at graph level, else target nodes: the length of ``weight``."""
+        return self.num_targets if self.graph_ptr is None else self.num_graphs
+
+    @property
+    def device(self) -> torch.device:
+        return self.node_ids.device
+
+    @property
+    def is_square(self) -> bool:
+        """Whether every layer maps the same nodes onto themselves (full graphs, graph batches, subgraphs)."""
+        return all(b.num_dst == b.num_src == self.num_nodes for b in self.blocks)
+
+    def block(self, layer: int) -> Block:
+        """The block of one encoder layer.
+
+        Raises:
+            InputError: the batch was made for fewer layers than the encoder has.
+        """
+        if len(self.blocks) == 1 and self.is_square:
+            return self.blocks[0]
+        if layer >= len(self.blocks):
+            raise InputError(f"the batch has {len(self.blocks)} blocks but the encoder has more layers")
+        return self.blocks[layer]
+
+    def graph_index(self) -> Tensor:
+        """Graph of each node row, shape (num_nodes,), int64.
+
+        Raises:
+            InputError: the batch is not one of graphs.
+        """
+        if self.graph_ptr is None:
+            raise InputError("this needs a batch of graphs, but the batch holds the nodes of one graph")
+        graphs = torch.arange(self.num_graphs, device=self.device)
+        return graphs.repeat_interleave(self.graph_ptr.diff(), output_size=self.num_nodes)
+
+    def with_x(self, x: Features) -> MiniBatch:
+        return replace(self, x=x)
+
+    def map_blocks(self, change: Callable[[Block], Block]) -> MiniBatch:
+        """Replace every block, each distinct one once."""
+        changed = {id(block): change(block) for block in self.blocks}
+        return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks))
+
+    def to(self, device: torch.device) -> MiniBatch:
+        moved = {id(block): block.to(device) for block in self.blocks}
+        return replace(
+            self,
+            x=self.x.to(device),
+            blocks=tuple(moved[id(block)] for block in self.blocks),
+            node_ids=self.node_ids.to(device),
+            weight=None if self.weight is None else self.weight.to(device),
+            graph_ptr=None if self.graph_ptr is None else self.graph_ptr.to(device),
+            graph_ids=None if self.graph_ids is None else self.graph_ids.to(device),
+        )

@@ -1,0 +1,54 @@
+"""The two samplers that draw nothing away: the full graph, and shuffled batches of whole graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gssl.samplers.base import Sampler
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.graph import Graph
+
+
+class FullBatch(Sampler):
+    """The whole graph (or collection) as the only batch of every epoch."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return 1
+
+    def epoch(self, epoch: int) -> Iterator[MiniBatch]:
+        yield self.graph.full_batch()
+
+
+class GraphBatches(Sampler):
+    """Shuffled batches of whole graphs.
+
+    Args:
+        graph: a collection of graphs.
+        batch_size: graphs in a batch; the last batch of an epoch may be smaller.
+        seed: together with the epoch it decides the order.
+        shuffle: new order in every epoch; otherwise the stored order.
+    """
+
+    def __init__(self, graph: Graph, *, batch_size: int, seed: int = 0, shuffle: bool = True) -> None:
+        self.graph = graph
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-self.graph.num_graphs // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[MiniBatch]:
+        order = torch.arange(self.graph.num_graphs)
+        if self.shuffle:
+            rng = torch.Generator().manual_seed(hash((self.seed, epoch)) & (2**63 - 1))
+            order = torch.randperm(self.graph.num_graphs, generator=rng)
+        for ids in order.split(self.batch_size):
+            yield self.graph.graph_batch(ids)

@@ -1,0 +1,182 @@
+"""Compressed sparse rows with the transpose at hand: the storage under blocks and sparse features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+INT32_MAX = 2**31 - 1
+
+
+def index_dtype(*sizes: int) -> torch.dtype:
+    """int32 where every size fits, else int64."""
+    return torch.int32 if max(sizes, default=0) <= INT32_MAX else torch.int64
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Positions of the non-zeros of a sparse matrix, in compressed rows.
+
+    Attributes:
+        rowptr: offsets of the rows, shape (num_rows + 1,), int32 or int64.
+        col: column of each non-zero, shape (nnz,), same dtype; need not be sorted within a row.
+        num_cols: number of columns.
+    """
+
+    rowptr: Tensor
+    col: Tensor
+    num_cols: int
+
+    @classmethod
+    def from_coo(cls, row: Tensor, col: Tensor, num_rows: int, num_cols: int) -> tuple[Pattern, Tensor]:
+        """Sort coordinates by row, then column.
+
+        Returns:
+            The pattern, and the order (nnz,) int64 in which values must be taken.
+        """
+        order = torch.argsort(row.long() * max(num_cols, 1) + col.long(), stable=True)
+        dtype = index_dtype(num_rows, num_cols, row.numel())
+        counts = torch.bincount(row, minlength=num_rows)
+        return cls(_offsets(counts, dtype), col[order].to(dtype), num_cols), order
+
+    @property
+    def num_rows(self) -> int:
+        return self.rowptr.numel() - 1
+
+    @property
+    def nnz(self) -> int:
+        return self.col.numel()
+
+    @cached_property
+    def row(self) -> Tensor:
+        """Row of each non-zero, shape (nnz,), dtype of ``col``."""
+        rows = torch.arange(self.num_rows, device=self.col.device, dtype=self.col.dtype)
+        return rows.repeat_interleave(self.counts.long(), output_size=self.nnz)
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """Non-zeros in each row, shape (num_rows,)."""
+        return self.rowptr.diff()
+
+    @cached_property
+    def transposed(self) -> tuple[Pattern, Tensor]:
+        """The transposed pattern and the position (nnz,) int64 of each of its non-zeros in this one."""
+        order = torch.argsort(self.col, stable=True)
+        counts = torch.bincount(self.col, minlength=self.num_cols)
+        return Pattern(_offsets(counts, self.col.dtype), self.row[order], self.num_rows), order
+
+    def filter(self, keep: Tensor) -> Pattern:
+        """Drop non-zeros; a transpose that is known already is filtered too instead of being sorted anew.
+
+        Args:
+            keep: bool, shape (nnz,).
+        """
+        child = Pattern(_filtered_offsets(self.rowptr, keep), self.col[keep], self.num_cols)
+        if "transposed" in self.__dict__:
+            pattern, order = self.transposed
+            kept = keep[order]
+            position = keep.cumsum(0) - 1
+            turned = Pattern(_filtered_offsets(pattern.rowptr, kept), pattern.col[kept], pattern.num_cols)
+            child.__dict__["transposed"] = (turned, position[order[kept]])
+        return child
+
+    def select_rows(self, index: Tensor) -> tuple[Pattern, Tensor]:
+        """The rows ``index``, in that order, repeats allowed.
+
+        Returns:
+            The pattern, and the position (nnz',) int64 of each kept non-zero in this one.
+        """
+        counts = self.counts[index].long()
+        rowptr = _offsets(counts, self.rowptr.dtype)
+        start = (self.rowptr[:-1][index] - rowptr[:-1]).long()
+        total = int(rowptr[-1])
+        position = torch.arange(total, device=self.col.device) + start.repeat_interleave(counts, output_size=total)
+        return Pattern(rowptr, self.col[position], self.num_cols), position
+
+    def to(self, device: torch.device) -> Pattern:
+        """This pattern on another device, with its transpose if that is known."""
+        if self.col.device == device:
+            return self
+        moved = Pattern(self.rowptr.to(device), self.col.to(device), self.num_cols)
+        if "transposed" in self.__dict__:
+            pattern, order = self.transposed
+            moved.__dict__["transposed"] = (pattern.to(device), order.to(device))
+        return moved
+
+
+@dataclass(frozen=True, eq=False)
+class SparseMatrix:
+    """A sparse matrix, for example bag-of-words features.
+
+    Attributes:
+        pattern: positions of the non-zeros.
+        value: non-zeros, shape (nnz,), float.
+    """
+
+    pattern: Pattern
+    value: Tensor
+
+    @classmethod
+    def from_dense(cls, dense: Tensor) -> SparseMatrix:
+        """From a matrix of shape (num_rows, num_cols)."""
+        row, col = dense.nonzero(as_tuple=True)
+        pattern, order = Pattern.from_coo(row, col, *dense.shape)
+        return cls(pattern, dense[row, col][order])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.pattern.num_rows, self.pattern.num_cols
+
+    @property
+    def device(self) -> torch.device:
+        return self.value.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.value.dtype
+
+    def select_rows(self, index: Tensor) -> SparseMatrix:
+        """Rows ``index`` (int64), in that order, repeats allowed."""
+        pattern, position = self.pattern.select_rows(index)
+        return SparseMatrix(pattern, self.value[position])
+
+    def filter(self, keep: Tensor) -> SparseMatrix:
+        """Keep the non-zeros where ``keep`` (nnz,) bool is set."""
+        return SparseMatrix(self.pattern.filter(keep), self.value[keep])
+
+    def to(self, device: torch.device) -> SparseMatrix:
+        return SparseMatrix(self.pattern.to(device), self.value.to(device))
+
+    def to_dense(self) -> Tensor:
+        """The dense matrix, shape (num_rows, num_cols)."""
+        out = self.value.new_zeros(self.shape)
+        row, col = self.pattern.row.long(), self.pattern.col.long()
+        return out.index_put((row, col), self.value, accumulate=True)
+
+
+Features = Tensor | SparseMatrix
+
+
+def select_features(x: Features, index: Tensor) -> Features:
+    """Rows ``index`` (int64) of dense or sparse features."""
+    return x.select_rows(index) if isinstance(x, SparseMatrix) else x[index]
+
+
+def dense_features(x: Features) -> Tensor:
+    """The features as a dense matrix, shape (num_rows, dim)."""
+    return x.to_dense() if isinstance(x, SparseMatrix) else x
+
+
+def _offsets(counts: Tensor, dtype: torch.dtype) -> Tensor:
+    offsets = torch.zeros(counts.numel() + 1, dtype=dtype, device=counts.device)
+    torch.cumsum(counts, 0, out=offsets[1:]) if counts.dtype == dtype else offsets[1:].copy_(counts.cumsum(0))
+    return offsets
+
+
+def _filtered_offsets(rowptr: Tensor, keep: Tensor) -> Tensor:
+    kept_before = torch.zeros(keep.numel() + 1, dtype=rowptr.dtype, device=keep.device)
+    kept_before[1:] = keep.cumsum(0)
+    return kept_before[rowptr.long()]
