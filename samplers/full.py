@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
+from gssl.common.seeds import derive_seed
 from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
@@ -48,7 +49,7 @@ class GraphBatches(Sampler):
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
         order = torch.arange(self.graph.num_graphs)
         if self.shuffle:
-            rng = torch.Generator().manual_seed(hash((self.seed, epoch)) & (2**63 - 1))
+            rng = torch.Generator().manual_seed(derive_seed(self.seed, "graph order", epoch))
             order = torch.randperm(self.graph.num_graphs, generator=rng)
         for ids in order.split(self.batch_size):
             yield self.graph.graph_batch(ids)
