@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gssl.samplers.batch import Block
 from gssl.samplers.sparse import Pattern, SparseMatrix
 
 # Row chunk of the gradient of edge values: bounds the gathered rows to a few MB whatever the number of edges.
@@ -29,6 +30,51 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:
     """
     out: Tensor = _SpMM.apply(pattern, value, x)
     return out
+
+
+def aggregate(
+    pattern: Pattern,
+    weight: Tensor | None,
+    x: Tensor,
+    *,
+    dst_scale: Tensor | None = None,
+    src_scale: Tensor | None = None,
+    loop: bool = False,
+) -> Tensor:
+    """Scaled neighbourhood sum, ``diag(dst_scale) (A + loop I) diag(src_scale) x``, in two buffers.
+
+    Differentiable in ``x`` only (use ``spmm`` where edge weights are learned).
+
+    Args:
+        pattern: shape (num_dst, num_src), positions of A; destination i is source i.
+        weight: values of A, shape (num_edges,), float; None means ones.
+        x: shape (num_src, dim), float.
+        dst_scale: shape (num_dst,) or None for ones.
+        src_scale: shape (num_src,) or None for ones.
+        loop: whether every destination also receives itself.
+
+    Returns:
+        Shape (num_dst, dim), dtype of ``x``.
+    """
+    out: Tensor = _Aggregate.apply(pattern, weight, x, dst_scale, src_scale, loop)
+    return out
+
+
+def gcn_aggregate(block: Block, x: Tensor) -> Tensor:
+    """``D^-1/2 (A + I) D^-1/2 x`` (Kipf and Welling, 2017, arXiv:1609.02907, eq. 2), shape (num_dst, dim)."""
+    scale = block.gcn_scale
+    return aggregate(block.pattern, block.weight, x, dst_scale=scale[: block.num_dst], src_scale=scale, loop=True)
+
+
+def sum_aggregate(block: Block, x: Tensor) -> Tensor:
+    """Weighted sum over in-neighbours, shape (num_dst, dim)."""
+    return aggregate(block.pattern, block.weight, x)
+
+
+def mean_aggregate(block: Block, x: Tensor) -> Tensor:
+    """Weighted mean over in-neighbours, zero where there is none, shape (num_dst, dim)."""
+    degree = block.degree
+    return aggregate(block.pattern, block.weight, x, dst_scale=torch.where(degree > 0, 1 / degree, degree))
 
 
 def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
@@ -74,6 +120,43 @@ class _SpMM(torch.autograd.Function):
             turned, order = pattern.transposed
             grad_x = _product(turned, None if value is None else value[order], grad)
         return None, grad_value, grad_x
+
+
+class _Aggregate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pattern: Pattern,
+        weight: Tensor | None,
+        x: Tensor,
+        dst_scale: Tensor | None,
+        src_scale: Tensor | None,
+        loop: bool,
+    ) -> Tensor:
+        ctx.pattern, ctx.loop = pattern, loop
+        ctx.save_for_backward(weight, dst_scale, src_scale)
+        scaled = _scale_rows(x, src_scale)
+        out = _product(pattern, weight, scaled)
+        if loop:
+            out += scaled[: pattern.num_rows]
+        return out if dst_scale is None else out.mul_(dst_scale.to(x.dtype).unsqueeze(1))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, None, Tensor | None, None, None, None]:
+        weight, dst_scale, src_scale = ctx.saved_tensors
+        pattern: Pattern = ctx.pattern
+        turned, order = pattern.transposed
+        scaled = _scale_rows(grad_outputs[0], dst_scale)
+        grad = _product(turned, None if weight is None else weight[order], scaled)
+        if ctx.loop:
+            grad[: pattern.num_rows] += scaled
+        if src_scale is not None:
+            grad.mul_(src_scale.to(grad.dtype).unsqueeze(1))
+        return None, None, grad, None, None, None
+
+
+def _scale_rows(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * scale.to(x.dtype).unsqueeze(1)
 
 
 def _product(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:

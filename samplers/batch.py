@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,11 +23,14 @@ class Block:
         pattern: CSR positions, rows are destinations, columns are sources.
         weight: weight of each edge, shape (num_edges,), float; None means 1 each.
         edge_attr: attributes of each edge, shape (num_edges, edge_dim), float or int64; None if there are none.
+        full_degree: weighted in-degree of each source in the graph that the block was cut from, shape (num_src,),
+            float; None if the block is the whole graph or stands for itself (an induced subgraph).
     """
 
     pattern: Pattern
     weight: Tensor | None = None
     edge_attr: Tensor | None = None
+    full_degree: Tensor | None = None
 
     @property
     def num_dst(self) -> int:
@@ -45,12 +49,32 @@ class Block:
         """Edges as PyG writes them: row 0 sources, row 1 destinations, shape (2, num_edges), int64."""
         return torch.stack([self.pattern.col.long(), self.pattern.row.long()])
 
+    @cached_property
+    def degree(self) -> Tensor:
+        """Weighted in-degree of each destination within the block, shape (num_dst,), float."""
+        if self.weight is None:
+            return self.pattern.counts.to(torch.get_default_dtype())
+        return self.weight.new_zeros(self.num_dst).index_add(0, self.pattern.row, self.weight)
+
+    @cached_property
+    def gcn_scale(self) -> Tensor:
+        """D^-1/2 of each source with the self-loop counted, shape (num_src,), float.
+
+        Raises:
+            InputError: a bipartite block without ``full_degree``.
+        """
+        degree = self.degree if self.full_degree is None else self.full_degree
+        if degree.numel() != self.num_src:
+            raise InputError("a bipartite block needs full_degree to be normalised symmetrically")
+        return (degree + 1).clamp(min=1e-12).rsqrt()
+
     def filter(self, keep: Tensor) -> Block:
         """Keep the edges where ``keep`` (num_edges,) bool is set, with their weights and attributes."""
         return Block(
             self.pattern.filter(keep),
             None if self.weight is None else self.weight[keep],
             None if self.edge_attr is None else self.edge_attr[keep],
+            self.full_degree,
         )
 
     def to(self, device: torch.device) -> Block:
@@ -58,6 +82,7 @@ class Block:
             self.pattern.to(device),
             None if self.weight is None else self.weight.to(device),
             None if self.edge_attr is None else self.edge_attr.to(device),
+            None if self.full_degree is None else self.full_degree.to(device),
         )
 
 

@@ -1,0 +1,32 @@
+"""Graph convolutional network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gssl.models.ops import gcn_aggregate, matmul
+from gssl.models.stack import Layer, StackedEncoder
+from gssl.samplers.batch import Block
+from gssl.samplers.sparse import Features, SparseMatrix
+
+
+class GCNLayer(Layer):
+    """``D^-1/2 (A + I) D^-1/2 X W + b`` with Glorot weights; the cheaper product is taken first."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_dim, out_dim)))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        if isinstance(x, SparseMatrix) or self.weight.shape[0] >= self.weight.shape[1]:
+            return gcn_aggregate(block, matmul(x, self.weight)) + self.bias
+        return torch.addmm(self.bias, gcn_aggregate(block, x), self.weight)
+
+
+class GCN(StackedEncoder):
+    """Graph convolutional network (Kipf and Welling, 2017, arXiv:1609.02907)."""
+
+    def make_layer(self, in_dim: int, out_dim: int) -> GCNLayer:
+        return GCNLayer(in_dim, out_dim)

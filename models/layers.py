@@ -1,0 +1,89 @@
+"""Activations, norms, dropout and jumping knowledge that the encoders share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.nn import GraphNorm
+
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.sparse import Features, SparseMatrix
+
+Activation = Literal["relu", "prelu", "elu", "rrelu", "leaky_relu", "tanh", "identity"]
+NormKind = Literal["none", "batch", "layer", "graph"]
+JumpingKnowledge = Literal["last", "cat", "sum", "max"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "prelu": nn.PReLU,
+    "elu": nn.ELU,
+    "rrelu": nn.RReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
+
+
+def make_activation(kind: Activation) -> nn.Module:
+    """A new activation module (PReLU has one learned slope)."""
+    return _ACTIVATIONS[kind]()
+
+
+class Norm(nn.Module):
+    """Normalisation of node embeddings: none, batch, layer, or per graph (Cai et al., 2021, arXiv:2009.03294).
+
+    Args:
+        kind: which one.
+        dim: embedding dimension.
+        momentum: weight of the newest batch in the running statistics of batch norm.
+    """
+
+    def __init__(self, kind: NormKind, dim: int, *, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.norm: nn.Module | None = None
+        if kind == "batch":
+            self.norm = nn.BatchNorm1d(dim, momentum=momentum)
+        elif kind == "layer":
+            self.norm = nn.LayerNorm(dim)
+        elif kind == "graph":
+            self.norm = GraphNorm(dim)
+
+    def forward(self, x: Tensor, batch: MiniBatch) -> Tensor:
+        """Normalise ``x`` of shape (num_nodes, dim); ``batch`` tells which graph each row belongs to."""
+        if self.norm is None:
+            return x
+        if isinstance(self.norm, GraphNorm):
+            graphs = None if batch.graph_ptr is None else batch.graph_index()
+            out: Tensor = self.norm(x, graphs, batch_size=max(batch.num_graphs, 1))
+            return out
+        if isinstance(self.norm, nn.BatchNorm1d) and self.training and x.shape[0] == 1:
+            return x  # the variance of one row is not defined
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+def dropout_features(x: Features, p: float, training: bool) -> Features:
+    """Dropout of dense features, or of the stored entries of sparse ones (zeros stay zero either way)."""
+    if not training or p == 0:
+        return x
+    if isinstance(x, SparseMatrix):
+        return SparseMatrix(x.pattern, F.dropout(x.value, p))
+    return F.dropout(x, p)
+
+
+def jump(outputs: list[Tensor], kind: JumpingKnowledge) -> Tensor:
+    """Jumping knowledge (Xu et al., 2018, arXiv:1806.03536): combine the outputs of all layers.
+
+    Args:
+        outputs: one tensor (num_nodes, dim) per layer, the first layer first.
+        kind: ``last`` keeps the last, ``cat`` concatenates, ``sum`` adds, ``max`` takes the largest.
+    """
+    if kind == "last" or len(outputs) == 1:
+        return outputs[-1]
+    if kind == "cat":
+        return torch.cat(outputs, dim=1)
+    stacked = torch.stack(outputs)
+    return stacked.sum(0) if kind == "sum" else stacked.amax(0)

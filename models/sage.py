@@ -1,0 +1,41 @@
+"""GraphSAGE with the mean aggregator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gssl.models.ops import matmul, mean_aggregate
+from gssl.models.stack import Layer, StackedEncoder
+from gssl.samplers.batch import Block
+from gssl.samplers.sparse import Features, SparseMatrix, select_features
+
+
+class SAGELayer(Layer):
+    """``X_self W_self + mean over neighbours of X W_neighbour + b``."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.self_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_dim, out_dim)))
+        self.neighbor_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_dim, out_dim)))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        if block.num_dst == block.num_src:
+            own = x
+        elif isinstance(x, SparseMatrix):
+            own = select_features(x, torch.arange(block.num_dst, device=x.device))
+        else:
+            own = x[: block.num_dst]
+        if isinstance(x, SparseMatrix) or self.self_weight.shape[0] >= self.self_weight.shape[1]:
+            neighbors = mean_aggregate(block, matmul(x, self.neighbor_weight))
+        else:
+            neighbors = mean_aggregate(block, x) @ self.neighbor_weight
+        return matmul(own, self.self_weight) + neighbors + self.bias
+
+
+class SAGE(StackedEncoder):
+    """GraphSAGE, mean aggregator (Hamilton et al., 2017, arXiv:1706.02216)."""
+
+    def make_layer(self, in_dim: int, out_dim: int) -> SAGELayer:
+        return SAGELayer(in_dim, out_dim)

@@ -1,0 +1,102 @@
+"""Encoders that are a stack of message-passing layers; a subclass says only what one layer is."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.models.encoder import Encoder, Readout
+from gssl.models.layers import (
+    Activation,
+    JumpingKnowledge,
+    Norm,
+    NormKind,
+    dropout_features,
+    jump,
+    make_activation,
+)
+from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.sparse import Features
+
+
+class Layer(nn.Module):
+    """One message-passing layer without norm and activation."""
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        """From source rows ``x`` (num_src, in_dim) to destination rows (num_dst, out_dim)."""
+        raise NotImplementedError
+
+
+class StackedEncoder(Encoder):
+    """``num_layers`` times: dropout, layer, norm, activation; then jumping knowledge.
+
+    Args:
+        in_dim: feature dimension of the input.
+        hidden_dim: dimension of every layer but the last.
+        out_dim: dimension of the last layer; ``hidden_dim`` if None.
+        num_layers: message-passing layers.
+        activation: after every layer.
+        final_activation: whether norm and activation also follow the last layer.
+        norm: normalisation before each activation.
+        norm_momentum: weight of the newest batch in the running statistics of batch norm.
+        dropout: dropout probability on the input of every layer but the first.
+        in_dropout: dropout probability on the features.
+        jk: how the layers' outputs become the embedding.
+        readout: how node embeddings become graph embeddings.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        *,
+        hidden_dim: PositiveInt = 256,
+        out_dim: PositiveInt | None = None,
+        num_layers: PositiveInt = 2,
+        activation: Activation = "relu",
+        final_activation: bool = True,
+        norm: NormKind = "none",
+        norm_momentum: Fraction = 0.1,
+        dropout: Probability = 0.0,
+        in_dropout: Probability = 0.0,
+        jk: JumpingKnowledge = "last",
+        readout: Readout = "sum",
+    ) -> None:
+        super().__init__()
+        last = hidden_dim if out_dim is None else out_dim
+        dims = [in_dim] + [hidden_dim] * (num_layers - 1) + [last]
+        self.in_dim, self.num_layers, self.readout = in_dim, num_layers, readout
+        self.dropout, self.in_dropout, self.jk = dropout, in_dropout, jk
+        self.layers = nn.ModuleList(self.make_layer(a, b) for a, b in itertools.pairwise(dims))
+        finished = num_layers if final_activation else num_layers - 1
+        self.norms = nn.ModuleList(Norm(norm, d, momentum=norm_momentum) for d in dims[1 : finished + 1])
+        self.activations = nn.ModuleList(make_activation(activation) for _ in range(finished))
+        self.out_dim = sum(dims[1:]) if jk == "cat" else last
+
+    @abstractmethod
+    def make_layer(self, in_dim: int, out_dim: int) -> Layer:
+        """One new layer."""
+
+    def step(self, index: int, block: Block, x: Features, batch: MiniBatch) -> Tensor:
+        """Layer number ``index`` (from 0) with its dropout, norm and activation, shape (num_dst, dim)."""
+        if index == 0:
+            x = dropout_features(x, self.in_dropout, self.training)
+        else:
+            assert isinstance(x, Tensor)
+            x = F.dropout(x, self.dropout, self.training)
+        out: Tensor = self.layers[index](block, x)
+        if index < len(self.activations):
+            out = self.activations[index](self.norms[index](out, batch))
+        return out
+
+    def forward(self, batch: MiniBatch) -> Tensor:
+        x: Features = batch.x
+        outputs: list[Tensor] = []
+        for index in range(self.num_layers):
+            x = self.step(index, batch.block(index), x, batch)
+            outputs.append(x)
+        # Sampled blocks shrink towards the targets, which come first in every layer.
+        return jump([h[: batch.num_targets] for h in outputs], self.jk)
