@@ -1,0 +1,71 @@
+# Verbs of the project; `make help` lists them. Only Python (>= 3.11) with venv and pip is needed.
+PYTHON ?= python3
+VENV   ?= .venv
+CXX    ?= c++
+PYTEST_ARGS ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.gssl-environment
+TORCH   := torch==2.13.0
+SCATTER := torch_scatter==2.1.2
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LINKS   := samplers models datasets benchmarks
+
+.PHONY: help env links demo test lint docs docs-check scatter clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(STAMP)  ## create the environment with the tested versions (PYTHON=..., VENV=...)
+
+links:
+	@for name in $(LINKS); do \
+	  if [ ! -d "gssl/$$name/" ]; then \
+	    echo "gssl/$$name is not a link to ../$$name: the clone lost its symbolic links." >&2; \
+	    echo "Repair: git config core.symlinks true && git checkout -- gssl/ (not possible in a downloaded zip: clone instead)" >&2; \
+	    exit 2; \
+	  fi; \
+	done
+
+$(STAMP): pyproject.toml constraints.txt | links
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gssl needs Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] + "; say make PYTHON=/path/to/python3.11")'
+	@echo "creating $(VENV) with the versions of constraints.txt (a few minutes)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH) setuptools
+	$(PIP) --editable ".[dev]"
+	@touch $@
+
+demo: $(STAMP)  ## a small real leaderboard, node and graph level, without any download
+	$(BIN)/python -m gssl.benchmarks.demo --out build/demo
+
+test: $(STAMP)  ## every test and docstring example, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## ruff and mypy, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## write the generated parts of the README
+	$(BIN)/python -m gssl.benchmarks.readme
+
+docs-check: $(STAMP)  ## generated parts are fresh, examples in the documents run
+	$(BIN)/python -m gssl.benchmarks.readme --check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_documents.py
+
+# The accelerator stays out of the environment, so that every other target keeps testing without it.
+scatter: $(STAMP)  ## build torch_scatter from source and run the readout tests with it (needs a C++ compiler)
+	@if ! command -v $(CXX) >/dev/null; then echo "make scatter: skipped, there is no C++ compiler ($(CXX))"; exit 0; fi; \
+	if [ ! -d build/scatter/torch_scatter ]; then \
+	  echo "building $(SCATTER) (several minutes)"; rm -rf build/scatter; \
+	  FORCE_ONLY_CPU=1 $(PIP) --no-deps --no-build-isolation --target build/scatter $(SCATTER); \
+	fi; \
+	OMP_NUM_THREADS=1 GSSL_EXPECT_SCATTER=1 PYTHONPATH=build/scatter $(BIN)/python -m pytest -q tests/models tests/test_scatter.py
+
+clean:  ## remove what make built, except the environment
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

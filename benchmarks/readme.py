@@ -1,0 +1,107 @@
+"""Writes the generated parts of the README: lists of components and the table of committed results.
+
+A generated part stands between two markers, ``<!-- generated: NAME -->`` and ``<!-- end -->``::
+
+    python -m gssl.benchmarks.readme           # rewrite them
+    python -m gssl.benchmarks.readme --check   # exit with code 1 where one is not fresh
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
+from gssl.common.errors import InputError, unknown
+from gssl.common.resolve import Resolver
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES
+
+ROOT = Path(__file__).resolve().parents[1]
+_PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def component_list(resolver: Resolver[Any]) -> str:
+    """A table of what ships in one family: name and first line of the docstring. Installed plug-ins are left out."""
+    shipped = [name for name, path in resolver.paths.items() if path.startswith("gssl.")]
+    return markdown_table(["name", "what it is"], [(f"`{name}`", resolver.summary(name)) for name in shipped])
+
+
+def results_table(folder: Path) -> str:
+    """One table per ``.jsonl`` file of committed results, each with its commands.
+
+    Args:
+        folder: holds ``NAME.jsonl`` beside ``NAME.txt``, as ``gssl.benchmarks.collect`` leaves them.
+    """
+    parts = []
+    for path in sorted(folder.glob("*.jsonl")):
+        rows = read_rows(path)
+        parts.append(
+            f"**{path.stem}** (`python -m gssl.benchmarks.collect benchmarks/results/{path.stem}.txt`)\n\n"
+            + markdown_table(HEADER, table_cells(rows))
+        )
+    return "\n\n".join(parts) or "No results are committed yet."
+
+
+def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    r"""The document with every generated part written anew.
+
+    Raises:
+        InputError: a marker names a part that does not exist, or a part has no place in the document.
+
+    Example:
+        >>> print(renew("<!-- generated: a -->\nold\n<!-- end -->", {"a": lambda: "new"}))
+        <!-- generated: a -->
+        new
+        <!-- end -->
+    """
+    placed = [match[2] for match in _PART.finditer(text)]
+    for name in placed:
+        if name not in parts:
+            raise unknown("generated part", name, parts)
+    if missing := sorted(set(parts) - set(placed)):
+        raise InputError(
+            f"the document has no place for {', '.join(missing)}: add <!-- generated: {missing[0]} --> "
+            "and <!-- end --> on lines of their own"
+        )
+    return _PART.sub(lambda match: f"{match[1]}{parts[match[2]]()}\n{match[4]}", text)
+
+
+def readme_parts() -> dict[str, Callable[[], str]]:
+    """What is generated in the README, by marker name."""
+    families = {
+        "methods": METHODS,
+        "encoders": ENCODERS,
+        "augmenters": AUGMENTERS,
+        "objectives": OBJECTIVES,
+        "probes": PROBES,
+    }
+    lists: dict[str, Callable[[], str]] = {name: partial(component_list, family) for name, family in families.items()}
+    return {**lists, "results": lambda: results_table(ROOT / "benchmarks" / "results")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rewrite or check the README."""
+    parser = argparse.ArgumentParser(prog="python -m gssl.benchmarks.readme", description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with code 1 if a part is not fresh")
+    options = parser.parse_args(arguments)
+    path = ROOT / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = renew(old, readme_parts())
+    if new == old:
+        return 0
+    if options.check:
+        Console(stderr=True).print("generated parts of README.md are not fresh: run `make docs` and commit the result")
+        return 1
+    path.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

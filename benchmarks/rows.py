@@ -1,0 +1,128 @@
+"""Result rows as ``gssl run --json`` prints them, kept as JSON lines, and the tables made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gssl.common.errors import InputError
+
+REFERENCE_METHODS = ("raw", "untrained", "supervised")
+_ERROR_METRICS = ("mae", "rmse")
+
+
+class ResultRow(BaseModel):
+    """The part of a result that tables show; everything else in the line is kept as it is.
+
+    Attributes:
+        val_mean, val_std: None where the protocol has no validation data.
+        test_mean, test_std: fractions, not percent, except for errors (``mae``, ``rmse``).
+        command: the command that gave this row, as it is typed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    method: str
+    dataset: str
+    probe: str
+    metric: str
+    val_mean: float | None
+    val_std: float | None
+    test_mean: float
+    test_std: float
+    seeds: int
+    epochs: int
+    pretrain_seconds: float
+    peak_memory_mb: float
+    command: str = ""
+
+
+def parse_row(line: str, *, where: str) -> ResultRow:
+    """One JSON object.
+
+    Raises:
+        InputError: not JSON, or a key is missing or has the wrong type; ``where`` leads the message.
+    """
+    try:
+        return ResultRow.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise InputError(f"{where}: {key + ': ' if key else ''}{first['msg']}") from None
+
+
+def read_rows(path: Path) -> list[ResultRow]:
+    """Every row of a ``.jsonl`` file, blank lines left out."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [parse_row(line, where=f"{path.name}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def format_score(mean: float | None, std: float | None, metric: str) -> str:
+    """Percent with one decimal, or the plain value for error metrics.
+
+    Example:
+        >>> format_score(0.8234, 0.0051, "accuracy")
+        '82.3 ± 0.5'
+        >>> format_score(None, None, "accuracy")
+        'none'
+    """
+    if mean is None:
+        return "none"
+    if metric in _ERROR_METRICS:
+        return f"{mean:.3f} ± {std or 0.0:.3f}"
+    return f"{100 * mean:.1f} ± {100 * (std or 0.0):.1f}"
+
+
+HEADER = (
+    "dataset",
+    "method",
+    "metric",
+    "test",
+    "validation",
+    "probe",
+    "seeds",
+    "epochs",
+    "pretraining (s)",
+    "peak (MB)",
+)
+
+
+def table_cells(rows: Iterable[ResultRow]) -> list[tuple[str, ...]]:
+    """Cells below ``HEADER``: datasets in order of appearance, the best test score first, reference rows in italics."""
+    rows = list(rows)
+    order = {name: rank for rank, name in enumerate(dict.fromkeys(row.dataset for row in rows))}
+    ranked = sorted(rows, key=lambda row: (order[row.dataset], _badness(row)))
+    return [
+        (
+            row.dataset,
+            f"*{row.method}*" if row.method in REFERENCE_METHODS else row.method,
+            row.metric,
+            format_score(row.test_mean, row.test_std, row.metric),
+            format_score(row.val_mean, row.val_std, row.metric),
+            row.probe,
+            str(row.seeds),
+            str(row.epochs),
+            f"{row.pretrain_seconds:.1f}",
+            f"{row.peak_memory_mb:.0f}",
+        )
+        for row in ranked
+    ]
+
+
+def _badness(row: ResultRow) -> float:
+    return row.test_mean if row.metric in _ERROR_METRICS else -row.test_mean
+
+
+def markdown_table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+    r"""A pipe table.
+
+    Example:
+        >>> print(markdown_table(["a", "b"], [["1", "x|y"]]))
+        | a | b |
+        | --- | --- |
+        | 1 | x\|y |
+    """
+    lines = [header, ["---"] * len(header), *cells]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
