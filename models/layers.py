@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -66,11 +67,15 @@ class Norm(nn.Module):
 
 
 def dropout_features(x: Features, p: float, training: bool) -> Features:
-    """Dropout of dense features, or of the stored entries of sparse ones (zeros stay zero either way)."""
+    """Dropout of dense features, or of the stored entries of sparse ones (zeros stay zero either way).
+
+    A mask token loses the same entries in every row that carries it.
+    """
     if not training or p == 0:
         return x
     if isinstance(x, SparseMatrix):
-        return SparseMatrix(x.pattern, F.dropout(x.value, p))
+        token = None if x.token is None else F.dropout(x.token, p)
+        return replace(x, value=F.dropout(x.value, p), token=token)
     return F.dropout(x, p)
 
 

@@ -80,7 +80,10 @@ def mean_aggregate(block: Block, x: Tensor) -> Tensor:
 def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
     """``x @ weight`` for dense or sparse ``x`` of shape (n, k) and a dense ``weight`` of shape (k, m)."""
     if isinstance(x, SparseMatrix):
-        return spmm(x.pattern, x.value, weight)
+        out = spmm(x.pattern, x.value, weight)
+        if x.token is not None and x.token_rows is not None:
+            out = out + x.token_rows.unsqueeze(1) * (x.token @ weight)
+        return out
     return x @ weight
 
 

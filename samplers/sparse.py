@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -114,10 +114,15 @@ class SparseMatrix:
     Attributes:
         pattern: positions of the non-zeros.
         value: non-zeros, shape (nnz,), float.
+        token: one dense row, shape (num_cols,), float, that is added to every row of ``token_rows``: the learned
+            mask token of predictive methods, kept apart so that the product with a weight stays sparse.
+        token_rows: bool, shape (num_rows,); None exactly where ``token`` is.
     """
 
     pattern: Pattern
     value: Tensor
+    token: Tensor | None = None
+    token_rows: Tensor | None = None
 
     @classmethod
     def from_dense(cls, dense: Tensor) -> SparseMatrix:
@@ -141,20 +146,29 @@ class SparseMatrix:
     def select_rows(self, index: Tensor) -> SparseMatrix:
         """Rows ``index`` (int64), in that order, repeats allowed."""
         pattern, position = self.pattern.select_rows(index)
-        return SparseMatrix(pattern, self.value[position])
+        rows = None if self.token_rows is None else self.token_rows[index]
+        return replace(self, pattern=pattern, value=self.value[position], token_rows=rows)
 
     def filter(self, keep: Tensor) -> SparseMatrix:
         """Keep the non-zeros where ``keep`` (nnz,) bool is set."""
-        return SparseMatrix(self.pattern.filter(keep), self.value[keep])
+        return replace(self, pattern=self.pattern.filter(keep), value=self.value[keep])
 
     def to(self, device: torch.device) -> SparseMatrix:
-        return SparseMatrix(self.pattern.to(device), self.value.to(device))
+        return SparseMatrix(
+            self.pattern.to(device),
+            self.value.to(device),
+            None if self.token is None else self.token.to(device),
+            None if self.token_rows is None else self.token_rows.to(device),
+        )
 
     def to_dense(self) -> Tensor:
         """The dense matrix, shape (num_rows, num_cols)."""
         out = self.value.new_zeros(self.shape)
         row, col = self.pattern.row.long(), self.pattern.col.long()
-        return out.index_put((row, col), self.value, accumulate=True)
+        out = out.index_put((row, col), self.value, accumulate=True)
+        if self.token is None or self.token_rows is None:
+            return out
+        return out + self.token_rows.unsqueeze(1) * self.token
 
 
 Features = Tensor | SparseMatrix

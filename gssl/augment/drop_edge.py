@@ -1,0 +1,33 @@
+"""Edge dropping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gssl.augment.base import Augmenter
+from gssl.common.options import Probability
+from gssl.samplers.batch import Block, MiniBatch
+
+
+@dataclass(frozen=True)
+class DropEdge(Augmenter):
+    """Drop each directed edge independently (GRACE, Zhu et al., 2020, arXiv:2006.04131, sec. 3.2.1).
+
+    Attributes:
+        p: probability of dropping an edge.
+    """
+
+    p: Probability = 0.2
+
+    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+        if self.p == 0:
+            return batch
+
+        def drop(block: Block) -> Block:
+            _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
+            keep = torch.rand(block.num_edges, generator=rng, device=rng.device) >= self.p
+            return block.filter(keep)
+
+        return batch.map_blocks(drop)

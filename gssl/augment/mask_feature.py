@@ -1,0 +1,32 @@
+"""Feature (column) masking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gssl.augment.base import Augmenter
+from gssl.common.options import Probability
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.sparse import SparseMatrix
+
+
+@dataclass(frozen=True)
+class MaskFeature(Augmenter):
+    """Set whole feature dimensions to zero, the same for all nodes (GRACE, arXiv:2006.04131, sec. 3.2.2).
+
+    Attributes:
+        p: probability of masking a dimension.
+    """
+
+    p: Probability = 0.3
+
+    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+        if self.p == 0:
+            return batch
+        keep = torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self.p
+        if isinstance(batch.x, SparseMatrix):
+            _ = batch.x.pattern.transposed
+            return batch.with_x(batch.x.filter(keep[batch.x.pattern.col]))
+        return batch.with_x(batch.x * keep)

@@ -1,0 +1,77 @@
+"""BGRL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from gssl.augment.base import Compose
+from gssl.augment.drop_edge import DropEdge
+from gssl.augment.mask_feature import MaskFeature
+from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.common.space import Float, Int, Space
+from gssl.method import ContrastiveMethod
+from gssl.models.ema import EMATarget
+from gssl.models.encoder import Encoder
+from gssl.objectives.bootstrap import bootstrap_cosine
+from gssl.samplers.batch import MiniBatch
+
+
+class BGRL(ContrastiveMethod):
+    """Large-scale representation learning on graphs via bootstrapping (Thakoor et al., 2022, arXiv:2102.06514).
+
+    The online network predicts, from one view, what the target network (its moving average) sees in the other.
+    No negatives, so a step is linear in the number of nodes.
+
+    Args:
+        encoder: the online encoder; the target starts as a copy of it.
+        drop_edge: edge-drop probability of each view.
+        mask_feature: feature-mask probability of each view.
+        momentum: share of the target that survives the first update; it rises to 1 along a cosine.
+        predictor_dim: width of the two-layer PReLU predictor.
+    """
+
+    search_space: ClassVar[Mapping[str, Space]] = {
+        "drop_edge.0": Float(0.0, 0.6),
+        "drop_edge.1": Float(0.0, 0.6),
+        "mask_feature.0": Float(0.0, 0.6),
+        "mask_feature.1": Float(0.0, 0.6),
+        "momentum": Float(0.9, 0.999),
+        "predictor_dim": Int(64, 1024, log=True),
+        "train.lr": Float(1e-5, 1e-2, log=True),
+        "train.weight_decay": Float(1e-6, 1e-3, log=True),
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        drop_edge: tuple[Probability, Probability] = (0.4, 0.1),
+        mask_feature: tuple[Probability, Probability] = (0.1, 0.2),
+        momentum: Fraction = 0.99,
+        predictor_dim: PositiveInt = 512,
+    ) -> None:
+        super().__init__(
+            encoder,
+            [Compose(DropEdge(e), MaskFeature(f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
+        )
+        self.target = EMATarget(encoder, momentum=momentum)
+        self.predictor = nn.Sequential(
+            nn.Linear(encoder.out_dim, predictor_dim), nn.PReLU(), nn.Linear(predictor_dim, encoder.out_dim)
+        )
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        views = [view(batch, self.rng) for view in self.views]
+        online = [self.predictor(self.encoder(view)) for view in views]
+        return self.contrast(batch, *online, *(self.target(view) for view in views))
+
+    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
+        online_1, online_2, target_1, target_2 = projections
+        return bootstrap_cosine(online_1, target_2, weight=batch.weight) + bootstrap_cosine(
+            online_2, target_1, weight=batch.weight
+        )
+
+    def after_step(self, progress: float) -> None:
+        self.target.update(self.encoder, progress)

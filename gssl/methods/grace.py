@@ -1,0 +1,73 @@
+"""GRACE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from gssl.augment.base import Compose
+from gssl.augment.drop_edge import DropEdge
+from gssl.augment.mask_feature import MaskFeature
+from gssl.common.options import Positive, PositiveInt, Probability
+from gssl.common.space import Float, Int, Space
+from gssl.method import ContrastiveMethod
+from gssl.models.encoder import Encoder
+from gssl.objectives.info_nce import info_nce
+from gssl.samplers.batch import MiniBatch
+
+
+class GRACE(ContrastiveMethod):
+    """Deep graph contrastive representation learning (Zhu et al., 2020, arXiv:2006.04131).
+
+    Two views by edge dropping and feature masking; InfoNCE between the views with the other nodes of both
+    views as negatives.
+
+    Args:
+        encoder: shared by both views.
+        drop_edge: edge-drop probability of each view.
+        mask_feature: feature-mask probability of each view.
+        temperature: of the cosine similarity.
+        projector_dim: width of the two-layer ELU projection head.
+        intra: whether nodes of the same view are negatives too (they are in the paper).
+    """
+
+    search_space: ClassVar[Mapping[str, Space]] = {
+        "drop_edge.0": Float(0.0, 0.6),
+        "drop_edge.1": Float(0.0, 0.6),
+        "mask_feature.0": Float(0.0, 0.6),
+        "mask_feature.1": Float(0.0, 0.6),
+        "temperature": Float(0.1, 1.0),
+        "projector_dim": Int(32, 512, log=True),
+        "train.lr": Float(1e-4, 1e-2, log=True),
+        "train.weight_decay": Float(1e-6, 1e-3, log=True),
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        drop_edge: tuple[Probability, Probability] = (0.2, 0.4),
+        mask_feature: tuple[Probability, Probability] = (0.3, 0.4),
+        temperature: Positive = 0.4,
+        projector_dim: PositiveInt = 128,
+        intra: bool = True,
+    ) -> None:
+        super().__init__(
+            encoder,
+            [Compose(DropEdge(e), MaskFeature(f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
+        )
+        self.temperature = temperature
+        self.intra = intra
+        self.head = nn.Sequential(
+            nn.Linear(encoder.out_dim, projector_dim), nn.ELU(), nn.Linear(projector_dim, encoder.out_dim)
+        )
+
+    def project(self, embedding: Tensor) -> Tensor:
+        projection: Tensor = self.head(embedding)
+        return projection
+
+    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
+        first, second = projections
+        return info_nce(first, second, temperature=self.temperature, intra=self.intra, weight=batch.weight)

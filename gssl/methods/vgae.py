@@ -1,0 +1,52 @@
+"""VGAE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.options import NonNegative, Positive
+from gssl.common.space import Float, Space
+from gssl.methods.gae import GAE, Pairs
+from gssl.models.encoder import Encoder
+from gssl.objectives.kl import gaussian_kl
+from gssl.samplers.batch import MiniBatch
+
+
+class VGAE(GAE):
+    """Variational graph auto-encoder (Kipf and Welling, 2016, arXiv:1611.07308).
+
+    The first half of the encoder's output is the mean of the posterior, the second half the logarithm of its
+    standard deviation: with a GCN this is the paper's pair of output layers over a shared first layer. The
+    embedding is the mean.
+
+    Args:
+        encoder: ``out_dim`` is twice the latent dimension.
+        negatives_per_edge: non-edges drawn for every edge, anew at each step.
+        kl_weight: weight of the divergence; None means 1 / num_nodes, as in the authors' code.
+    """
+
+    search_space: ClassVar[Mapping[str, Space]] = {**GAE.search_space, "kl_weight": Float(1e-6, 1e-1, log=True)}
+
+    def __init__(
+        self, encoder: Encoder, *, negatives_per_edge: Positive = 1.0, kl_weight: NonNegative | None = None
+    ) -> None:
+        super().__init__(encoder, negatives_per_edge=negatives_per_edge)
+        if encoder.out_dim % 2:
+            raise InputError(f"VGAE splits encoder.out_dim in two halves, so {encoder.out_dim} must be even")
+        self.kl_weight = kl_weight
+
+    def embed(self, batch: MiniBatch) -> Tensor:
+        return super().embed(batch).chunk(2, dim=1)[0]
+
+    def error(self, embedding: Tensor, view: MiniBatch, target: Pairs) -> Tensor:
+        mean, log_std = embedding.chunk(2, dim=1)
+        log_std = log_std.clamp(max=10)
+        noise = torch.randn(mean.shape, generator=self.rng, device=mean.device, dtype=mean.dtype)
+        z = mean + noise * log_std.exp()
+        kl_weight = 1 / view.num_targets if self.kl_weight is None else self.kl_weight
+        return super().error(z, view, target) + kl_weight * gaussian_kl(mean, log_std, weight=view.weight)

@@ -1,0 +1,46 @@
+"""Decoders of masked autoencoders: one layer from code to features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gssl.models.gat import GATLayer
+from gssl.models.gcn import GCNLayer
+from gssl.models.ops import sum_aggregate
+from gssl.models.stack import Layer
+from gssl.samplers.batch import Block
+from gssl.samplers.sparse import Features
+
+
+class GINDecoder(Layer):
+    """GIN layer with the two-layer MLP behind the sum of node and neighbours."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(in_dim, in_dim), nn.ReLU(), nn.Linear(in_dim, out_dim))
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        assert isinstance(x, Tensor)
+        out: Tensor = self.mlp(x[: block.num_dst] + sum_aggregate(block, x))
+        return out
+
+
+class LinearDecoder(Layer):
+    """Linear map of each node's code."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, out_dim)
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        assert isinstance(x, Tensor)
+        out: Tensor = self.linear(x[: block.num_dst])
+        return out
+
+
+def make_decoder(kind: Literal["GAT", "GCN", "GIN", "linear"], in_dim: int, out_dim: int) -> Layer:
+    """A decoder layer from codes of ``in_dim`` to features of ``out_dim``."""
+    makers = {"GAT": GATLayer, "GCN": GCNLayer, "GIN": GINDecoder, "linear": LinearDecoder}
+    return makers[kind](in_dim, out_dim)

@@ -1,0 +1,127 @@
+"""Graph attention network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gssl.common.errors import InputError
+from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.models.encoder import Readout
+from gssl.models.layers import Activation, JumpingKnowledge, NormKind
+from gssl.models.ops import matmul, spmm
+from gssl.models.stack import Layer, StackedEncoder
+from gssl.samplers.batch import Block
+from gssl.samplers.sparse import Features, SparseMatrix
+
+
+class GATLayer(Layer):
+    """Attention over the neighbours and the node itself; the heads are concatenated.
+
+    Only the attention coefficients (num_edges, heads) are held per edge. Where a head is wider than the input the
+    input is aggregated first, which is the same by linearity and cheaper.
+
+    Args:
+        in_dim: input dimension.
+        out_dim: output dimension of all heads together.
+        heads: attention heads.
+        attention_dropout: dropout probability of the coefficients.
+        negative_slope: of the leaky ReLU.
+    """
+
+    def __init__(
+        self, in_dim: int, out_dim: int, *, heads: int = 1, attention_dropout: float = 0.0, negative_slope: float = 0.2
+    ) -> None:
+        super().__init__()
+        if out_dim % heads:
+            raise InputError(f"a GAT layer of {out_dim} dimensions cannot be divided into {heads} heads")
+        self.heads, self.head_dim = heads, out_dim // heads
+        self.attention_dropout, self.negative_slope = attention_dropout, negative_slope
+        gain = nn.init.calculate_gain("relu")
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(in_dim, out_dim), gain=gain))
+        self.source_attention = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, self.head_dim), gain=gain))
+        self.target_attention = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, self.head_dim), gain=gain))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        per_head = self.weight.view(-1, self.heads, self.head_dim)
+        if isinstance(x, SparseMatrix) or self.head_dim <= self.weight.shape[0]:
+            hidden = matmul(x, self.weight).view(-1, self.heads, self.head_dim)
+            source = torch.einsum("nhd,hd->nh", hidden, self.source_attention)
+            target = torch.einsum("nhd,hd->nh", hidden[: block.num_dst], self.target_attention)
+            edge, own = self._attention(block, source, target)
+            outputs = [_attend(block, edge[:, h], own[:, h], hidden[:, h]) for h in range(self.heads)]
+        else:
+            source = x @ torch.einsum("ihd,hd->ih", per_head, self.source_attention)
+            target = x[: block.num_dst] @ torch.einsum("ihd,hd->ih", per_head, self.target_attention)
+            edge, own = self._attention(block, source, target)
+            outputs = [_attend(block, edge[:, h], own[:, h], x) @ per_head[:, h] for h in range(self.heads)]
+        return torch.cat(outputs, dim=1) + self.bias
+
+    def _attention(self, block: Block, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients of the edges (num_edges, heads) and of the nodes themselves (num_dst, heads)."""
+        row, col = block.pattern.row, block.pattern.col
+        edge = F.leaky_relu(source[col] + target[row], self.negative_slope)
+        own = F.leaky_relu(source[: block.num_dst] + target, self.negative_slope)
+        index = row.long().unsqueeze(1).expand_as(edge)
+        highest = own.detach().scatter_reduce(0, index, edge.detach(), "amax")
+        edge, own = (edge - highest[row]).exp(), (own - highest).exp()
+        if block.weight is not None:
+            edge = edge * block.weight.unsqueeze(1)
+        total = own.index_add(0, row, edge)
+        edge, own = edge / total[row], own / total
+        p = self.attention_dropout
+        return F.dropout(edge, p, self.training), F.dropout(own, p, self.training)
+
+
+class GAT(StackedEncoder):
+    """Graph attention network (Velickovic et al., 2018, arXiv:1710.10903), heads concatenated in every layer.
+
+    Args:
+        heads: attention heads; must divide ``hidden_dim`` and ``out_dim``.
+        attention_dropout: dropout probability of the attention coefficients.
+
+    The other options are those of ``StackedEncoder``.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        *,
+        heads: PositiveInt = 4,
+        attention_dropout: Probability = 0.0,
+        hidden_dim: PositiveInt = 256,
+        out_dim: PositiveInt | None = None,
+        num_layers: PositiveInt = 2,
+        activation: Activation = "elu",
+        final_activation: bool = True,
+        norm: NormKind = "none",
+        norm_momentum: Fraction = 0.1,
+        dropout: Probability = 0.0,
+        in_dropout: Probability = 0.0,
+        jk: JumpingKnowledge = "last",
+        readout: Readout = "sum",
+    ) -> None:
+        self.heads, self.attention_dropout = heads, attention_dropout
+        super().__init__(
+            in_dim,
+            hidden_dim=hidden_dim,
+            out_dim=out_dim,
+            num_layers=num_layers,
+            activation=activation,
+            final_activation=final_activation,
+            norm=norm,
+            norm_momentum=norm_momentum,
+            dropout=dropout,
+            in_dropout=in_dropout,
+            jk=jk,
+            readout=readout,
+        )
+
+    def make_layer(self, in_dim: int, out_dim: int) -> GATLayer:
+        return GATLayer(in_dim, out_dim, heads=self.heads, attention_dropout=self.attention_dropout)
+
+
+def _attend(block: Block, edge: Tensor, own: Tensor, x: Tensor) -> Tensor:
+    return spmm(block.pattern, edge, x) + own.unsqueeze(1) * x[: block.num_dst]

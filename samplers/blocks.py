@@ -1,0 +1,39 @@
+"""Blocks cut from blocks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gssl.samplers.batch import Block
+from gssl.samplers.sparse import Pattern
+
+
+def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
+    """The block in which only some destinations receive messages, with the sources renumbered.
+
+    Args:
+        block: rows are destinations.
+        rows: distinct destinations to keep, shape (n,), int64.
+
+    Returns:
+        The smaller block, normalised as in the whole one, and the ids (num_src',) int64 of its sources in the old
+        numbering, ``rows`` first.
+    """
+    pattern, position = block.pattern.select_rows(rows)
+    new_id = rows.new_full((block.num_src,), -1)
+    new_id[rows] = torch.arange(rows.numel(), device=rows.device)
+    touched = torch.zeros(block.num_src, dtype=torch.bool, device=rows.device)
+    touched[pattern.col.long()] = True
+    touched[rows] = False
+    others = touched.nonzero().squeeze(1)
+    new_id[others] = torch.arange(rows.numel(), rows.numel() + others.numel(), device=rows.device)
+    sources = torch.cat([rows, others])
+    degree = block.degree if block.full_degree is None else block.full_degree
+    cut = Block(
+        Pattern(pattern.rowptr, new_id[pattern.col.long()].to(pattern.col.dtype), sources.numel()),
+        None if block.weight is None else block.weight[position],
+        None if block.edge_attr is None else block.edge_attr[position],
+        degree[sources] if degree.numel() == block.num_src else None,
+    )
+    return cut, sources
