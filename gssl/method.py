@@ -27,12 +27,14 @@ class Method(nn.Module, ABC):
     Attributes:
         levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
+        trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
     needs_labels: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}
 

@@ -1,4 +1,4 @@
-"""The two ways in which a run can end badly."""
+"""The ways in which a run can end early."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +10,21 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """The work itself failed, for example a loss that is not finite; the command line exits with code 1."""
+
+
+class Interrupted(BaseException):
+    """A signal ended the run after its state was saved; the command line exits with code 128 + ``signum``.
+
+    It is not an ``Exception``, for the same reason as ``KeyboardInterrupt``: code that records the failure of one
+    run and goes on to the next must not swallow it.
+
+    Args:
+        signum: the signal, for example 15 for SIGTERM.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by signal {signum}; the same command continues from the checkpoint")
+        self.signum = signum
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -1,0 +1,244 @@
+"""The training loop: one for full graphs, for batches of graphs and for sampled batches."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from gssl.common.errors import InputError, TrainingError
+from gssl.common.seeds import derive_seed
+from gssl.method import Method
+from gssl.samplers.base import Sampler
+from gssl.training.checkpoint import load_checkpoint, save_checkpoint
+from gssl.training.config import TrainConfig
+from gssl.training.device import Mover, build_fabric, make_optimizer, resolve_device
+from gssl.training.memory import PeakMemory
+from gssl.training.progress import Progress, Quiet
+from gssl.training.result import EpochRecord, TrainResult
+from gssl.training.schedule import rate_factor
+from gssl.training.signals import DeferredSignals, raise_for
+from gssl.training.state import Best, Position, Run
+
+# A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
+# pairs of a large graph reach 1e8 honestly, so the bound is relative.
+EXPLODED = 1e8
+
+
+def pretrain(
+    method: Method,
+    sampler: Sampler,
+    config: TrainConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+    config_key: str = "",
+    validate: Callable[[], float] | None = None,
+) -> TrainResult:
+    """Train a method in place.
+
+    Each epoch starts its random streams anew from ``seed`` and its own number, so a run that was interrupted and
+    resumed ends with the same bits. Gradients add up over batches whose ``step`` is false. The method ends in
+    evaluation mode, on the device that it was trained on.
+
+    Args:
+        method: what to train; only parameters that require gradients are updated. With ``trains = False`` no epoch
+            is run.
+        sampler: where batches come from.
+        config: epochs, optimizer, schedule and so on.
+        seed: seed of augmentation, dropout and noise.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        checkpoint: file to resume from if it exists, and to write every ``config.checkpoint_seconds``, at the end,
+            and on SIGINT or SIGTERM (after the update under way; a second signal does not wait).
+        progress: display; None shows nothing.
+        config_key: hash of the whole configuration; a checkpoint with another one is refused.
+        validate: score of the weights after an epoch, higher is better. It replaces the loss as criterion of
+            early stopping, and the weights of the best epoch are kept even without patience.
+
+    Returns:
+        The curve and its summary.
+
+    Raises:
+        InputError: no such device, nothing to train, or a checkpoint that cannot be used.
+        TrainingError: the loss or the gradient is not finite, or the loss exploded.
+        KeyboardInterrupt: SIGINT, after the checkpoint was written.
+        Interrupted: SIGTERM, after the checkpoint was written.
+    """
+    if not (config.epochs and method.trains):
+        return _untrained(method, device)
+    run = _prepare(method, sampler, config, seed, device)
+    if checkpoint is not None and (state := load_checkpoint(checkpoint, config_key=config_key)) is not None:
+        run.restore(state)
+    memory = PeakMemory(run.move.device)
+    display = progress or Quiet()
+    display.start(config.epochs, run.position.epoch)
+    try:
+        with DeferredSignals(active=checkpoint is not None) as signals:
+            saver = _Saver(run, signals, checkpoint, config_key)
+            while run.position.epoch < config.epochs and not run.exhausted:
+                _epoch(run, saver)
+                _close_epoch(run, validate)
+                display.epoch(run.curve[-1])
+                saver.between_updates()
+            saver.finish()
+    finally:
+        display.stop()
+    if run.best is not None:
+        method.load_state_dict(run.best.weights)
+    method.eval()
+    seconds = [record.seconds for record in run.curve]
+    return TrainResult(
+        curve=tuple(run.curve),
+        seconds=sum(seconds),
+        seconds_per_epoch=statistics.median(seconds) if seconds else 0.0,
+        peak_memory_mb=memory.mib(),
+        stopped_early=run.exhausted and len(run.curve) < config.epochs,
+        best_epoch=None if run.best is None else run.best.epoch,
+    )
+
+
+def _untrained(method: Method, device: str) -> TrainResult:
+    target = torch.device(resolve_device(device))
+    memory = PeakMemory(target)
+    method.to(target).eval()
+    return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
+
+
+def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> Run:
+    fabric = build_fabric(device, config.precision)
+    fabric.to_device(method)
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    if not parameters:
+        raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
+    method.zero_grad()
+    return Run(
+        method=method,
+        sampler=sampler,
+        config=config,
+        seed=seed,
+        fabric=fabric,
+        # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
+        optimizer=cast("torch.optim.Optimizer", fabric.setup_optimizers(make_optimizer(parameters, config))),
+        parameters=parameters,
+        move=Mover(fabric.device),
+    )
+
+
+def _epoch(run: Run, saver: _Saver) -> None:
+    """Run (the rest of) the epoch under way, up to its last update."""
+    method, position = run.method, run.position
+    method.train()
+    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.move.device)
+    torch.manual_seed(derive_seed(run.seed, "epoch", position.epoch))
+    batches = run.sampler.epoch(position.epoch)
+    if position.batches:
+        next(islice(batches, position.batches - 1, None))  # those before the interruption
+        run.restore_rng()
+    pending = False
+    mark = time.perf_counter()
+    for batch in batches:
+        with run.fabric.autocast():
+            loss = method.loss(run.move(batch))
+        run.fabric.backward(loss)
+        position.loss_sum += _checked(run, loss.item(), "loss")
+        position.batches += 1
+        pending = not batch.step
+        if batch.step:
+            _update(run)
+            position.seconds += time.perf_counter() - mark
+            saver.between_updates()
+            mark = time.perf_counter()
+    if pending or not position.batches:
+        raise TrainingError(
+            f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
+            f"{'no batch with step=True at the end' if pending else 'no batch'}; its epochs must end with an update"
+        )
+
+
+def _update(run: Run) -> None:
+    """One optimizer step with the accumulated gradients."""
+    position, config = run.position, run.config
+    per_epoch = run.sampler.batches_per_epoch
+    before = position.epoch + min((position.batches - 1) / per_epoch, 1.0)
+    position.lr = config.lr * rate_factor(
+        before, epochs=config.epochs, warmup=config.warmup_epochs, schedule=config.schedule
+    )
+    for group in run.optimizer.param_groups:
+        group["lr"] = position.lr
+    norm = torch.nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None])
+    if config.clip_norm is not None:
+        run.fabric.clip_gradients(run.method, run.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+    if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
+        _checked(run, norm.item(), "gradient norm")
+    run.optimizer.step()
+    run.optimizer.zero_grad()
+    run.method.after_step((position.epoch + min(position.batches / per_epoch, 1.0)) / config.epochs)
+
+
+def _close_epoch(run: Run, validate: Callable[[], float] | None) -> None:
+    """Book the epoch, keep its weights if they are the best, and move to the next."""
+    done = run.position
+    score = None
+    if validate is not None:
+        run.method.eval()
+        score = validate()
+    record = EpochRecord(done.epoch, done.loss_sum / done.batches, done.lr, done.seconds, score)
+    run.curve.append(record)
+    run.position = Position(epoch=done.epoch + 1)
+    if validate is None and run.config.patience is None:
+        return
+    criterion = record.loss if score is None else -score
+    if run.best is None or criterion < run.best.score:
+        run.best = Best.copy_of(run.method, done.epoch, criterion)
+
+
+def _checked(run: Run, value: float, what: str) -> float:
+    """The value itself.
+
+    Raises:
+        TrainingError: it is not finite or, for a loss, exploded.
+    """
+    largest = math.inf
+    if what == "loss" and run.curve:
+        largest = EXPLODED * max(1.0, abs(run.curve[0].loss))
+    if math.isfinite(value) and abs(value) <= largest:
+        return value
+    last = f"{run.curve[-1].loss:.6g}" if run.curve else "none, this is the first epoch"
+    raise TrainingError(
+        f"the {what} is {value:g} in epoch {run.position.epoch} (last good mean loss: {last}); "
+        f"try a lower --set train.lr (now {run.config.lr:g}) or --set train.clip_norm=1"
+    )
+
+
+class _Saver:
+    """Decides between updates whether to write a checkpoint and whether to stop."""
+
+    def __init__(self, run: Run, signals: DeferredSignals, path: Path | None, config_key: str) -> None:
+        self._run = run
+        self._signals = signals
+        self._path = path
+        self._key = config_key
+        self._last = time.monotonic()
+
+    def between_updates(self) -> None:
+        if self._path is None:
+            return
+        received = self._signals.received
+        if received is not None or time.monotonic() - self._last > self._run.config.checkpoint_seconds:
+            self.finish()
+        if received is not None:
+            raise_for(received)
+
+    def finish(self) -> None:
+        """Write a checkpoint now."""
+        if self._path is not None:
+            save_checkpoint(self._path, self._run.state(), config_key=self._key)
+            self._last = time.monotonic()

@@ -1,0 +1,117 @@
+"""Everything that changes during training, and its plain form for checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gssl.method import Method
+from gssl.samplers.base import Sampler
+from gssl.training.config import TrainConfig
+from gssl.training.device import Mover
+from gssl.training.result import EpochRecord
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class Best:
+    """The best weights so far.
+
+    Attributes:
+        epoch: after which epoch they were taken.
+        score: their score, lower is better.
+        weights: state dict of the method, a copy.
+    """
+
+    epoch: int
+    score: float
+    weights: dict[str, Tensor]
+
+    @classmethod
+    def copy_of(cls, method: Method, epoch: int, score: float) -> Best:
+        return cls(epoch, score, {name: value.clone() for name, value in method.state_dict().items()})
+
+
+@dataclass
+class Position:
+    """How far training is, inside the epoch too.
+
+    Attributes:
+        epoch: the epoch under way.
+        batches: its batches that are done.
+        loss_sum: sum of their losses.
+        lr: learning rate of the last update.
+        seconds: time that they took.
+    """
+
+    epoch: int = 0
+    batches: int = 0
+    loss_sum: float = 0.0
+    lr: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class Run:
+    """One training under way: what it works with, where it is and what it found."""
+
+    method: Method
+    sampler: Sampler
+    config: TrainConfig
+    seed: int
+    fabric: Fabric
+    optimizer: torch.optim.Optimizer
+    parameters: list[torch.nn.Parameter]
+    move: Mover
+    position: Position = field(default_factory=Position)
+    curve: list[EpochRecord] = field(default_factory=list)
+    best: Best | None = None
+    rng: dict[str, Tensor] | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience ran out."""
+        patience, best = self.config.patience, self.best
+        return patience is not None and best is not None and len(self.curve) - 1 - best.epoch >= patience
+
+    def state(self) -> dict[str, Any]:
+        """A plain copy of everything that must survive, taken between two updates."""
+        best = self.best
+        rng = {"torch": torch.get_rng_state(), "method": self.method.rng.get_state()}
+        if self.fabric.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return {
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "position": astuple(self.position),
+            "curve": [astuple(record) for record in self.curve],
+            "best": None if best is None else (best.epoch, best.score, best.weights),
+            "rng": rng,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state` returned."""
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.position = Position(*state["position"])
+        self.curve = [EpochRecord(*record) for record in state["curve"]]
+        self.best = None if state["best"] is None else Best(*state["best"])
+        self.rng = state["rng"]
+
+    def restore_rng(self) -> None:
+        """Continue the random streams of an epoch that was interrupted."""
+        if self.rng is None:
+            return
+        torch.set_rng_state(self.rng["torch"])
+        self.method.rng.set_state(self.rng["method"])
+        if "cuda" in self.rng:
+            torch.cuda.set_rng_state(self.rng["cuda"], self.fabric.device)
+        self.rng = None
