@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gssl.evaluate.base import Probe
     from gssl.method import Method
     from gssl.models.encoder import Encoder
+    from gssl.samplers.base import Sampler
 
 METHODS: "Resolver[type[Method]]" = Resolver(
     "method",
@@ -71,6 +72,15 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
         "gaussian_kl": "gssl.objectives.kl:gaussian_kl",
     },
     group="gssl.objectives",
+)
+
+SAMPLERS: "Resolver[type[Sampler]]" = Resolver(
+    "sampler",
+    {
+        "full": "gssl.samplers.full:FullBatch",
+        "graphs": "gssl.samplers.full:GraphBatches",
+    },
+    group="gssl.samplers",
 )
 
 PROBES: "Resolver[type[Probe]]" = Resolver(
