@@ -75,7 +75,7 @@ def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
 
 def readme_parts() -> dict[str, Callable[[], str]]:
     """What is generated in the README, by marker name."""
-    families = {
+    families: dict[str, Resolver[Any]] = {
         "methods": METHODS,
         "encoders": ENCODERS,
         "augmenters": AUGMENTERS,
