@@ -1,0 +1,95 @@
+"""The classes behind the names of a configuration, checked for what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from gssl.common.errors import InputError, unknown
+from gssl.common.options import options_of
+from gssl.common.resolve import Resolver
+from gssl.evaluate.base import Probe
+from gssl.method import Method
+from gssl.models.encoder import Encoder
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
+from gssl.samplers.base import Sampler
+
+# The runner gives these to a sampler; they are not options of ``sampler.NAME``.
+SAMPLER_RESERVED = ("batch_size", "items", "seed")
+
+
+def method_class(name: str) -> type[Method]:
+    """The method called ``name`` (or at an import path).
+
+    Raises:
+        InputError: no such method, or the object is not a method.
+    """
+    return _subclass(METHODS.get(name), Method, name, "method")
+
+
+def encoder_factory(name: str) -> Callable[..., Encoder]:
+    """What builds the encoder called ``name``: an encoder class, or any PyG module behind the adapter.
+
+    It takes the feature dimension first and its options by keyword.
+
+    Raises:
+        InputError: no such encoder, or the object is neither.
+    """
+    return cast("Callable[..., Encoder]", _subclass(ENCODERS.get(name), Encoder, name, "encoder"))
+
+
+def probe_class(name: str) -> type[Probe]:
+    return _subclass(PROBES.get(name), Probe, name, "probe")
+
+
+def sampler_class(name: str) -> type[Sampler]:
+    return _subclass(SAMPLERS.get(name), Sampler, name, "sampler")
+
+
+def check_level(kind: str, name: str, levels: Sequence[str], level: str, family: Resolver[Any]) -> None:
+    """Whether a method or probe works on items of this level.
+
+    Raises:
+        InputError: it does not; the message names those that do.
+    """
+    if level in levels:
+        return
+    fitting = ", ".join(_fitting(level, family)) or "none"
+    raise InputError(
+        f"{kind} {name} works on {' and '.join(levels)}-level data, but the dataset is {level}-level; "
+        f"{kind}s that fit: {fitting}"
+    )
+
+
+def unknown_key(what: str, key: str, own: Iterable[str], parts: Mapping[str, Any]) -> InputError:
+    """The error for a bare ``--set`` key that the method does not have.
+
+    Args:
+        what: how the message names the method.
+        key: as the user wrote it.
+        own: options of the method.
+        parts: section name to the component whose options are addressed as ``section.option``.
+    """
+    dotted = {section: list(options_of(part)) for section, part in parts.items()}
+    exact = [f"{section}.{key}" for section, names in dotted.items() if key in names]
+    if exact:
+        return InputError(f"unknown option of {what} {key!r}; did you mean {' or '.join(map(repr, exact))}?")
+    everything = [*own, *(f"{section}.{name}" for section, names in dotted.items() for name in names)]
+    return unknown(f"option of {what}", key, everything)
+
+
+def _fitting(level: str, family: Resolver[Any]) -> list[str]:
+    names = []
+    for name in family.names():
+        try:
+            if level in family.get(name).levels:
+                names.append(name)
+        except InputError:  # a plug-in that cannot be imported fits nothing
+            continue
+    return names
+
+
+def _subclass(found: Any, base: type[Any], name: str, kind: str) -> Any:
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    raise InputError(f"{name} is not a {kind}: it must be a subclass of {base.__module__}.{base.__name__}")

@@ -1,0 +1,56 @@
+"""Option values of one component: defaults, then each source on top, then one check against the signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from gssl.common.errors import InputError, unknown
+from gssl.common.options import Option, options_of, validate
+
+
+def settled(
+    component: Callable[..., object],
+    sources: Iterable[Mapping[str, object]],
+    *,
+    what: str,
+    reserved: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The value of every option.
+
+    Args:
+        component: class or function whose keyword-only parameters are the options.
+        sources: option name, or ``name.INDEX`` for one item of a list, to value; later sources win.
+        what: how messages name the component, for example ``"method GRACE"``.
+        reserved: parameters that the program fills in and no source may set.
+
+    Raises:
+        InputError: an unknown option, a value of the wrong type or out of range, or an option without a value.
+    """
+    known = {name: option for name, option in options_of(component).items() if name not in reserved}
+    values = {name: option.default for name, option in known.items() if not option.required}
+    for source in sources:
+        _apply(values, source, known, what)
+    missing = [name for name in known if name not in values]
+    if missing:
+        raise InputError(f"{what} needs a value for {' and '.join(map(repr, missing))}: give it with --set")
+    return validate(component, values, what=what)
+
+
+def _apply(values: dict[str, Any], source: Mapping[str, object], known: Mapping[str, Option], what: str) -> None:
+    for key, value in source.items():
+        name, dot, index = key.partition(".")
+        if name not in known:
+            raise unknown(f"option of {what}", key, known)
+        values[name] = _with_item(values.get(name), index, value, f"option {key!r} of {what}") if dot else value
+
+
+def _with_item(items: object, index: str, value: object, what: str) -> list[object]:
+    """A copy of ``items`` with one item replaced."""
+    if not isinstance(items, list | tuple):
+        raise InputError(f"{what}: it is not a list, so it has no item {index}")
+    if not index.isdecimal() or int(index) >= len(items):
+        raise InputError(f"{what}: the item must be a number from 0 to {len(items) - 1} (got {index!r})")
+    changed = list(items)
+    changed[int(index)] = value
+    return changed

@@ -1,0 +1,100 @@
+"""The full configuration of a run: every option of every part has its value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gssl.common.errors import InputError
+from gssl.training.config import TrainConfig
+
+# Options that say how a run is carried out, not what comes out of it.
+_NEUTRAL = ("checkpoint_seconds",)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of a run: a registered name or import path, and the value of every option."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a result, except the data themselves and the environment.
+
+    Attributes:
+        dataset: name of the dataset.
+        data: what to load, the name again or the path of the user's own graph.
+        method: what is trained.
+        encoder: what the method trains (a method may ignore it, as the row of raw features does).
+        sampler: where batches come from.
+        train: how it is trained.
+        probe: what judges it.
+        seeds: one repetition each.
+        preset: name of the preset that was applied, if any.
+    """
+
+    dataset: str
+    data: str
+    method: Component
+    encoder: Component
+    sampler: Component
+    train: TrainConfig
+    probe: Component
+    seeds: tuple[int, ...]
+    preset: str | None = None
+
+    def mapping(self) -> dict[str, Any]:
+        """Plain data in the layout of presets, which ``--config`` reads back."""
+        return {
+            "dataset": self.data,
+            "method": _named(self.method),
+            "encoder": _named(self.encoder),
+            "sampler": _named(self.sampler),
+            "train": plain(asdict(self.train)),
+            "probe": _named(self.probe),
+            "seeds": list(self.seeds),
+        }
+
+    @property
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the configuration as canonical JSON.
+
+        The seeds are not in it, so repetitions share it; neither is what cannot change a result.
+        """
+        content = self.mapping()
+        del content["seeds"]
+        content["dataset"] = self.dataset
+        content["train"] = {key: value for key, value in content["train"].items() if key not in _NEUTRAL}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(value: object, what: str = "configuration") -> Any:
+    """``value`` as plain data: mappings, lists, texts, numbers, truth values and None.
+
+    Raises:
+        InputError: something else is in it, which no file could hold.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item, what) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item, what) for key, item in value.items()}
+    raise InputError(
+        f"{what} holds {value!r}, which cannot be written to a file; "
+        f"let the option be a text, a number, a truth value, None or a list of them"
+    )
+
+
+def _named(component: Component) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        **{key: plain(value, f"option {key!r} of {component.name}") for key, value in component.options.items()},
+    }

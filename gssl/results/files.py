@@ -1,0 +1,78 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gssl.common.errors import InputError
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let ``write`` fill a file that takes the place of ``path`` once it is complete and on disk.
+
+    Raises:
+        InputError: the system refuses, for example because the disk is full; ``path`` is as it was before.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda file: _put(file, text.encode()))
+
+
+def write_json(path: Path, data: Mapping[str, object]) -> None:
+    """Write a JSON object; a number that is not finite is an error."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: the file does not hold one.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is damaged: it does not hold a JSON object")
+    return data
+
+
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """What to tell the user when the system refuses to write ``path``."""
+    advice = {
+        errno.ENOSPC: "free some space and give the same command again, it goes on where it stopped",
+        errno.EDQUOT: "your quota is used up; free some space and give the same command again",
+    }.get(error.errno or 0, "choose another place with --out, --db or GSSL_RUNS")
+    return InputError(f"cannot write {path}: {error.strerror or error}; {advice}")
+
+
+def _put(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename survives a power cut only once the folder is on disk too.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
