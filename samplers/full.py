@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from gssl.common.seeds import derive_seed
 from gssl.samplers.base import Sampler
@@ -32,24 +33,28 @@ class GraphBatches(Sampler):
     Args:
         graph: a collection of graphs.
         batch_size: graphs in a batch; the last batch of an epoch may be smaller.
+        items: the graphs to draw from, shape (n,), int64; None means all.
         seed: together with the epoch it decides the order.
         shuffle: new order in every epoch; otherwise the stored order.
     """
 
-    def __init__(self, graph: Graph, *, batch_size: int, seed: int = 0, shuffle: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, *, batch_size: int, items: Tensor | None = None, seed: int = 0, shuffle: bool = True
+    ) -> None:
         self.graph = graph
+        self.items = torch.arange(graph.num_graphs) if items is None else items
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
 
     @property
     def batches_per_epoch(self) -> int:
-        return -(-self.graph.num_graphs // self.batch_size)
+        return -(-len(self.items) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
-        order = torch.arange(self.graph.num_graphs)
+        order = self.items
         if self.shuffle:
             rng = torch.Generator().manual_seed(derive_seed(self.seed, "graph order", epoch))
-            order = torch.randperm(self.graph.num_graphs, generator=rng)
+            order = order[torch.randperm(len(order), generator=rng)]
         for ids in order.split(self.batch_size):
             yield self.graph.graph_batch(ids)

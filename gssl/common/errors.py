@@ -12,11 +12,8 @@ class TrainingError(RuntimeError):
     """The work itself failed, for example a loss that is not finite; the command line exits with code 1."""
 
 
-class Interrupted(BaseException):
-    """A signal ended the run after its state was saved; the command line exits with code 128 + ``signum``.
-
-    It is not an ``Exception``, for the same reason as ``KeyboardInterrupt``: code that records the failure of one
-    run and goes on to the next must not swallow it.
+class Interrupted(KeyboardInterrupt):
+    """A signal other than Ctrl-C ended the run after its state was saved; the exit code is 128 + ``signum``.
 
     Args:
         signum: the signal, for example 15 for SIGTERM.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from gssl.common.errors import InputError
+from gssl.results.files import write_whole
 
 FORMAT = 1
 
@@ -20,28 +20,20 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, config_key: str) -> No
     """Write ``state`` so that ``path`` holds either the former checkpoint or this one, whatever happens.
 
     Args:
-        path: the file; its folder is made.
+        path: the file, in a folder that exists.
         state: tensors, numbers, strings, and containers of them.
         config_key: names the configuration that the state belongs to.
 
     Raises:
         InputError: the file cannot be written, for example because the disk is full.
     """
-    buffer = io.BytesIO()  # torch.save on a full disk raises a RuntimeError that does not say so
+    buffer = io.BytesIO()  # torch.save into a full disk raises a RuntimeError that does not say so
     torch.save({"format": FORMAT, "config_key": config_key, "state": state}, buffer)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror or error
-        raise InputError(f"cannot write the checkpoint {path}: {reason}; free space or choose another --out") from error
+
+    def write(file: BinaryIO) -> None:
+        file.write(buffer.getbuffer())
+
+    write_whole(path, write)
 
 
 def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
@@ -70,12 +62,3 @@ def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
         )
     state: dict[str, Any] = content["state"]
     return state
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename survives a power cut only once the folder is on disk too.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

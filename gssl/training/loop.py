@@ -23,7 +23,7 @@ from gssl.training.memory import PeakMemory
 from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.schedule import rate_factor
-from gssl.training.signals import DeferredSignals, raise_for
+from gssl.training.signals import DeferredSignals
 from gssl.training.state import Best, Position, Run
 
 # A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
@@ -88,7 +88,7 @@ def pretrain(
                 _close_epoch(run, validate)
                 display.epoch(run.curve[-1])
                 saver.between_updates()
-            saver.finish()
+            saver.save()
     finally:
         display.stop()
     if run.best is not None:
@@ -231,14 +231,14 @@ class _Saver:
     def between_updates(self) -> None:
         if self._path is None:
             return
-        received = self._signals.received
-        if received is not None or time.monotonic() - self._last > self._run.config.checkpoint_seconds:
-            self.finish()
-        if received is not None:
-            raise_for(received)
+        stop = self._signals.received
+        if stop or time.monotonic() - self._last > self._run.config.checkpoint_seconds:
+            self.save()
+        if stop:
+            self._signals.deliver()
 
-    def finish(self) -> None:
-        """Write a checkpoint now."""
+    def save(self) -> None:
+        """Write a checkpoint now, if there is a file for it."""
         if self._path is not None:
             save_checkpoint(self._path, self._run.state(), config_key=self._key)
             self._last = time.monotonic()

@@ -1,0 +1,36 @@
+"""Reference rows that learn nothing: raw features and an untrained encoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from gssl.method import Level, Method
+from gssl.models.readout import readout
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.sparse import dense_features
+
+
+class Untrained(Method):
+    """The encoder as it was initialised; what a method adds is its distance from this row."""
+
+    levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
+    trains: ClassVar[bool] = False
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        """There is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{type(self).__name__} is a reference row and has no loss")
+
+
+class Raw(Untrained):
+    """The input features themselves, summed over the nodes of each graph; the encoder is not used."""
+
+    def embed(self, batch: MiniBatch) -> Tensor:
+        """Features of shape (num_targets, in_dim), or their sums of shape (num_graphs, in_dim)."""
+        features = dense_features(batch.x)[: batch.num_targets]
+        return features if batch.graph_ptr is None else readout(features, batch, "sum")
