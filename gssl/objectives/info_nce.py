@@ -1,0 +1,163 @@
+"""InfoNCE over all pairs of nodes: exact, in tiles of a symmetric matrix that is never stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import normalize
+
+from gssl.common.errors import InputError
+from gssl.objectives.weights import weighted_mean
+
+# Largest 1/t whose exponentials, their sums over millions of rows and the reciprocals of those sums are far from
+# the ends of the number range, so that no running maximum is needed.
+_MAX_INVERSE_FLOAT32 = 40.0
+_MAX_INVERSE_FLOAT64 = 600.0
+
+# Rows and columns of a tile. On a CPU half a megabyte per thread stays in the second-level cache between the
+# passes over it; on a GPU a tile must be large enough to fill the device.
+_CPU_TILE = 512
+_GPU_TILE = 4096
+
+
+def info_nce(
+    z1: Tensor,
+    z2: Tensor,
+    *,
+    temperature: float = 0.5,
+    intra: bool = True,
+    weight: Tensor | None = None,
+    chunk: int | None = None,
+) -> Tensor:
+    """GRACE's contrastive objective with all nodes of both views as negatives (arXiv:2006.04131, eq. 1 and 2).
+
+    The mean over items of :func:`info_nce_terms`, weighted by ``weight``.
+
+    Args:
+        z1: projections of the first view, not normalised, shape (num_items, dim), float.
+        z2: those of the second view, row i is the same item, shape (num_items, dim).
+        temperature: t > 0.
+        intra: whether items of the anchor's own view are negatives too.
+        weight: importance weight of each item, a constant, shape (num_items,), float, not negative; None means
+            1 each. A weight of 2 means what including the item twice means, as anchor and as negative.
+        chunk: rows and columns of the tiles in which similarities are computed; chosen for the device by default.
+
+    Returns:
+        A scalar, float32 (float64 for float64 input).
+
+    Raises:
+        InputError: the shapes do not match, or the temperature is out of range.
+    """
+    terms = info_nce_terms(z1, z2, temperature=temperature, intra=intra, weight=weight, chunk=chunk)
+    return weighted_mean(terms, weight)
+
+
+def info_nce_terms(
+    z1: Tensor,
+    z2: Tensor,
+    *,
+    temperature: float = 0.5,
+    intra: bool = True,
+    weight: Tensor | None = None,
+    chunk: int | None = None,
+) -> Tensor:
+    """The loss of each item, averaged over its two anchors; arguments as in :func:`info_nce`.
+
+    With s the cosine similarity, the loss of anchor u_i is
+    ``-log(e^{s(u_i,v_i)/t} / (sum_j w_j e^{s(u_i,v_j)/t} + [intra] sum_j (w_j - 1[i=j]) e^{s(u_i,u_j)/t}))``.
+    Time is O(num_items^2 dim); memory is O(num_items dim).
+
+    Returns:
+        Shape (num_items,), float32 (float64 for float64 input).
+    """
+    _check(z1, z2, temperature, weight)
+    needs_float64 = z1.dtype == torch.float64 or temperature * _MAX_INVERSE_FLOAT32 < 1
+    u, v = (normalize(z.to(torch.float64 if needs_float64 else torch.float32), dim=1) for z in (z1, z2))
+    count = u.new_ones(len(u)) if weight is None else weight.detach().to(u)
+    size = chunk or (_CPU_TILE if u.device.type == "cpu" else _GPU_TILE)
+    options = 1 / temperature, intra, size
+    log_denominator = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
+    terms: Tensor = log_denominator.view(2, -1).mean(0) - (u * v).sum(1) / temperature
+    return terms if z1.dtype == torch.float64 else terms.float()
+
+
+def _check(z1: Tensor, z2: Tensor, temperature: float, weight: Tensor | None) -> None:
+    if z1.dim() != 2 or z1.shape != z2.shape:
+        raise InputError(
+            f"InfoNCE needs two projections of the same shape (num_items, dim), "
+            f"but got {tuple(z1.shape)} and {tuple(z2.shape)}"
+        )
+    if weight is not None and weight.shape != z1.shape[:1]:
+        raise InputError(f"InfoNCE needs one weight per item: {len(z1)}, but got {tuple(weight.shape)}")
+    if not temperature * _MAX_INVERSE_FLOAT64 >= 1:
+        raise InputError(f"the InfoNCE temperature must be at least {1 / _MAX_INVERSE_FLOAT64:.4f} (got {temperature})")
+
+
+class _LogDenominator(torch.autograd.Function):
+    """Log of the weighted sum of exponentials in each row of the similarity matrix of both views.
+
+    Only one triangle of tiles is computed: a tile of the other triangle is the transpose of its mirror image.
+    Between the passes nothing is kept but the rows and their sums; the backward pass computes the tiles anew,
+    which is cheaper than the memory traffic of a stored matrix.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, inverse: float, intra: bool, size: int) -> Tensor:
+        total = torch.zeros_like(weight)
+        for i, j, tile, _ in _tiles(rows, weight, inverse, intra, size):
+            total[i].addmv_(tile, weight[j])
+            if i != j:
+                total[j].addmv_(tile.T, weight[i])
+        ctx.save_for_backward(rows, weight, total)
+        ctx.options = inverse, intra, size
+        return total.log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        rows, weight, total = ctx.saved_tensors
+        share = grad / total
+        out = torch.zeros_like(rows)
+        for i, j, tile, scale in _tiles(rows, weight, *ctx.options):
+            # Pair (a, b) enters the sum of row a with b's weight, and the sum of row b with a's.
+            torch.mul(share[i, None], weight[j], out=scale).addcmul_(weight[i, None], share[j])
+            tile.mul_(scale)
+            out[i].addmm_(tile, rows[j])
+            if i != j:
+                out[j].addmm_(tile.T, rows[i])
+        return out.mul_(ctx.options[0]), None, None, None, None
+
+
+def _tiles(
+    rows: Tensor, weight: Tensor, inverse: float, intra: bool, size: int
+) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
+    """Tiles of exp(rows @ rows.T * inverse): rows, columns, the tile, and scratch space of its shape.
+
+    Both are overwritten by the next tile. An anchor is no negative of its own, but its duplicates are: an item of
+    weight w stands for w - 1 of them, and the diagonal is scaled so that its weighted sum counts just these.
+    """
+    num_rows = len(rows)
+    others = (weight - 1).clamp(min=0) / weight.where(weight > 0, 1)
+    storage, scratch = rows.new_empty(2, min(size, num_rows) ** 2)
+    for i, j in _tile_slices(num_rows, intra, size):
+        shape = i.stop - i.start, j.stop - j.start
+        tile, scale = (flat[: shape[0] * shape[1]].view(shape) for flat in (storage, scratch))
+        # exp2 is the faster exponential of torch on a CPU; the change of base costs nothing in the product.
+        torch.addmm(tile, rows[i], rows[j].T, beta=0, alpha=inverse / math.log(2), out=tile).exp2_()
+        if i == j:
+            tile.diagonal().mul_(others[i])
+        yield i, j, tile, scale
+
+
+def _tile_slices(num_rows: int, intra: bool, size: int) -> Iterator[tuple[slice, slice]]:
+    """Upper triangle of the symmetric matrix, or its upper right quarter when only other views are negatives."""
+    half = num_rows // 2
+    row_end, middle = (num_rows, 0) if intra else (half, half)
+    for start in range(0, row_end, size):
+        for column in range(max(start, middle), num_rows, size):
+            yield slice(start, min(start + size, row_end)), slice(column, min(column + size, num_rows))
