@@ -32,7 +32,7 @@ def parse(text: str) -> Any:
         (0.001, [0.2, 0.4], None, 'prelu')
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise InputError(f"not valid YAML or JSON: {' '.join(str(error).split())}") from None
 

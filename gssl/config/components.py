@@ -24,7 +24,7 @@ def method_class(name: str) -> type[Method]:
     Raises:
         InputError: no such method, or the object is not a method.
     """
-    return _subclass(METHODS.get(name), Method, name, "method")
+    return cast("type[Method]", _subclass(METHODS.get(name), Method, name, "method"))
 
 
 def encoder_factory(name: str) -> Callable[..., Encoder]:
@@ -39,11 +39,13 @@ def encoder_factory(name: str) -> Callable[..., Encoder]:
 
 
 def probe_class(name: str) -> type[Probe]:
-    return _subclass(PROBES.get(name), Probe, name, "probe")
+    """The probe called ``name``; raises InputError as :func:`method_class` does."""
+    return cast("type[Probe]", _subclass(PROBES.get(name), Probe, name, "probe"))
 
 
 def sampler_class(name: str) -> type[Sampler]:
-    return _subclass(SAMPLERS.get(name), Sampler, name, "sampler")
+    """The sampler called ``name``; raises InputError as :func:`method_class` does."""
+    return cast("type[Sampler]", _subclass(SAMPLERS.get(name), Sampler, name, "sampler"))
 
 
 def check_level(kind: str, name: str, levels: Sequence[str], level: str, family: Resolver[Any]) -> None:

@@ -124,9 +124,7 @@ def _check_identity(layer: Layer, method: str, subject: Subject) -> None:
         )
 
 
-def _check_assignments(
-    line: Layer, method: type[Method], name: str, layers: Sequence[Layer], subject: Subject
-) -> None:
+def _check_assignments(line: Layer, method: type[Method], name: str, layers: Sequence[Layer], subject: Subject) -> None:
     """Answer ``--set lr=1`` with ``train.lr``: a bare key that belongs to another part."""
     own = options_of(method)
     for key in line.section("method").options:
@@ -159,9 +157,7 @@ def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, Tra
     values = settled(TrainConfig, _options(layers, "train"), what="train")
     values["batch_size"] = _batch_size(values["batch_size"], name, options_of(sampler), subject)
     reserved = components.SAMPLER_RESERVED
-    options = settled(
-        sampler, _options(layers, "sampler", name, SAMPLERS), what=f"sampler {name}", reserved=reserved
-    )
+    options = settled(sampler, _options(layers, "sampler", name, SAMPLERS), what=f"sampler {name}", reserved=reserved)
     return Component(name, options), TrainConfig(**values)
 
 

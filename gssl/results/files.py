@@ -33,6 +33,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8."""
     write_whole(path, lambda file: _put(file, text.encode()))
 
 

@@ -1,0 +1,191 @@
+"""The folder of a run: found or made, locked while it is worked on, resumed or refused.
+
+::
+
+    <method>-<dataset>-<hash>/
+        config.yaml          the full configuration, also a valid --config
+        environment.json     versions, commit, device, threads
+        seed-K/              one repetition
+            checkpoint.pt    resumable during training, the trained weights afterwards
+            curve.jsonl      one line per epoch
+            embeddings.npz   frozen embeddings of all items
+            metrics.json     written last: a seed with this file is finished
+        result.json          written last: a run with this file is finished
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
+
+from gssl.common import yaml_io
+from gssl.common.errors import InputError
+from gssl.config.record import RunConfig
+from gssl.results.files import cannot_write, read_json, write_json, write_text
+from gssl.results.seed import SeedMetrics
+
+_LOCK = ".lock"
+State = Literal["new", "unfinished", "finished", "other", "foreign"]
+
+
+def runs_root() -> Path:
+    """Where run folders and the results store are kept: ``$GSSL_RUNS`` or ``runs``."""
+    return Path(os.environ.get("GSSL_RUNS") or "runs")
+
+
+class RunFolder:
+    """A run's folder, locked from construction to :meth:`close`.
+
+    Args:
+        path: made if it does not exist.
+
+    Raises:
+        InputError: the path is a file, cannot be written, or another process works in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(path / _LOCK)
+            self._lock.acquire(timeout=0)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{path} is in the way: a run needs a folder; choose another --out") from None
+        except Timeout:
+            raise BusyError(f"another process works in {path}; wait for it or choose another --out") from None
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def state(self, config: RunConfig, checksum: str) -> State:
+        """What is here, seen from a run of ``config`` on data with that checksum.
+
+        Returns:
+            ``new`` for an empty folder, ``unfinished`` or ``finished`` for this very run, ``other`` for another run,
+            ``foreign`` for anything else.
+        """
+        if not (self.path / "config.yaml").exists():
+            leftovers = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
+            return "foreign" if any(entry.name != "environment.json" for entry in leftovers) else "new"
+        if _identity(yaml_io.read(self.path / "config.yaml")) != _identity(_record(config, checksum)):
+            return "other"
+        return "finished" if (self.path / "result.json").exists() else "unfinished"
+
+    def begin(self, config: RunConfig, checksum: str, environment: Mapping[str, object]) -> None:
+        """Write what identifies the run."""
+        write_json(self.path / "environment.json", environment)
+        write_text(self.path / "config.yaml", yaml_io.dump(_record(config, checksum)))
+
+    def seed(self, seed: int) -> Path:
+        """The folder of one seed; it is made if it does not exist."""
+        path = self.path / f"seed-{seed}"
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        return path
+
+    def finished_seed(self, seed: int) -> SeedMetrics | None:
+        """What a seed measured, or None if it is not finished."""
+        file = self.path / f"seed-{seed}" / "metrics.json"
+        return SeedMetrics.read(read_json(file), str(file)) if file.exists() else None
+
+    def result(self) -> dict[str, Any]:
+        """The stored result of a finished run."""
+        return read_json(self.path / "result.json")
+
+    def finish(self, result: Mapping[str, object]) -> None:
+        write_json(self.path / "result.json", result)
+
+    def require_space(self, needed: int) -> None:
+        """Refuse early to start what the disk cannot hold.
+
+        Args:
+            needed: bytes.
+
+        Raises:
+            InputError: the file system has less room.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise InputError(
+                f"the run needs about {needed / 2**20:.0f} MiB in {self.path}, but only {free / 2**20:.0f} MiB are "
+                f"free; free some space or choose another --out"
+            )
+
+
+class BusyError(InputError):
+    """Another process works in the folder."""
+
+
+def open_run(config: RunConfig, checksum: str, out: Path | None) -> tuple[RunFolder, State]:
+    """The folder for a run: the one that was asked for, else an unfinished one of the same run, else a new one.
+
+    Args:
+        config: the run.
+        checksum: of the dataset.
+        out: folder that the user named; None for one below :func:`runs_root`.
+
+    Returns:
+        The locked folder, and whether it is ``new``, ``unfinished`` or, only for a named one, ``finished``.
+
+    Raises:
+        InputError: the folder cannot be used; the message says what to do.
+    """
+    if out is not None:
+        return _named(config, checksum, out)
+    stem = runs_root() / folder_name(config)
+    for number in itertools.count(1):
+        path = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
+        try:
+            folder = RunFolder(path)
+        except BusyError:
+            continue
+        state = folder.state(config, checksum)
+        if state in ("new", "unfinished"):
+            return folder, state
+        folder.close()
+    raise AssertionError("unreachable: the numbers do not end")
+
+
+def folder_name(config: RunConfig) -> str:
+    """``<method>-<dataset>-<first 8 digits of the configuration's hash>``."""
+    method = config.method.name.rpartition(":")[2]
+    return re.sub(r"[^\w.-]", "_", f"{method}-{config.dataset}-{config.hash[:8]}")
+
+
+def _named(config: RunConfig, checksum: str, out: Path) -> tuple[RunFolder, State]:
+    folder = RunFolder(out)
+    state = folder.state(config, checksum)
+    if state in ("new", "unfinished", "finished"):
+        return folder, state
+    folder.close()
+    if state == "other":
+        raise InputError(f"{out} holds a run of another configuration; choose another --out or delete it")
+    raise InputError(f"{out} is not empty and holds no run; choose another --out")
+
+
+def _record(config: RunConfig, checksum: str) -> dict[str, Any]:
+    return {**config.mapping(), "config_hash": config.hash, "dataset_checksum": checksum}
+
+
+def _identity(record: Mapping[str, Any]) -> Sequence[object]:
+    return [record.get(key) for key in ("config_hash", "dataset_checksum", "seeds")]
