@@ -79,9 +79,12 @@ class GraphMAE(PredictiveMethod[Masked]):
         return self.drop(view, self.rng), Masked(rows, target)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
-        code = self.encoder_to_decoder(embedding).index_fill(0, target.rows, 0.0)
-        # Only the hidden rows are compared, so only they are decoded.
+        # Only the hidden rows are compared, so only they are decoded; their own code is masked again, and they come
+        # first among the sources, so the codes in need of a product are those behind them.
         block, sources = restrict_rows(view.blocks[-1], target.rows)
+        num_masked = target.rows.numel()
+        code = self.encoder_to_decoder(embedding.index_select(0, sources[num_masked:]))
+        code = torch.cat([code.new_zeros(num_masked, code.shape[1]), code])
         items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]
         weight = None if view.weight is None else view.weight[items]
-        return scaled_cosine_error(self.decoder(block, code[sources]), target.features, gamma=self.gamma, weight=weight)
+        return scaled_cosine_error(self.decoder(block, code), target.features, gamma=self.gamma, weight=weight)

@@ -65,4 +65,6 @@ def uniform_negatives(pattern: Pattern, count: int, rng: torch.Generator) -> Ten
 
 
 def _scores(z: Tensor, pairs: Tensor) -> Tensor:
-    return (z[pairs[0]] * z[pairs[1]]).sum(1)
+    # index_select, not z[...]: its backward adds rows in place instead of sorting the indices.
+    scores: Tensor = torch.linalg.vecdot(z.index_select(0, pairs[0]), z.index_select(0, pairs[1]))
+    return scores

@@ -1,0 +1,45 @@
+"""Layer-wise inference: exact embeddings of graphs that do not fit one pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gssl.models.layers import jump
+from gssl.models.stack import StackedEncoder
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.blocks import restrict_rows
+from gssl.samplers.graph import Graph
+from gssl.samplers.sparse import Features, select_features
+
+
+@torch.no_grad()
+def embed_layerwise(
+    encoder: StackedEncoder, graph: Graph, *, rows: int = 65536, device: torch.device | None = None
+) -> Tensor:
+    """Embed every node, one layer at a time and a chunk of nodes at a time.
+
+    What lies on the device at once is the input and output of one layer for one chunk and its neighbours; the
+    layers' outputs stay on the CPU. In evaluation mode the result is that of one pass.
+
+    Args:
+        encoder: in evaluation mode.
+        graph: on the CPU.
+        rows: nodes in a chunk.
+        device: where to compute; the encoder's by default.
+
+    Returns:
+        Shape (num_nodes, out_dim), float, on the CPU.
+    """
+    device = device or next(encoder.parameters()).device
+    x: Features = graph.x
+    outputs: list[Tensor] = []
+    for layer in range(encoder.num_layers):
+        parts: list[Tensor] = []
+        for chunk in torch.arange(graph.num_nodes).split(rows):
+            block, sources = restrict_rows(graph.block, chunk)
+            batch = MiniBatch(select_features(x, sources), (block,), sources, chunk.numel()).to(device)
+            parts.append(encoder.step(layer, batch.blocks[0], batch.x, batch).cpu())
+        x = torch.cat(parts)
+        outputs.append(x)
+    return jump(outputs, encoder.jk)
