@@ -55,6 +55,7 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "drop_node": "gssl.augment.drop_node:DropNode",
         "subgraph": "gssl.augment.subgraph:WalkSubgraph",
         "mask_attribute": "gssl.augment.mask_attribute:MaskAttribute",
+        "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
         "shuffle": "gssl.augment.shuffle:Shuffle",
     },
     group="gssl.augmenters",

@@ -88,9 +88,12 @@ class StackedEncoder(Encoder):
             assert isinstance(x, Tensor)
             x = F.dropout(x, self.dropout, self.training)
         out: Tensor = self.layers[index](block, x)
-        if index < len(self.activations):
-            out = self.activations[index](self.norms[index](out, batch))
-        return out
+        return self.finish(index, out, batch) if index < len(self.activations) else out
+
+    def finish(self, index: int, out: Tensor, batch: MiniBatch) -> Tensor:
+        """Norm, then activation; an encoder with another order overrides it."""
+        finished: Tensor = self.activations[index](self.norms[index](out, batch))
+        return finished
 
     def forward(self, batch: MiniBatch) -> Tensor:
         x: Features = batch.x

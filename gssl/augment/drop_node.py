@@ -1,0 +1,31 @@
+"""Node dropping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, induced, random_rank, segment_index, share
+from gssl.common.options import Probability
+from gssl.samplers.batch import MiniBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropNode(GraphwiseAugmenter):
+    """Remove a random share of the nodes of each graph, with their edges (GraphCL, You et al., 2020).
+
+    Attributes:
+        ratio: ``floor(ratio * size)`` nodes of each graph go.
+    """
+
+    # GraphCL's unsupervised code keeps the edges among the dropped nodes instead of those among the kept ones:
+    # https://github.com/Shen-Lab/GraphCL/blob/337d512feaf77b1db58541a2d09e6789feed62a2/unsupervised_TU/aug.py
+    # This is the paper's definition, as in its code for semi-supervised learning.
+    ratio: Probability = 0.2
+
+    def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
+        offsets = graph_offsets(batch)
+        dropped = share(offsets.diff(), self.ratio) * chosen
+        return induced(batch, random_rank(offsets, rng) >= dropped[segment_index(offsets)])

@@ -1,0 +1,88 @@
+"""Edge perturbation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, random_rank, segment_index, share
+from gssl.common.errors import InputError
+from gssl.common.options import Fraction
+from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.sparse import Pattern
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbEdge(GraphwiseAugmenter):
+    """Remove a random share of the edges of each graph and add as many at random (GraphCL, You et al., 2020).
+
+    Directed edges are drawn independently, as in GraphCL's code. A new edge joins two different nodes of one graph
+    that are not joined yet (draws that do not are discarded, so a dense graph gets fewer), and has the weight and
+    attributes of a random edge of its graph. Graphs with one node or no edges stay as they are.
+
+    Attributes:
+        ratio: ``floor(ratio * num_edges)`` directed edges of each graph go, and as many are drawn anew.
+        remove: whether edges go.
+        add: whether edges come.
+    """
+
+    ratio: Fraction = 0.2
+    remove: bool = True
+    add: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.remove or self.add):
+            raise InputError("perturb_edge with remove=False and add=False changes nothing; set one of them")
+
+    def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
+        nodes = graph_offsets(batch)
+        return batch.map_blocks(lambda block: self._perturb(block, nodes, rng, chosen))
+
+    def _perturb(self, block: Block, nodes: Tensor, rng: torch.Generator, chosen: Tensor) -> Block:
+        edges = block.pattern.rowptr.long()[nodes]  # rows are sorted by graph, so edges are too
+        amount = share(edges.diff(), self.ratio) * chosen
+        left = block
+        if self.remove:
+            left = block.filter(random_rank(edges, rng) >= amount[segment_index(edges)])
+        return _with_edges(left, block, *_draw_edges(block, nodes, edges, amount, rng)) if self.add else left
+
+
+def _draw_edges(
+    block: Block, nodes: Tensor, edges: Tensor, amount: Tensor, rng: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Up to ``amount`` (num_graphs,) new edges: the row, the column and the donor edge of each."""
+    graphs = torch.arange(amount.numel(), device=amount.device)
+    sizes = nodes.diff()
+    graph = graphs.repeat_interleave(amount * (sizes > 1))
+    draws = torch.rand(3, graph.numel(), generator=rng, device=amount.device, dtype=torch.float64)
+    size = sizes[graph]
+    row = (draws[0] * size).long()
+    col = (row + 1 + (draws[1] * (size - 1)).long()) % size
+    donor = edges[graph] + (draws[2] * edges.diff()[graph]).long()
+    row, col = row + nodes[graph], col + nodes[graph]
+    new = _is_new(block.pattern, row, col)
+    return row[new], col[new], donor[new]
+
+
+def _is_new(pattern: Pattern, row: Tensor, col: Tensor) -> Tensor:
+    """Which of the drawn edges neither exist nor were drawn before, shape (num_drawn,), bool."""
+    key = row * pattern.num_cols + col
+    order = torch.argsort(key, stable=True)
+    repeated = torch.zeros_like(key, dtype=torch.bool)
+    repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
+    return ~(repeated | torch.isin(key, pattern.row.long() * pattern.num_cols + pattern.col.long()))
+
+
+def _with_edges(left: Block, donors: Block, row: Tensor, col: Tensor, donor: Tensor) -> Block:
+    """``left`` and the edges (row, col), whose weights and attributes come from the edges ``donor`` of ``donors``."""
+    rows = torch.cat([left.pattern.row.long(), row])
+    columns = torch.cat([left.pattern.col.long(), col])
+    pattern, order = Pattern.from_coo(rows, columns, left.num_dst, left.num_src)
+
+    def joined(kept: Tensor | None, source: Tensor | None) -> Tensor | None:
+        return None if kept is None or source is None else torch.cat([kept, source[donor]])[order]
+
+    weight = joined(left.weight, donors.weight)
+    return Block(pattern, weight, joined(left.edge_attr, donors.edge_attr), left.full_degree)

@@ -1,0 +1,99 @@
+"""GraphCL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from gssl.augment.base import Augmenter, Identity
+from gssl.augment.choice import RandomChoice
+from gssl.augment.drop_node import DropNode
+from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.subgraph import WalkSubgraph
+from gssl.common.options import Fraction, Positive, Probability
+from gssl.common.space import Choice, Float, Int, Space
+from gssl.method import ContrastiveMethod, Level
+from gssl.models.encoder import Encoder
+from gssl.objectives.nt_xent import nt_xent
+from gssl.samplers.batch import MiniBatch
+
+View = Literal["none", "dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4"]
+
+
+class GraphCL(ContrastiveMethod):
+    """Graph contrastive learning with augmentations (You et al., 2020, arXiv:2010.13902).
+
+    Two augmented views of each graph of a batch agree, against the other graphs of the batch (NT-Xent).
+
+    Args:
+        encoder: shared by both views.
+        view1: augmentation of the first view, by the names of GraphCL's code: none, node dropping, edge
+            perturbation, subgraph, attribute masking, or a random one of the first 2, 3 or 4 of dropN, subgraph,
+            permE, maskN, drawn for every graph anew.
+        view2: augmentation of the second view.
+        ratio: share of nodes dropped, of edges replaced, of nodes masked.
+        keep: share of nodes kept by ``subgraph``.
+        temperature: of the cosine similarity.
+        symmetric: whether graphs of both views are anchors; the paper's are of the first view only.
+    """
+
+    levels: ClassVar[tuple[Level, ...]] = ("graph",)
+    default_encoder: ClassVar[str] = "GIN"
+    search_space: ClassVar[Mapping[str, Space]] = {
+        "view1": Choice(("none", "dropN", "permE", "subgraph", "maskN", "random4")),
+        "view2": Choice(("dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4")),
+        "ratio": Float(0.05, 0.5),
+        "keep": Float(0.1, 0.9),
+        "temperature": Float(0.1, 1.0),
+        "encoder.num_layers": Int(2, 5),
+        "train.lr": Float(1e-4, 1e-2, log=True),
+        "train.epochs": Int(10, 100, log=True),
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        # The unsupervised code augments one view by a tenth and leaves the other as it is; the paper says 0.2.
+        view1: View = "none",
+        view2: View = "random4",
+        ratio: Probability = 0.2,
+        keep: Fraction = 0.2,
+        temperature: Positive = 0.2,
+        symmetric: bool = False,
+    ) -> None:
+        super().__init__(encoder, [make_view(view, ratio, keep) for view in (view1, view2)])
+        self.temperature = temperature
+        self.symmetric = symmetric
+        dim = encoder.out_dim
+        self.head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+        for module in self.head:
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def project(self, embedding: Tensor) -> Tensor:
+        projection: Tensor = self.head(embedding)
+        return projection
+
+    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
+        first, second = projections
+        return nt_xent(first, second, temperature=self.temperature, symmetric=self.symmetric, weight=batch.weight)
+
+
+def make_view(view: View, ratio: float, keep: float) -> Augmenter:
+    """The augmenter behind one of GraphCL's names."""
+    options = {
+        "dropN": DropNode(ratio=ratio),
+        "subgraph": WalkSubgraph(keep=keep),
+        "permE": PerturbEdge(ratio=ratio),
+        "maskN": MaskAttribute(ratio=ratio),
+    }
+    if view == "none":
+        return Identity()
+    if view in options:
+        return options[view]
+    return RandomChoice(*list(options.values())[: int(view[-1])])
