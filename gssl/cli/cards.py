@@ -1,0 +1,209 @@
+"""The cards that ``gssl show`` prints."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gssl.augment.base import Augmenter, Compose
+from gssl.cli.command import Answer, Table
+from gssl.cli.describe import option_data, option_table, summary, value_text
+from gssl.common import yaml_io
+from gssl.common.errors import InputError, unknown
+from gssl.common.resolve import Resolver, load
+from gssl.common.space import Choice, Float, Space
+from gssl.config import components
+from gssl.config.layer import SECTIONS, Layer
+from gssl.config.presets import presets_of
+from gssl.datasets.catalog import DATASETS, DatasetSpec, find_spec
+from gssl.evaluate.base import Probe
+from gssl.method import ContrastiveMethod, Method, PredictiveMethod
+from gssl.models.encoder import Encoder
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS
+from gssl.samplers.base import Sampler
+from gssl.training.config import TrainConfig
+
+FAMILIES: dict[str, Resolver[Any]] = {
+    "method": METHODS,
+    "encoder": ENCODERS,
+    "augmenter": AUGMENTERS,
+    "objective": OBJECTIVES,
+    "probe": PROBES,
+    "sampler": SAMPLERS,
+    "dataset": DATASETS,
+}
+_BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
+
+
+def cards(name: str) -> list[Answer]:
+    """One card for each component or dataset of that name, or for the object at an import path.
+
+    Raises:
+        InputError: nothing has that name; the nearest names are listed.
+    """
+    if ":" in name and name.lower().partition(":")[0] not in {known.lower() for known in DATASETS.names()}:
+        return [_card(*_imported(name))]
+    kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
+    if not kinds:
+        raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
+    return [_card(kind, FAMILIES[kind].canonical(name), None) for kind in kinds]
+
+
+def _imported(path: str) -> tuple[str, str, Any]:
+    found = load(path, "component")
+    for kind, base in _BASES.items():
+        if isinstance(found, type) and issubclass(found, base):
+            return kind, path, found
+    raise InputError(f"{path} is not a method, encoder, augmenter, probe or sampler")
+
+
+def _card(kind: str, name: str, found: Any) -> Answer:
+    if kind == "dataset":
+        return _dataset_card(name)
+    found = FAMILIES[kind].get(name) if found is None else found
+    if kind == "method":
+        return _method_card(name, found)
+    facts = _facts(found)
+    prefix = "" if kind in ("augmenter", "objective") else f"{kind}."
+    component = components.encoder_factory(name) if kind == "encoder" else found
+    data = {"name": name, "kind": kind, "summary": summary(found), **facts, "options": option_data(component)}
+    return Answer(
+        data, [_head(kind, name, summary(found), facts), *_nonempty(option_table(component, "options", prefix))]
+    )
+
+
+def _method_card(name: str, method: type[Method]) -> Answer:
+    facts = {**_facts(method), "parts": ", ".join(_parts(method)) or "none of its own"}
+    presets = presets_of(name)
+    numbers = _published(name)
+    data = {
+        "name": name,
+        "kind": "method",
+        "summary": summary(method),
+        **facts,
+        "options": option_data(method),
+        "train": option_data(TrainConfig),
+        "search_space": {key: asdict(space) for key, space in method.search_space.items()},
+        "presets": {preset: _preset_data(layer) for preset, layer in presets.items()},
+        "published": numbers,
+    }
+    space = Table("search space", ("option", "range"), [(k, _space_text(s)) for k, s in method.search_space.items()])
+    blocks = [
+        _head("method", name, summary(method), facts),
+        *_nonempty(option_table(method, "options (--set NAME=VALUE)")),
+        *_nonempty(space),
+        *_nonempty(_preset_table(presets)),
+        *_nonempty(_published_table(numbers)),
+    ]
+    return Answer(data, blocks)
+
+
+def _dataset_card(name: str) -> Answer:
+    spec: DatasetSpec | None = find_spec(name)
+    if spec is None:
+        return Answer(
+            {"name": name, "kind": "dataset", "path": DATASETS.paths[name]}, [f"dataset {name}: {DATASETS.paths[name]}"]
+        )
+    facts = {key: value for key, value in asdict(spec).items() if key not in ("name", "summary", "loader")}
+    data = {"name": name, "kind": "dataset", "summary": spec.summary, **facts}
+    return Answer(data, [_head("dataset", name, spec.summary, facts)])
+
+
+def _head(kind: str, name: str, text: str, facts: Mapping[str, object]) -> Table:
+    rows = [(key.replace("_", " "), _fact_text(value)) for key, value in facts.items()]
+    return Table(f"{kind} {name}: {text}", ("", ""), rows)
+
+
+def _facts(component: Any) -> dict[str, object]:
+    """Class constants that say what a component is for."""
+    facts: dict[str, object] = {}
+    if inspect.isclass(component) and issubclass(component, Method):
+        facts["family"] = (
+            "contrastive"
+            if issubclass(component, ContrastiveMethod)
+            else "predictive"
+            if issubclass(component, PredictiveMethod)
+            else "other"
+        )
+        facts["default_encoder"] = component.default_encoder
+        facts["needs_labels"] = component.needs_labels
+    for key in ("levels", "version"):
+        if hasattr(component, key):
+            value = getattr(component, key)
+            facts[key] = list(value) if isinstance(value, tuple) else value
+    module = inspect.getmodule(component)
+    facts["source"] = module.__name__ if module else ""
+    return facts
+
+
+def _parts(method: type[Method]) -> list[str]:
+    """Augmenters and objectives that the method's module uses, by their registered names."""
+    used = {id(value) for value in vars(sys.modules[method.__module__]).values()}
+    names = []
+    for family in (AUGMENTERS, OBJECTIVES):
+        for name, path in family.paths.items():
+            module, _, attribute = path.partition(":")
+            part = getattr(sys.modules.get(module), attribute, None)
+            if part is not None and part is not Compose and id(part) in used:
+                names.append(f"{name} ({family.family})")
+    return names
+
+
+def _preset_data(layer: Layer) -> dict[str, object]:
+    sections = {
+        kind: {**({"name": section.name} if section.name else {}), **section.options}
+        for kind in SECTIONS
+        if (section := layer.sections.get(kind)) is not None
+    }
+    return {"source": layer.source, **sections}
+
+
+def _preset_table(presets: Mapping[str, Layer]) -> Table:
+    rows = [(name, " ".join(_settings(layer)), layer.source) for name, layer in presets.items()]
+    return Table(
+        "presets (--preset NAME; that of the dataset is taken by itself)", ("preset", "settings", "source"), rows
+    )
+
+
+def _settings(layer: Layer) -> Iterable[str]:
+    for kind in SECTIONS:
+        section = layer.section(kind)
+        prefix = "" if kind == "method" else f"{kind}."
+        if section.name:
+            yield f"{kind}={section.name}"
+        yield from (f"{prefix}{key}={value_text(value)}" for key, value in section.options.items())
+
+
+def _space_text(space: Space) -> str:
+    if isinstance(space, Choice):
+        return " | ".join(map(value_text, space.values))
+    kind = "real" if isinstance(space, Float) else "integer"
+    return f"{kind} from {space.low:g} to {space.high:g}{', logarithmic' if space.log else ''}"
+
+
+def _published(method: str) -> list[dict[str, Any]]:
+    """Entries of the committed table of published numbers that are about the method."""
+    import gssl.benchmarks
+
+    file = Path(gssl.benchmarks.__path__[0]) / "published.yaml"
+    if not file.is_file():
+        return []
+    entries = yaml_io.read(file).get("results", [])
+    return [entry for entry in entries if entry.get("method") == method]
+
+
+def _published_table(entries: list[dict[str, Any]]) -> Table:
+    columns = list(dict.fromkeys(key for entry in entries for key in entry if key != "method"))
+    return Table("published", columns, [[value_text(entry.get(key, "")) for key in columns] for entry in entries])
+
+
+def _nonempty(table: Table) -> list[Table]:
+    return [table] if table.rows else []
+
+
+def _fact_text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value_text(value)

@@ -1,0 +1,117 @@
+"""Signatures in words: the type, default and meaning of each option."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+
+from gssl.cli.command import Table
+from gssl.common.options import Option, options_of
+
+_NAMES = {"number": "real", "integer": "integer", "boolean": "true/false", "string": "text", "null": "null"}
+_BOUNDS = (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
+
+
+def option_table(component: Callable[..., object], title: str, prefix: str = "") -> Table:
+    """Options of a component as they are given to ``--set``."""
+    meanings = argument_texts(component)
+    rows = [
+        (prefix + option.name, type_text(option.annotation), default_text(option), meanings.get(option.name, ""))
+        for option in options_of(component).values()
+    ]
+    return Table(title, ("option", "type", "default", "meaning"), rows)
+
+
+def option_data(component: Callable[..., object]) -> list[dict[str, object]]:
+    """The same for programs."""
+    return [
+        {"name": o.name, "type": type_text(o.annotation), "default": None if o.required else _plain(o.default)}
+        for o in options_of(component).values()
+    ]
+
+
+def default_text(option: Option) -> str:
+    """The default as ``--set`` would take it."""
+    if option.required:
+        return "(required)"
+    return value_text(option.default)
+
+
+def value_text(value: object) -> str:
+    """A value as ``--set`` would take it.
+
+    Example:
+        >>> value_text(None), value_text(0.0), value_text((0.2, 0.4)), value_text("prelu")
+        ('null', '0.0', '[0.2, 0.4]', 'prelu')
+    """
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def type_text(annotation: Any) -> str:
+    """An annotation in words.
+
+    Example:
+        >>> from gssl.common.options import Probability
+        >>> type_text(tuple[Probability, Probability] | None)
+        'list of (real >= 0 < 1, real >= 0 < 1) or null'
+    """
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError):
+        return inspect.formatannotation(annotation)
+    return _schema_text(schema)
+
+
+def argument_texts(component: Callable[..., object]) -> dict[str, str]:
+    """Meaning of each parameter from the ``Args:`` or ``Attributes:`` section of a Google docstring."""
+    owner: object = component
+    if inspect.isclass(component):  # options that are inherited are described where they are declared
+        owner = next(base for base in component.__mro__ if "__init__" in vars(base))
+    texts: dict[str, str] = {}
+    for documented in (owner, component):
+        texts |= _sections(inspect.getdoc(documented) or "")
+    return texts
+
+
+def summary(component: object) -> str:
+    """First line of the docstring."""
+    return (inspect.getdoc(component) or "").partition("\n")[0]
+
+
+def _sections(doc: str) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    name, inside = "", False
+    for line in doc.splitlines():
+        if re.match(r"^(Args|Attributes):$", line):
+            inside = True
+        elif inside and line and not line.startswith(" "):
+            inside = False
+        elif inside and (found := re.match(r"^    (\w[\w, ]*): (.*)$", line)):
+            name = found[1]
+            texts |= {part.strip(): found[2] for part in name.split(",")}
+        elif inside and name and line.strip():
+            texts |= {part.strip(): f"{texts[part.strip()]} {line.strip()}" for part in name.split(",")}
+    return texts
+
+
+def _schema_text(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(map(_schema_text, schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        return " | ".join(map(str, schema.get("enum", [schema.get("const")])))
+    if "prefixItems" in schema:
+        return f"list of ({', '.join(map(_schema_text, schema['prefixItems']))})"
+    if schema.get("type") == "array":
+        return f"list of {_schema_text(schema.get('items', {}))}"
+    name = _NAMES.get(schema.get("type", ""), "any")
+    return " ".join([name, *(f"{sign} {schema[key]:g}" for key, sign in _BOUNDS if key in schema)])
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

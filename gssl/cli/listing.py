@@ -1,0 +1,106 @@
+"""``gssl list``: what there is to choose from; nothing is imported to say so."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gssl.cli.command import Answer, Command, Table
+from gssl.cli.parser import add_json, choice
+from gssl.common.resolve import Resolver
+
+_EXAMPLES = ("gssl list", "gssl list datasets", "gssl list methods --json")
+
+
+def run(args: Namespace) -> Answer:
+    """List one family or all."""
+    wanted = [args.family] if args.family else list(FAMILIES)
+    found = {family: FAMILIES[family]() for family in wanted}
+    return Answer(
+        {family: list(entries) for family, entries in found.items()},
+        [_table(family, entries) for family, entries in found.items()],
+    )
+
+
+Entry = dict[str, str]
+
+
+def _components(name: str) -> Callable[[], list[Entry]]:
+    def entries() -> list[Entry]:
+        from gssl import registry
+
+        family: Resolver[Any] = getattr(registry, name)
+        return [{"name": entry, "summary": family.summary(entry)} for entry in family.names()]
+
+    return entries
+
+
+def _datasets() -> list[Entry]:
+    from gssl.datasets.catalog import BY_NAME, DATASETS
+    from gssl.datasets.store import Store
+
+    known = [
+        {"name": spec.name, "level": spec.level, "family": spec.family, "probe": spec.probe, "summary": spec.summary}
+        for spec in BY_NAME.values()
+    ]
+    rest = {"level": "", "family": "", "probe": ""}
+    plugins = [
+        {"name": name, **rest, "family": "plug-in", "summary": DATASETS.paths[name]}
+        for name in DATASETS.names()
+        if name not in BY_NAME
+    ]
+    own = [
+        {"name": name, **rest, "family": "ogb", "summary": f"your own, in {folder}"}
+        for name, folder in Store.locate().ogb_folders().items()
+        if name not in BY_NAME
+    ]
+    return known + plugins + own
+
+
+def suites_folder() -> Path:
+    """Where the benchmark suites are kept, one YAML file each."""
+    import gssl.benchmarks
+
+    return Path(gssl.benchmarks.__path__[0]) / "suites"
+
+
+def _suites() -> list[Entry]:
+    # The first comment line of a suite says what it is.
+    files = sorted(suites_folder().glob("*.yaml"))
+    return [
+        {"name": file.stem, "summary": file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")}
+        for file in files
+    ]
+
+
+FAMILIES: dict[str, Callable[[], list[Entry]]] = {
+    "methods": _components("METHODS"),
+    "datasets": _datasets,
+    "samplers": _components("SAMPLERS"),
+    "encoders": _components("ENCODERS"),
+    "probes": _components("PROBES"),
+    "suites": _suites,
+}
+
+
+def _table(family: str, entries: list[Entry]) -> Table | str:
+    if not entries:
+        return f"{family}: none yet"
+    columns = list(entries[0])
+    return Table(family, columns, [[entry[column] for column in columns] for entry in entries])
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "family",
+        metavar="FAMILY",
+        nargs="?",
+        type=choice(*FAMILIES),
+        help=f"one of {', '.join(FAMILIES)} (default: all)",
+    )
+    add_json(parser)
+
+
+COMMAND = Command("list", "list methods, datasets, samplers, encoders, probes and suites", _EXAMPLES, _arguments, run)

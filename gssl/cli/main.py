@@ -1,0 +1,88 @@
+"""Entry point of ``gssl``: parse, run one command, turn errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from gssl.cli import doctor, embed, listing, perf, run, show
+from gssl.cli.output import reserved_stdout, say
+from gssl.cli.output import show as show_answer
+from gssl.cli.parser import parse
+from gssl.common.errors import InputError, Interrupted, TrainingError
+from gssl.common.links import REPAIR, broken_links
+
+COMMANDS = (run.COMMAND, embed.COMMAND, listing.COMMAND, show.COMMAND, perf.COMMAND, doctor.COMMAND)
+
+# Trouble with the user's disk or permissions, as opposed to a fault of the program.
+_ENVIRONMENT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (``sys.argv`` by default) and return its exit code."""
+    with _errors_as_exit_codes() as outcome, _sigterm_as_exception():
+        command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
+        if parsed.json:
+            with reserved_stdout() as write:
+                write(command.run(parsed).data)
+        else:
+            show_answer(command.run(parsed))
+    return outcome.code
+
+
+class _Outcome:
+    code = 0
+
+
+@contextmanager
+def _errors_as_exit_codes() -> Iterator[_Outcome]:
+    outcome = _Outcome()
+    try:
+        yield outcome
+    except InputError as error:
+        outcome.code = _fail(2, str(error))
+    except TrainingError as error:
+        outcome.code = _fail(1, str(error))
+    except Interrupted as error:
+        outcome.code = _fail(128 + error.signum, str(error))
+    except KeyboardInterrupt:
+        outcome.code = _fail(130, "interrupted; the same command resumes where this one stopped")
+    except BrokenPipeError:
+        # The reader of our output has left. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        outcome.code = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT_ERRORS:
+            raise
+        outcome.code = _fail(2, f"{error.strerror}: {error.filename or 'while writing'}")
+    except ModuleNotFoundError:
+        if not broken_links():
+            raise
+        outcome.code = _fail(2, REPAIR)
+
+
+def _fail(code: int, message: str) -> int:
+    say(f"error: {message}" if code in (1, 2) else message)
+    return code
+
+
+@contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,117 @@
+"""Argument parsing that answers a wrong word with the nearest right one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from gssl import __version__
+from gssl.cli.command import Command
+from gssl.common.errors import InputError, unknown
+
+DESCRIPTION = """\
+Self-supervised learning on graphs, settled by experiment: pretrain a method on real data, judge its frozen
+embeddings by a named protocol, and keep a result that can be traced to seed, configuration, split and versions."""
+
+EXAMPLES = (
+    "gssl list methods                 what there is; also datasets, encoders, probes, samplers, suites",
+    "gssl show GRACE                   its paper, options, defaults and presets",
+    "gssl run GRACE Cora --seeds 5     pretrain, judge and store",
+    "gssl run my_file:MyMethod Cora    a method of your own",
+)
+
+ENVIRONMENT = """\
+environment:
+  GSSL_DATA     where datasets are kept (default: the user's cache folder)
+  GSSL_MIRROR   read-only copies of raw files, looked at before anything is downloaded
+  GSSL_RUNS     where run folders go (default: ./runs)
+  GSSL_DB       results store, an SQLAlchemy URL (default: results.db in the run root)
+
+exit codes: 0 done, 1 the work failed, 2 bad usage or bad input (the message says what to change)"""
+
+
+class Parser(ArgumentParser):
+    """An argument parser that raises InputError instead of leaving the program."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **settings)  # type: ignore[arg-type]  # passed through
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}\nsee `{self.prog} --help`")
+
+
+def parse(arguments: Sequence[str], commands: Sequence[Command]) -> tuple[Command, Namespace]:
+    """The command that is asked for and its arguments.
+
+    Raises:
+        InputError: an unknown command or option (the nearest one is named), or a wrong value.
+        SystemExit: after ``--help`` and ``--version``.
+    """
+    by_name = {command.name: command for command in commands}
+    parser, subparsers = _build(commands)
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in by_name:
+        raise unknown("command", arguments[0], by_name)
+    parsed, extra = parser.parse_known_args(arguments)
+    if parsed.command is None:
+        parser.error("say what to do")
+    if extra:
+        _refuse(extra, subparsers[parsed.command])
+    return by_name[parsed.command], parsed
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    """An argument type: one of ``names``, in any case; a wrong one is answered with the nearest."""
+
+    def convert(text: str) -> str:
+        by_lower = {name.lower(): name for name in names}
+        if text.lower() not in by_lower:
+            raise ArgumentTypeError(str(unknown("value", text, names)))
+        return by_lower[text.lower()]
+
+    return convert
+
+
+def integer(low: int) -> Callable[[str], int]:
+    """An argument type: an integer of at least ``low``."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f"must be a whole number (got {text!r})") from None
+        if value < low:
+            raise ArgumentTypeError(f"must be at least {low} (got {value})")
+        return value
+
+    return convert
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Declare ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")
+
+
+def _build(commands: Sequence[Command]) -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="gssl", description=DESCRIPTION, epilog=_examples(EXAMPLES) + "\n\n" + ENVIRONMENT)
+    parser.add_argument("--version", action="version", version=f"gssl {__version__}")
+    family = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, title="commands")
+    made = {}
+    for command in commands:
+        made[command.name] = family.add_parser(
+            command.name, help=command.summary, description=command.summary, epilog=_examples(command.examples)
+        )
+        command.add_arguments(made[command.name])
+    return parser, made
+
+
+def _examples(lines: Sequence[str]) -> str:
+    return "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _refuse(extra: Sequence[str], parser: ArgumentParser) -> NoReturn:
+    options = [word for word in extra if word.startswith("-")]
+    if not options:
+        parser.error(f"too many arguments: {' '.join(extra)}")
+    # argparse keeps its table of options private; there is no public way to list them.
+    raise unknown(f"option of `{parser.prog}`", options[0].partition("=")[0], parser._option_string_actions)

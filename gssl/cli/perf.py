@@ -1,0 +1,71 @@
+"""``gssl perf``: speed and memory against peers, as ratios."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gssl.cli.command import Answer, Command, Table
+from gssl.cli.parser import add_json
+
+if TYPE_CHECKING:
+    from gssl.benchmarks.perf.result import PerfResult
+
+_EXAMPLES = (
+    "gssl perf spmm                    message passing against PyG",
+    "gssl perf infonce --json          the contrastive loss against the stored matrix, as JSON",
+    "gssl perf spmm --set nodes=10000 --set threads=1",
+)
+
+
+def run(args: Namespace) -> Answer:
+    """Run one benchmark."""
+    from gssl.benchmarks.perf.registry import BENCHMARKS
+    from gssl.config.layer import from_assignments
+    from gssl.config.options import settled
+
+    name = BENCHMARKS.canonical(args.name)
+    benchmark = BENCHMARKS.get(name)
+    given = from_assignments(args.set).section("method").options
+    result = benchmark(**settled(benchmark, [given], what=f"benchmark {name}"))
+    return Answer(result.mapping(), [_table(result), *_remarks(result)])
+
+
+def _table(result: PerfResult) -> Table:
+    ours = ("gssl", f"{result.ours * 1000:.1f}", f"{result.ours_memory_mb:.0f}", "", "")
+    rows = [
+        (
+            peer.name,
+            f"{peer.seconds * 1000:.1f}",
+            f"{peer.memory_mb:.0f}",
+            f"{peer.ratio:.2f}",
+            f"{peer.memory_ratio:.2f}",
+        )
+        for peer in result.peers
+    ]
+    columns = ("", "ms (median)", "peak MiB", "times faster", "times smaller")
+    return Table(f"{result.name} ({_pairs(result.config)})", columns, [ours, *rows])
+
+
+def _remarks(result: PerfResult) -> list[str]:
+    lines = [f"{name} is not installed: {reason}" for name, reason in result.absent.items()]
+    if result.figures:
+        lines.append(_pairs(result.figures))
+    return ["\n".join(lines)] if lines else []
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="spmm, infonce or grace-step")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a size, repeats or threads; may be repeated"
+    )
+    add_json(parser)
+
+
+COMMAND = Command("perf", "measure speed and memory against other libraries", _EXAMPLES, _arguments, run)

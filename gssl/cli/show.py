@@ -1,0 +1,32 @@
+"""``gssl show``: one card per component or dataset."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from gssl.cli.command import Answer, Command
+from gssl.cli.parser import add_json
+
+_EXAMPLES = (
+    "gssl show GRACE              paper, parts, options with defaults, search space, presets",
+    "gssl show Cora               a dataset: level, metric, default probe",
+    "gssl show GCN                an encoder; probes and samplers too",
+    "gssl show my_file:MyMethod   your own",
+)
+
+
+def run(args: Namespace) -> Answer:
+    """Show the card of everything that has the name."""
+    from gssl.cli.cards import cards
+
+    found = cards(args.name)
+    data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
+    return Answer(data, [block for card in found for block in card.blocks])
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of a method, dataset, encoder, probe or sampler")
+    add_json(parser)
+
+
+COMMAND = Command("show", "show the card of a method, dataset, encoder, probe or sampler", _EXAMPLES, _arguments, run)

@@ -1,0 +1,1 @@
+"""One configuration carried out: pretrain, embed, judge and store, seed by seed."""

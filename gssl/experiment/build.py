@@ -1,0 +1,64 @@
+"""The objects that a configuration describes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from gssl.common.options import options_of
+from gssl.common.seeds import derive_seed
+from gssl.config import components
+from gssl.config.record import RunConfig
+from gssl.datasets.types import Dataset
+from gssl.evaluate.base import Probe
+from gssl.method import Method
+from gssl.results.environment import source_digest
+from gssl.samplers.base import Sampler
+
+
+def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
+    """The method with freshly initialised weights, on the CPU; the same seed gives the same weights."""
+    torch.manual_seed(derive_seed(seed, "init"))
+    encoder = components.encoder_factory(config.encoder.name)(dataset.graph.in_dim, **config.encoder.options)
+    return components.method_class(config.method.name)(encoder, **config.method.options)
+
+
+def make_sampler(config: RunConfig, dataset: Dataset, seed: int, items: Tensor | None = None) -> Sampler:
+    """The sampler over the dataset.
+
+    Args:
+        config: names the sampler, its options and the batch size.
+        dataset: what to draw from.
+        seed: seed of the repetition.
+        items: restricts a sampler that can be restricted to these items, shape (n,), int64; None means all.
+    """
+    sampler = components.sampler_class(config.sampler.name)
+    given = {"batch_size": config.train.batch_size, "items": items, "seed": derive_seed(seed, "sampler")}
+    accepted = options_of(sampler)
+    reserved = {name: value for name, value in given.items() if name in accepted}
+    return sampler(dataset.graph, **config.sampler.options, **reserved)  # type: ignore[call-arg]  # checked by name above
+
+
+def make_probe(config: RunConfig) -> Probe:
+    """The probe."""
+    return components.probe_class(config.probe.name)(**config.probe.options)
+
+
+def plugin_digests(config: RunConfig) -> dict[str, str]:
+    """Digest of the source file of each component that does not ship with the project, by import path."""
+    parts: Iterable[object] = (
+        components.method_class(config.method.name),
+        components.encoder_factory(config.encoder.name),
+        components.sampler_class(config.sampler.name),
+        components.probe_class(config.probe.name),
+    )
+    digests = {}
+    for part in parts:
+        module = inspect.getmodule(part)
+        if module is None or module.__name__.partition(".")[0] == "gssl" or module.__file__ is None:
+            continue
+        digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(module.__file__)
+    return digests
