@@ -1,0 +1,21 @@
+"""The benchmarks of ``gssl perf``; nothing is imported until one is run."""
+
+from typing import TYPE_CHECKING
+
+from gssl.common.resolve import Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gssl.benchmarks.perf.result import PerfResult
+
+# Each is a function of keyword-only options (sizes, repeats, threads) with defaults that give the published figure.
+BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
+    "benchmark",
+    {
+        "spmm": "gssl.benchmarks.perf.spmm:run",
+        "infonce": "gssl.benchmarks.perf.infonce:run",
+        "grace-step": "gssl.benchmarks.perf.grace_step:run",
+    },
+    group="gssl.benchmarks",
+)
