@@ -11,7 +11,7 @@ from gssl.common.options import Probability
 from gssl.samplers.batch import Block, MiniBatch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DropEdge(Augmenter):
     """Drop each directed edge independently (GRACE, Zhu et al., 2020, arXiv:2006.04131, sec. 3.2.1).
 

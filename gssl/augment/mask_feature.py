@@ -12,7 +12,7 @@ from gssl.samplers.batch import MiniBatch
 from gssl.samplers.sparse import SparseMatrix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskFeature(Augmenter):
     """Set whole feature dimensions to zero, the same for all nodes (GRACE, arXiv:2006.04131, sec. 3.2.2).
 

@@ -55,7 +55,7 @@ class BGRL(ContrastiveMethod):
     ) -> None:
         super().__init__(
             encoder,
-            [Compose(DropEdge(e), MaskFeature(f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
+            [Compose(DropEdge(p=e), MaskFeature(p=f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
         )
         self.target = EMATarget(encoder, momentum=momentum)
         self.predictor = nn.Sequential(

@@ -56,7 +56,7 @@ class GRACE(ContrastiveMethod):
     ) -> None:
         super().__init__(
             encoder,
-            [Compose(DropEdge(e), MaskFeature(f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
+            [Compose(DropEdge(p=e), MaskFeature(p=f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
         )
         self.temperature = temperature
         self.intra = intra

@@ -68,7 +68,7 @@ class GraphMAE(PredictiveMethod[Masked]):
     ) -> None:
         super().__init__(encoder)
         self.mask_rate, self.replace_rate, self.gamma = mask_rate, replace_rate, gamma
-        self.drop = DropEdge(drop_edge)
+        self.drop = DropEdge(p=drop_edge)
         self.token = nn.Parameter(torch.zeros(encoder.in_dim))
         self.encoder_to_decoder = nn.Linear(encoder.out_dim, encoder.out_dim, bias=False)
         self.decoder = make_decoder(decoder, encoder.out_dim, encoder.in_dim)

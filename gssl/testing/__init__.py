@@ -1,0 +1,1 @@
+"""Contract tests for authors of methods, encoders, augmenters, objectives, samplers and probes (needs pytest)."""

@@ -1,0 +1,148 @@
+"""Small seeded graphs, batches and datasets with enough structure to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gssl.datasets.types import Dataset, Labels, Level, Split, Task
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.graph import Graph
+from gssl.samplers.sparse import SparseMatrix
+
+Kind = Literal["node", "node-sparse", "graph"]
+KINDS: tuple[Kind, ...] = ("node", "node-sparse", "graph")
+
+
+def toy_graph(
+    *,
+    num_nodes: int = 48,
+    in_dim: int = 24,
+    isolated: int = 0,
+    sparse: bool = False,
+    attributes: bool = False,
+    seed: int = 0,
+) -> Graph:
+    """A single graph of two communities (node parity) with bag-of-words features that follow them.
+
+    Args:
+        num_nodes: nodes, the isolated ones included.
+        in_dim: words; at least one occurs at every node.
+        isolated: how many of the last nodes have no edge.
+        sparse: whether features are a :class:`SparseMatrix`.
+        attributes: whether edges have a weight in (0.5, 1.5) and two attributes.
+        seed: decides everything.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    community = torch.arange(num_nodes) % 2
+    same = community[:, None] == community[None, :]
+    drawn = torch.rand(num_nodes, num_nodes, generator=rng) < torch.where(same, 8 / num_nodes, 1.5 / num_nodes)
+    ring = torch.arange(num_nodes).roll(-2)
+    drawn[torch.arange(num_nodes), ring] = True
+    drawn = (drawn | drawn.T).fill_diagonal_(False)
+    if isolated:
+        drawn[-isolated:] = False
+        drawn[:, -isolated:] = False
+    edge_index = drawn.nonzero().T
+    word = torch.arange(in_dim) % 2
+    x = (torch.rand(num_nodes, in_dim, generator=rng) < torch.where(community[:, None] == word, 0.6, 0.1)).float()
+    x[torch.arange(num_nodes), torch.arange(num_nodes) % in_dim] = 1.0
+    return _graph(edge_index, SparseMatrix.from_dense(x) if sparse else x, attributes, rng)
+
+
+def toy_graphs(*, num_graphs: int = 16, in_dim: int = 4, attributes: bool = False, seed: int = 0) -> Graph:
+    """A collection of rings (even numbers) and stars (odd numbers) of 1 to 9 nodes with one-hot features.
+
+    Args:
+        num_graphs: how many; number 2 is a single node without edges.
+        in_dim: kinds of nodes.
+        attributes: whether edges have a weight in (0.5, 1.5) and two attributes.
+        seed: decides features and attributes.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    sizes = 4 + torch.arange(num_graphs) % 6
+    if num_graphs > 2:
+        sizes[2] = 1
+    ptr = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    edges = [(_ring if number % 2 == 0 else _star)(int(size)) + ptr[number] for number, size in enumerate(sizes)]
+    kind = torch.randint(in_dim, (int(ptr[-1]),), generator=rng)
+    return _graph(torch.cat(edges, dim=1), torch.eye(in_dim)[kind], attributes, rng, ptr)
+
+
+def toy_batch(kind: Kind, *, attributes: bool = False, isolated: int = 0, seed: int = 0) -> MiniBatch:
+    """The full batch of a toy graph with dense (``node``) or sparse features, or of toy graphs (``graph``)."""
+    if kind == "graph":
+        return toy_graphs(attributes=attributes, seed=seed).full_batch()
+    sparse = kind == "node-sparse"
+    return toy_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
+
+
+def toy_dataset(level: Level, *, task: Task = "multiclass", num_splits: int = 1, seed: int = 0) -> Dataset:
+    """A dataset whose labels its features and edges tell, with preset splits 40/30/30 that share the test items.
+
+    Args:
+        level: ``node`` has 120 nodes, ``graph`` 60 graphs.
+        task: two classes, three binary tasks with a missing label, or one target.
+        num_splits: preset splits.
+        seed: decides the splits.
+    """
+    graph = toy_graph(num_nodes=120) if level == "node" else toy_graphs(num_graphs=60)
+    count = 120 if level == "node" else 60
+    label = torch.arange(count) % 2
+    y: Tensor = label
+    if task == "multilabel":
+        y = torch.stack([label, 1 - label, (torch.arange(count) % 4 == 0).long()], dim=1).float()
+        y[0, 1] = torch.nan
+    elif task == "regression":
+        y = (label + torch.linspace(0, 0.5, count))[:, None]
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(count, generator=rng)
+    test, rest = order[: count * 3 // 10], order[count * 3 // 10 :]
+    splits = []
+    for number in range(num_splits):
+        drawn = rest[torch.randperm(len(rest), generator=rng)]
+        splits.append(Split(f"toy-{number}", drawn[: count * 4 // 10], drawn[count * 4 // 10 :], test))
+    metric = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "rmse"}[task]
+    return Dataset(
+        name=f"toy-{level}",
+        level=level,
+        graph=graph,
+        labels=Labels(y, task, 2 if task == "multiclass" else y.shape[1]),
+        splits=tuple(splits),
+        metric=metric,  # type: ignore[arg-type]  # values of the dictionary are metrics
+    )
+
+
+def without_edges(batch: MiniBatch) -> MiniBatch:
+    """The batch with every edge gone."""
+    return batch.map_blocks(lambda block: block.filter(torch.zeros(block.num_edges, dtype=torch.bool)))
+
+
+def with_weight(batch: MiniBatch, value: float) -> MiniBatch:
+    """The batch with the same importance weight for every item."""
+    return replace(batch, weight=torch.full((batch.num_items,), value))
+
+
+def _graph(
+    edge_index: Tensor, x: Tensor | SparseMatrix, attributes: bool, rng: torch.Generator, ptr: Tensor | None = None
+) -> Graph:
+    edge_weight = edge_attr = None
+    if attributes:
+        edge_weight = 0.5 + torch.rand(edge_index.shape[1], generator=rng)
+        edge_attr = torch.rand(edge_index.shape[1], 2, generator=rng)
+    return Graph.from_edge_index(edge_index, x, edge_weight=edge_weight, edge_attr=edge_attr, ptr=ptr)
+
+
+def _ring(size: int) -> Tensor:
+    here = torch.arange(size if size > 1 else 0)
+    there = (here + 1) % size
+    return torch.stack([torch.cat([here, there]), torch.cat([there, here])])
+
+
+def _star(size: int) -> Tensor:
+    leaves = torch.arange(1, size)
+    centre = torch.zeros_like(leaves)
+    return torch.stack([torch.cat([centre, leaves]), torch.cat([leaves, centre])])

@@ -1,0 +1,71 @@
+"""Every registered augmenter keeps the contract that plug-in authors test theirs with."""
+
+from gssl.augment.base import Identity
+from gssl.augment.drop_edge import DropEdge
+from gssl.augment.drop_node import DropNode
+from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.mask_feature import MaskFeature
+from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.shuffle import Shuffle
+from gssl.augment.subgraph import WalkSubgraph
+from gssl.registry import AUGMENTERS
+from gssl.testing.augmenters import AugmenterContract
+
+
+class TestIdentity(AugmenterContract):
+    augmenter = Identity
+    random = False
+
+
+class TestDropEdge(AugmenterContract):
+    augmenter = DropEdge
+    options = {"p": 0.4}
+
+
+class TestDropNode(AugmenterContract):
+    augmenter = DropNode
+    options = {"ratio": 0.3}
+
+
+class TestWalkSubgraph(AugmenterContract):
+    augmenter = WalkSubgraph
+    options = {"keep": 0.5}
+
+
+class TestPerturbEdge(AugmenterContract):
+    augmenter = PerturbEdge
+    options = {"ratio": 0.3}
+    adds_edges = True
+
+
+class TestMaskFeature(AugmenterContract):
+    augmenter = MaskFeature
+    options = {"p": 0.4}
+    changes_features = True
+
+
+class TestMaskAttribute(AugmenterContract):
+    augmenter = MaskAttribute
+    options = {"ratio": 0.4, "fill": "zero"}
+    changes_features = True
+
+
+class TestMaskAttributeNoise(AugmenterContract):
+    augmenter = MaskAttribute
+    options = {"ratio": 0.4, "fill": "noise"}
+    changes_features = True
+    kinds = ("node", "graph")
+
+
+class TestShuffle(AugmenterContract):
+    augmenter = Shuffle
+    changes_features = True
+
+
+def test_every_registered_augmenter_has_its_contract() -> None:
+    covered = {
+        value.augmenter
+        for value in list(globals().values())
+        if isinstance(value, type) and issubclass(value, AugmenterContract) and value is not AugmenterContract
+    }
+    assert covered == {AUGMENTERS.get(name) for name in AUGMENTERS.names()}

@@ -1,0 +1,57 @@
+"""Every registered encoder keeps the contract that plug-in authors test theirs with."""
+
+from gssl.models.gat import GAT
+from gssl.models.gcn import GCN
+from gssl.models.gin import GIN
+from gssl.models.mlp import MLPEncoder
+from gssl.models.resgcn import ResGCN
+from gssl.models.sage import SAGE
+from gssl.registry import ENCODERS
+from gssl.testing.encoders import EncoderContract
+
+
+class TestGCN(EncoderContract):
+    encoder = GCN
+    options = {"hidden_dim": 8}
+
+
+class TestGCNWide(EncoderContract):
+    """The other order of the products, with every part switched on."""
+
+    encoder = GCN
+    options = {"hidden_dim": 64, "num_layers": 3, "norm": "batch", "activation": "prelu", "jk": "cat", "dropout": 0.2}
+
+
+class TestSAGE(EncoderContract):
+    encoder = SAGE
+    options = {"hidden_dim": 8}
+
+
+class TestGIN(EncoderContract):
+    encoder = GIN
+    options = {"hidden_dim": 8}
+
+
+class TestGAT(EncoderContract):
+    encoder = GAT
+    options = {"hidden_dim": 8}
+
+
+class TestMLP(EncoderContract):
+    encoder = MLPEncoder
+    options = {"hidden_dim": 8}
+    uses_edges = False
+
+
+class TestResGCN(EncoderContract):
+    encoder = ResGCN
+    options = {"hidden_dim": 8}
+
+
+def test_every_registered_encoder_has_its_contract() -> None:
+    covered = {
+        value.encoder
+        for value in list(globals().values())
+        if isinstance(value, type) and issubclass(value, EncoderContract) and value is not EncoderContract
+    }
+    assert covered == {ENCODERS.get(name) for name in ENCODERS.names()}

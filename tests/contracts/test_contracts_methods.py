@@ -1,0 +1,96 @@
+"""Every registered method keeps the contract that plug-in authors test theirs with."""
+
+import pytest
+
+from gssl.datasets.types import Level
+from gssl.method import Method
+from gssl.methods.bgrl import BGRL
+from gssl.methods.dgi import DGI
+from gssl.methods.gae import GAE
+from gssl.methods.grace import GRACE
+from gssl.methods.graphcl import GraphCL
+from gssl.methods.graphmae import GraphMAE
+from gssl.methods.infograph import InfoGraph
+from gssl.methods.reference import Raw, Untrained
+from gssl.methods.supervised import Supervised
+from gssl.methods.vgae import VGAE
+from gssl.registry import METHODS
+from gssl.testing.methods import EmbeddingContract, MethodContract
+from gssl.testing.toy import Kind, toy_dataset
+
+
+class TestDGI(MethodContract):
+    method = DGI
+
+
+class TestGRACE(MethodContract):
+    method = GRACE
+    options = {"projector_dim": 16}
+
+
+class TestBGRL(MethodContract):
+    method = BGRL
+    options = {"predictor_dim": 16, "momentum": 0.9}
+
+
+class TestGAE(MethodContract):
+    method = GAE
+
+
+class TestVGAE(MethodContract):
+    method = VGAE
+
+
+class TestGraphMAE(MethodContract):
+    method = GraphMAE
+
+
+class TestGraphCL(MethodContract):
+    method = GraphCL
+
+
+class TestInfoGraph(MethodContract):
+    method = InfoGraph
+
+
+class TestRaw(EmbeddingContract):
+    method = Raw
+
+
+class TestUntrained(EmbeddingContract):
+    method = Untrained
+
+
+class TestSupervised(MethodContract):
+    method = Supervised
+
+    def build(self, kind: Kind, *, seed: int = 0) -> Method:
+        method = super().build(kind, seed=seed)
+        assert isinstance(method, Supervised)
+        level: Level = "graph" if kind == "graph" else "node"
+        dataset = toy_dataset(level)
+        assert dataset.labels is not None
+        method.fit_labels(dataset.labels, dataset.splits[0])
+        return method
+
+
+CONTRACTS: list[type[EmbeddingContract]] = [
+    value for value in list(globals().values()) if isinstance(value, type) and issubclass(value, EmbeddingContract)
+]
+CONTRACTS.remove(EmbeddingContract)
+CONTRACTS.remove(MethodContract)
+
+
+def test_every_registered_method_has_its_contract() -> None:
+    covered = {contract.method for contract in CONTRACTS}
+    assert covered == {METHODS.get(name) for name in METHODS.names()}
+
+
+def test_methods_that_train_have_the_whole_contract() -> None:
+    for contract in CONTRACTS:
+        assert issubclass(contract, MethodContract) == contract.method.trains, contract
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_methods_get_no_labels_unless_they_say_so(contract: type[EmbeddingContract]) -> None:
+    assert contract.method.needs_labels == (contract.method is Supervised)
