@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,12 +41,14 @@ def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
         InputError: the file is damaged, holds more than plain data, or belongs to another configuration.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InputError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes surface as almost any error of the unpickler or the archive reader
         raise InputError(
             f"{path} is not a checkpoint that can be read safely (damaged, or not written by gssl); "
             f"delete it to train from the start"

@@ -83,9 +83,6 @@ class Run:
     def state(self) -> dict[str, Any]:
         """A plain copy of everything that must survive, taken between two updates."""
         best = self.best
-        rng = {"torch": torch.get_rng_state(), "method": self.method.rng.get_state()}
-        if self.fabric.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         return {
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -93,7 +90,7 @@ class Run:
             "position": astuple(self.position),
             "curve": [astuple(record) for record in self.curve],
             "best": None if best is None else (best.epoch, best.score, best.weights),
-            "rng": rng,
+            "rng": self._rng() if self.position.batches else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -105,6 +102,12 @@ class Run:
         self.curve = [EpochRecord(*record) for record in state["curve"]]
         self.best = None if state["best"] is None else Best(*state["best"])
         self.rng = state["rng"]
+
+    def _rng(self) -> dict[str, Tensor]:
+        states = {"torch": torch.get_rng_state(), "method": self.method.rng.get_state()}
+        if self.fabric.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return states
 
     def restore_rng(self) -> None:
         """Continue the random streams of an epoch that was interrupted."""
