@@ -46,16 +46,14 @@ class GATLayer(Layer):
 
     def forward(self, block: Block, x: Features) -> Tensor:
         per_head = self.weight.view(-1, self.heads, self.head_dim)
+        # <W x, a> = <x, W a>: the scores need only 2 * heads columns.
+        folded = [(per_head * a).sum(-1) for a in (self.source_attention, self.target_attention)]
+        source, target = matmul(x, torch.cat(folded, dim=1)).chunk(2, dim=1)
+        edge, own = self._attention(block, source, target[: block.num_dst])
         if isinstance(x, SparseMatrix) or self.head_dim <= self.weight.shape[0]:
             hidden = matmul(x, self.weight).view(-1, self.heads, self.head_dim)
-            source = torch.einsum("nhd,hd->nh", hidden, self.source_attention)
-            target = torch.einsum("nhd,hd->nh", hidden[: block.num_dst], self.target_attention)
-            edge, own = self._attention(block, source, target)
             outputs = [_attend(block, edge[:, h], own[:, h], hidden[:, h]) for h in range(self.heads)]
         else:
-            source = x @ torch.einsum("ihd,hd->ih", per_head, self.source_attention)
-            target = x[: block.num_dst] @ torch.einsum("ihd,hd->ih", per_head, self.target_attention)
-            edge, own = self._attention(block, source, target)
             outputs = [_attend(block, edge[:, h], own[:, h], x) @ per_head[:, h] for h in range(self.heads)]
         return torch.cat(outputs, dim=1) + self.bias
 
