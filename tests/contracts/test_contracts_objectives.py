@@ -1,0 +1,80 @@
+"""Every registered objective keeps the contract that plug-in authors test theirs with."""
+
+import torch
+from torch import Tensor
+
+from gssl.objectives.bootstrap import bootstrap_cosine
+from gssl.objectives.edges import edge_reconstruction
+from gssl.objectives.info_nce import info_nce
+from gssl.objectives.jsd import jsd
+from gssl.objectives.kl import gaussian_kl
+from gssl.objectives.nt_xent import nt_xent
+from gssl.objectives.scaled_cosine import scaled_cosine_error
+from gssl.registry import OBJECTIVES
+from gssl.testing.objectives import Inputs, ObjectiveContract
+
+
+class TestInfoNCE(ObjectiveContract):
+    objective = info_nce
+
+
+class TestInfoNCEBetweenViews(TestInfoNCE):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return info_nce(*inputs, weight=weight, intra=False, temperature=0.2)
+
+
+class TestNTXent(ObjectiveContract):
+    objective = nt_xent
+
+
+class TestNTXentSymmetric(TestNTXent):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return nt_xent(*inputs, weight=weight, symmetric=True, positive_in_denominator=True)
+
+
+class TestBootstrapCosine(ObjectiveContract):
+    objective = bootstrap_cosine
+    differentiable = (0,)
+
+
+class TestScaledCosineError(ObjectiveContract):
+    objective = scaled_cosine_error
+
+
+class TestGaussianKL(ObjectiveContract):
+    objective = gaussian_kl
+
+
+class TestJSD(ObjectiveContract):
+    objective = jsd
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, generator=rng, dtype=torch.float64) for _ in range(2))
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return jsd(*inputs, positive_weight=weight, negative_weight=weight)
+
+
+class TestEdgeReconstruction(ObjectiveContract):
+    """Items are pairs of ends: what an edge between them and a non-edge between them cost."""
+
+    objective = edge_reconstruction
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 3, generator=rng, dtype=torch.float64) for _ in range(4))
+
+    differentiable = (0, 1, 2, 3)
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        z = torch.cat(inputs)
+        ends = torch.arange(len(z)).view(4, -1)
+        return edge_reconstruction(z, ends[:2], ends[2:], positive_weight=weight, negative_weight=weight)
+
+
+def test_every_registered_objective_has_its_contract() -> None:
+    covered = {
+        vars(value)["objective"]
+        for value in list(globals().values())
+        if isinstance(value, type) and issubclass(value, ObjectiveContract) and "objective" in vars(value)
+    }
+    assert covered == {OBJECTIVES.get(name) for name in OBJECTIVES.names()}
