@@ -117,6 +117,7 @@ def assert_valid(batch: MiniBatch) -> None:
 
 def _assert_transpose(pattern: Pattern) -> None:
     turned, order = pattern.transposed
+    assert order.numel() == pattern.nnz, "the stored transpose is of another pattern"
     assert torch.equal(turned.row.long(), pattern.col.long()[order]), "the stored transpose is of another pattern"
     assert torch.equal(turned.col.long(), pattern.row.long()[order]), "the stored transpose is of another pattern"
 

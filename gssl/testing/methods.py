@@ -196,7 +196,9 @@ class MethodContract(EmbeddingContract):
     def test_loss_leaves_the_batch_alone(self, kind: Kind) -> None:
         method, batch = self.build(kind), with_weight(toy_batch(kind, attributes=True), 1.0)
         before = snapshot(batch)
-        seeded_loss(method, batch, 0).backward()
+        loss = seeded_loss(method, batch, 0)
+        assert_unchanged(batch, before)
+        loss.backward()
         assert_unchanged(batch, before)
 
     def test_loss_does_not_depend_on_the_order_of_nodes(self, kind: Kind) -> None:
