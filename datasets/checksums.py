@@ -1,0 +1,85 @@
+"""SHA-256 of raw files (``checksums.json``) and of loaded graphs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.datasets.types import Labels
+from gssl.samplers.graph import Graph
+from gssl.samplers.sparse import SparseMatrix
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(name: str, path: Path, shown: Path) -> str:
+    """Compare a raw file with what its publisher released, where that is known.
+
+    Args:
+        name: path of the file in the layout of a store, for example ``"Planetoid/Cora/raw/ind.cora.x"``.
+        path: the file.
+        shown: the file to name in the message.
+
+    Returns:
+        Its SHA-256.
+
+    Raises:
+        InputError: the file differs.
+    """
+    found = file_hash(path)
+    wanted = _known()["publisher"].get(name)
+    if wanted is not None and found != wanted:
+        raise InputError(
+            f"{shown} is not the released file (SHA-256 {found[:16]}..., expected {wanted[:16]}...): "
+            "delete it and provide it again"
+        )
+    return found
+
+
+def is_copy(name: str, sha256: str) -> bool:
+    """Whether a file is a known rebuilt or re-packed copy, whose bytes are not the publisher's."""
+    return _known()["copy"].get(name) == sha256
+
+
+@cache
+def _known() -> dict[str, dict[str, str]]:
+    # "publisher": bytes as released, so another hash is an error. "copy": rebuilt or re-packed from the released
+    # data, so a file with another hash may well be the publisher's own.
+    text = Path(__file__).with_name("checksums.json").read_text(encoding="utf-8")
+    known: dict[str, dict[str, str]] = json.loads(text)
+    return known
+
+
+def graph_checksum(graph: Graph) -> str:
+    """SHA-256 (first 16 hexadecimal digits) of edges, their weights and attributes, features and offsets."""
+    pattern = graph.block.pattern
+    x = graph.x
+    features = (x.pattern.rowptr, x.pattern.col, x.value) if isinstance(x, SparseMatrix) else (x,)
+    return _digest(pattern.rowptr, pattern.col, graph.block.weight, graph.block.edge_attr, graph.ptr, *features)
+
+
+def dataset_checksum(graph: Graph, labels: Labels | None) -> str:
+    """The checksum of a graph together with its labels."""
+    own = hashlib.sha256(graph_checksum(graph).encode())
+    own.update(_digest(None if labels is None else labels.y).encode())
+    return own.hexdigest()[:16]
+
+
+def _digest(*tensors: Tensor | None) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        if tensor is None:
+            digest.update(b"none|")
+            continue
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""A dataset by name or path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gssl.common.errors import InputError, unknown
+from gssl.datasets.catalog import DATASETS, find_spec
+from gssl.datasets.generators import generate
+from gssl.datasets.ogb_sets import load_folder
+from gssl.datasets.store import Store
+from gssl.datasets.types import Dataset
+from gssl.datasets.user import SUFFIXES, load_path
+
+
+def load_dataset(
+    name_or_path: str | os.PathLike[str], *, root: Path | None = None, mirror: Path | None = None
+) -> Dataset:
+    """Load a dataset.
+
+    Args:
+        name_or_path: a name of the catalog (case does not matter); a generator with options, such as
+            ``csbm:nodes=10000,classes=5``; an installed plug-in's name; ``package.module:function`` that returns a
+            dataset; the name of a folder below ``ogb/`` of the data root or mirror that has a ``meta.json``; or the
+            path of a ``graph.npz``, of a saved PyG ``Data`` or of a folder in OGB's layout.
+        root: data root; None for ``$GSSL_DATA``, whose default is the user's cache folder.
+        mirror: read-only folder in which raw files are looked for before they are downloaded; None for
+            ``$GSSL_MIRROR``.
+
+    Raises:
+        InputError: unknown name, no such file, unusable data, no way to get the raw files, or no permission or
+            space to write to the data root.
+    """
+    text = os.fspath(name_or_path)
+    store = Store.locate(root, mirror)
+    head, colon, options = text.partition(":")
+    spec = find_spec(head)
+    if spec is not None and spec.family == "generator":
+        return generate(spec.name, DATASETS.get(spec.name), options)
+    if spec is not None and not colon:
+        dataset: Dataset = DATASETS.get(spec.name)(spec, store)
+        return dataset
+    if _looks_like_path(text):
+        return load_path(Path(text).expanduser(), store)
+    if ":" in text or text.lower() in {name.lower() for name in DATASETS.names()}:
+        return _plug_in(text)
+    folders = {name.lower(): folder for name, folder in store.ogb_folders().items()}
+    if text.lower() in folders:
+        return load_folder(folders[text.lower()], store, in_store=True)
+    if Path(text).exists():
+        return load_path(Path(text), store)
+    raise unknown("dataset", text, [*DATASETS.names(), *folders])
+
+
+def _looks_like_path(text: str) -> bool:
+    return os.sep in text or "/" in text or text.startswith("~") or Path(text).suffix.lower() in SUFFIXES
+
+
+def _plug_in(name: str) -> Dataset:
+    made = DATASETS.get(name)()
+    if not isinstance(made, Dataset):
+        raise InputError(f"dataset {name!r} must be a function that returns a Dataset, not a {type(made).__name__}")
+    return made

@@ -1,0 +1,101 @@
+"""Reading what others pickled without running what they wrote."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy._core import multiarray
+
+from gssl.common.errors import InputError
+from gssl.datasets.unzip import check_fits_memory
+
+
+def load_tensors(path: Path) -> Any:
+    """What ``torch.save`` wrote, if it holds tensors, plain containers and PyG's data classes only.
+
+    PyTorch's safe loading stays on; PyG's classes are allowed for this call alone.
+
+    Raises:
+        InputError: the file is damaged, or holds objects of any other kind.
+    """
+    if zipfile.is_zipfile(path):
+        check_fits_memory(path)
+    try:
+        with torch.serialization.safe_globals(pyg_classes()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = next((line.strip() for line in str(error).splitlines() if "Unsupported" in line), "")
+        raise InputError(
+            f"{path} is damaged or holds more than tensors and PyG data{' (' + reason + ')' if reason else ''}; "
+            "nothing in it was run. Save a torch_geometric.data.Data whose attributes are tensors"
+        ) from None
+    except (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError, MemoryError) as error:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path} is not a whole file written by torch.save ({first_line}): save it again") from None
+
+
+def pyg_classes() -> list[Any]:
+    """The classes inside a saved PyG ``Data`` (and the numpy scalars that ogb leaves in one)."""
+    from torch_geometric.data import Data
+    from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+    from torch_geometric.data.storage import GlobalStorage
+
+    scalars = [multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in ("i4", "i8", "f4", "f8"))]
+    return [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, *scalars]
+
+
+def check_pickle(path: Path) -> None:
+    """Refuse a pickled raw file (Planetoid, ZINC) that names anything but arrays, tensors and containers.
+
+    PyG reads these files with the plain pickle module; what passes here can do no harm there.
+
+    Raises:
+        InputError: the file is damaged or hostile.
+    """
+    try:
+        with path.open("rb") as file:
+            _ArraysOnly(file, encoding="latin1").load()
+    except InputError as error:
+        raise InputError(f"{path}: {error}; nothing in it was run. Delete it and provide a genuine copy") from None
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise InputError(
+            f"{path} is damaged ({type(error).__name__}: {error}): delete it and provide it again"
+        ) from None
+
+
+def _load_nested(data: bytes) -> Any:
+    return torch.load(io.BytesIO(data), weights_only=True)
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): multiarray._reconstruct,
+    ("numpy.core.multiarray", "scalar"): multiarray.scalar,
+    ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
+    ("numpy._core.multiarray", "scalar"): multiarray.scalar,
+    ("scipy.sparse.csr", "csr_matrix"): scipy.sparse.csr_matrix,
+    ("scipy.sparse._csr", "csr_matrix"): scipy.sparse.csr_matrix,
+    ("collections", "defaultdict"): defaultdict,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("__builtin__", "list"): list,
+    ("builtins", "list"): list,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch.storage", "_load_from_bytes"): _load_nested,
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = _ALLOWED.get((module, name))
+        if allowed is None:
+            raise InputError(f"the file asks for {module}.{name}, which is no array, tensor or container")
+        return allowed

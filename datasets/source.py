@@ -1,0 +1,112 @@
+"""Where the raw files of one dataset come from, and what turns them into a processed set."""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gssl.datasets.pickles import check_pickle
+
+
+class Source(ABC):
+    """One dataset on disk.
+
+    Every path below is relative to ``folder``, which has the same place below the data root and below a mirror.
+
+    Attributes:
+        folder: for example ``"Planetoid/Cora"``.
+        raw: files that must be there before processing.
+        processed: files that processing makes.
+        parts: folders and files that belong to the raw data.
+    """
+
+    folder: str
+    raw: tuple[str, ...]
+    processed: tuple[str, ...]
+    parts: tuple[str, ...] = ("raw",)
+
+    def adopt(self, place: Path, into: Path) -> bool:
+        """Copy the raw files from a data root or mirror; False (and nothing copied) if they are not all there."""
+        origin = place / self.folder
+        if not all((origin / name).is_file() for name in self.raw):
+            return False
+        copy_parts(origin, into, self.parts)
+        return True
+
+    @abstractmethod
+    def download(self, into: Path) -> None:
+        """Fetch the raw files; any failure raises."""
+
+    def inspect(self, folder: Path) -> None:  # noqa: B027  most formats cannot hurt
+        """Look at raw files before a library reads them; raises InputError if they could do harm."""
+
+    @abstractmethod
+    def process(self, folder: Path) -> None:
+        """Turn the raw files in ``folder`` into the processed ones."""
+
+
+def copy_parts(origin: Path, into: Path, parts: tuple[str, ...]) -> None:
+    """Copy the named files and folders, as far as they exist, with the permissions of new files."""
+    into.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        if (origin / part).is_dir():
+            shutil.copytree(origin / part, into / part, copy_function=shutil.copyfile, dirs_exist_ok=True)
+            for path in (into / part, *(into / part).rglob("*")):  # copytree keeps the mode of read-only folders
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        elif (origin / part).is_file():
+            shutil.copyfile(origin / part, into / part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PygSource(Source):
+    """A dataset that a class of ``torch_geometric.datasets`` downloads and processes.
+
+    Attributes:
+        dataset: name of that class.
+        name: its argument ``name``, which is then also the last part of ``folder``; None if it takes none.
+        pickled: raw files that PyG reads with the pickle module.
+        options: further arguments of the class.
+    """
+
+    dataset: str
+    folder: str
+    raw: tuple[str, ...]
+    processed: tuple[str, ...] = ("processed/data.pt",)
+    name: str | None = None
+    pickled: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def download(self, into: Path) -> None:
+        import torch_geometric.datasets
+
+        def stop(_: object) -> None:
+            raise _Downloaded
+
+        base = getattr(torch_geometric.datasets, self.dataset)
+        try:
+            self._make(type(self.dataset, (base,), {"process": stop}), into)
+        except _Downloaded:
+            shutil.rmtree(into / Path(self.processed[0]).parent, ignore_errors=True)
+
+    def inspect(self, folder: Path) -> None:
+        for name in self.pickled:
+            check_pickle(folder / name)
+
+    def process(self, folder: Path) -> None:
+        import torch_geometric.datasets
+
+        self._make(getattr(torch_geometric.datasets, self.dataset), folder)
+
+    def _make(self, dataset: Any, folder: Path) -> None:
+        if self.name is None:
+            dataset(str(folder), **self.options)
+        else:
+            dataset(str(folder.parent), self.name, **self.options)
+
+
+class _Downloaded(Exception):  # noqa: N818  not an error: PyG's constructor is left after its download
+    pass

@@ -1,0 +1,74 @@
+"""Unpacking archives that nobody vouches for."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import psutil
+
+from gssl.common.errors import InputError
+
+MAX_UNPACKED = 16 << 30
+
+
+def safe_unzip(archive: Path, target: Path, *, strip: int = 0, max_bytes: int = MAX_UNPACKED) -> None:
+    """Unpack a zip below ``target``; nothing is written if any member is unsafe.
+
+    Args:
+        archive: the zip.
+        target: folder, made if it is missing.
+        strip: leading folders to drop from every member's name; members that have no more are dropped.
+        max_bytes: most that all members together may unpack to.
+
+    Raises:
+        InputError: not a zip, damaged, or a member is absolute, leads out of the folder, is a link, is encrypted,
+            or all together are larger than ``max_bytes``.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = [(member, _relative(archive, member)) for member in zipped.infolist()]
+            _check_size(archive, zipped, max_bytes)
+            for member, relative in members:
+                path = target.joinpath(*relative.parts[strip:])
+                if member.is_dir() or len(relative.parts) <= strip:
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(member) as source, path.open("wb") as sink:  # reads no more than the stated size
+                    shutil.copyfileobj(source, sink, 1 << 20)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"{archive} is not a whole zip file ({error}): delete it and provide it again") from None
+
+
+def check_fits_memory(path: Path) -> None:
+    """Refuse a zipped array or tensor file that states more bytes than the machine has free.
+
+    Raises:
+        InputError: it is too large, or not a whole zip.
+    """
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            _check_size(path, zipped, psutil.virtual_memory().available)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"{path} is not a whole file ({error}): save it again") from None
+
+
+def _check_size(archive: Path, zipped: zipfile.ZipFile, max_bytes: int) -> None:
+    total = sum(member.file_size for member in zipped.infolist())
+    if total > max_bytes:
+        raise InputError(f"{archive} unpacks to {total / 1e9:.1f} GB, more than the {max_bytes / 1e9:.1f} GB allowed")
+
+
+def _relative(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
+    name = member.filename.replace("\\", "/")
+    path = PurePosixPath(name)
+    drive = ":" in path.parts[0] if path.parts else False
+    if path.is_absolute() or drive or ".." in path.parts:
+        raise InputError(f"{archive} holds a member that leads out of its folder ({name!r}): do not use this file")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise InputError(f"{archive} holds a symbolic link ({name!r}): do not use this file")
+    if member.flag_bits & 0x1:
+        raise InputError(f"{archive} is encrypted ({name!r}): provide it without a password")
+    return path

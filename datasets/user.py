@@ -1,0 +1,76 @@
+"""The user's own graphs from files: ``graph.npz``, a saved PyG ``Data``, a folder in OGB's layout."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gssl.common.errors import InputError
+from gssl.datasets.convert import from_arrays, from_pyg
+from gssl.datasets.ogb_sets import load_folder
+from gssl.datasets.pickles import load_tensors
+from gssl.datasets.store import META, Store
+from gssl.datasets.types import Dataset
+from gssl.datasets.unzip import check_fits_memory
+
+TENSOR_SUFFIXES = (".pt", ".pth")
+SUFFIXES = (".npz", *TENSOR_SUFFIXES)
+KEYS = ("edge_index", "x", "y", "edge_attr", "edge_weight", "train_mask", "val_mask", "test_mask", "num_nodes")
+
+
+def load_path(path: Path, store: Store) -> Dataset:
+    """A dataset from a file or folder of the user's own.
+
+    Raises:
+        InputError: nothing is there, its kind is unknown, or its content is damaged, hostile or no graph.
+    """
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}: give a dataset's name or the path of a graph")
+    try:
+        if path.is_dir():
+            if not (path / META).is_file():
+                raise InputError(f"the folder {path} has no {META}: only folders in OGB's layout can be read")
+            return load_folder(path.absolute(), store, in_store=False)
+        if path.suffix.lower() == ".npz":
+            return from_arrays(load_npz(path), name=path.stem)
+        if path.suffix.lower() in TENSOR_SUFFIXES:
+            return from_pyg(load_tensors(path), name=path.stem)
+    except PermissionError:
+        raise InputError(f"{path} may not be read: change its permissions") from None
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+    raise InputError(f"{path} is of no known kind: save the graph as {', '.join(SUFFIXES)}")
+
+
+def load_npz(path: Path) -> dict[str, Any]:
+    """The arrays of a graph; pickled objects are refused.
+
+    Raises:
+        InputError: damaged, larger than the memory, or an array holds Python objects.
+    """
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is not an npz file: write it with numpy.savez(path, edge_index=..., x=..., y=...)")
+    check_fits_memory(path)
+    values = {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for key in KEYS:
+                if key in archive:
+                    values[key] = archive[key]
+            found = ", ".join(archive.files)
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise InputError(
+                f"{path} holds Python objects (dtype object), which are never loaded: save plain numbers"
+            ) from None
+        raise InputError(f"{path} is damaged ({error}): save it again") from None
+    except (OSError, EOFError, zipfile.BadZipFile, LookupError, NotImplementedError, MemoryError) as error:
+        raise InputError(f"{path} is damaged ({error}): save it again") from None
+    except Exception as error:  # zlib and header errors have no common base
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}): save it again") from None
+    if "edge_index" not in values:
+        raise InputError(f"{path} has no array edge_index (2, num_edges); it holds: {found or 'nothing'}")
+    return values

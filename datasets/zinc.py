@@ -1,0 +1,54 @@
+"""ZINC: the 12,000 molecules and the split of Dwivedi et al. (2020, arXiv:2003.00982)."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import torch
+
+from gssl.datasets import categories
+from gssl.datasets.assemble import Arrays, assemble
+from gssl.datasets.catalog import DatasetSpec
+from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.source import PygSource
+from gssl.datasets.splits import preset_split
+from gssl.datasets.store import Store
+from gssl.datasets.stored import Stored, block_diagonal, read_stored
+from gssl.datasets.types import Dataset
+
+_PICKLES = ("raw/train.pickle", "raw/val.pickle", "raw/test.pickle")
+_SOURCE = PygSource(
+    dataset="ZINC",
+    folder="ZINC",
+    raw=(*_PICKLES, "raw/train.index", "raw/val.index", "raw/test.index"),
+    processed=("subset/processed/train.pt", "subset/processed/val.pt", "subset/processed/test.pt"),
+    pickled=_PICKLES,
+    options={"subset": True},
+)
+
+
+def load(spec: DatasetSpec, store: Store) -> Dataset:
+    """Atom and bond types become one-hot columns."""
+    parts = prepared(_SOURCE, store, _read)
+    edge_index, starts = block_diagonal(parts)
+    ptrs = [part.ptr[:-1] + start for part, start in zip(parts, starts[:-1], strict=True)]
+    sizes = [0, *accumulate(len(ptr) for ptr in ptrs)]
+    items = [torch.arange(a, b) for a, b in pairwise(sizes)]
+    bond_types = torch.cat([part.values["edge_attr"] for part in parts]).reshape(-1, 1)
+    return assemble(
+        spec,
+        Arrays(
+            edge_index=edge_index,
+            x=categories.atoms(torch.cat([part.values["x"] for part in parts]), categories.ZINC_ATOM),
+            y=torch.cat([part.values["y"] for part in parts]),
+            edge_attr=categories.bonds(bond_types, categories.ZINC_BOND),
+            ptr=torch.cat([*ptrs, torch.tensor([starts[-1]])]),
+            splits=(preset_split("preset", sizes[-1], *items),),
+            notes=(*origin_notes(_SOURCE, store), categories.NOTE),
+        ),
+    )
+
+
+def _read(folder: Path) -> list[Stored]:
+    return [read_stored(folder / name) for name in _SOURCE.processed]
