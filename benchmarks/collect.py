@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -41,18 +40,21 @@ def run_command(command: str, *, folder: Path, threads: int | None = None) -> Re
     """Run one ``gssl run`` command with ``--json`` in a process of its own.
 
     Args:
-        command: as it is typed, without ``--json`` and ``--out``.
-        folder: run directories are made below it.
+        command: as it is typed, without ``--json``.
+        folder: where its run folder goes.
         threads: threads that the process may use; None leaves the default.
+
+    Returns:
+        The result with its command; of the run folder only the name is kept, so that rows can be published.
 
     Raises:
         TrainingError: the command failed; the message carries the last line of its standard error.
     """
-    out = folder / re.sub(r"[^\w.=-]+", "_", command.removeprefix("gssl run "))
-    words = [*shlex.split(command)[1:], "--json", "--out", str(out)]
-    environment = os.environ if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "GSSL_RUNS": str(folder)}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     done = subprocess.run(
-        [sys.executable, "-m", "gssl", *words],
+        [sys.executable, "-m", *shlex.split(command), "--json"],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -62,7 +64,8 @@ def run_command(command: str, *, folder: Path, threads: int | None = None) -> Re
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise TrainingError(f"{command} ended with exit code {done.returncode}: {reason}")
     last = (done.stdout.strip().splitlines() or [""])[-1]
-    return parse_row(last, where=command).model_copy(update={"command": command})
+    row = parse_row(last, where=command)
+    return row.model_copy(update={"command": command, "run_dir": Path(row.run_dir).name})
 
 
 def collect(

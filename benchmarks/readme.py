@@ -21,7 +21,8 @@ from rich.console import Console
 from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
 from gssl.common.errors import InputError, unknown
 from gssl.common.resolve import Resolver
-from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES
+from gssl.datasets.catalog import BY_NAME
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -30,7 +31,30 @@ _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DO
 def component_list(resolver: Resolver[Any]) -> str:
     """A table of what ships in one family: name and first line of the docstring. Installed plug-ins are left out."""
     shipped = [name for name, path in resolver.paths.items() if path.startswith("gssl.")]
-    return markdown_table(["name", "what it is"], [(f"`{name}`", resolver.summary(name)) for name in shipped])
+    return markdown_table(
+        ["name", "what it is"], [(f"`{name}`", as_markdown(resolver.summary(name))) for name in shipped]
+    )
+
+
+def as_markdown(text: str) -> str:
+    """A docstring line with Markdown's code marks and with papers as links.
+
+    Example:
+        >>> as_markdown("Uses ``x`` (Kipf and Welling, 2017, arXiv:1609.02907).")
+        'Uses `x` (Kipf and Welling, 2017, [arXiv:1609.02907](https://arxiv.org/abs/1609.02907)).'
+    """
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", text.replace("``", "`"))
+
+
+def dataset_list() -> str:
+    """A table of the families of datasets with their names."""
+    families: dict[tuple[str, str], list[str]] = {}
+    for spec in BY_NAME.values():
+        families.setdefault((spec.family, spec.level), []).append(f"`{spec.name}`")
+    return markdown_table(
+        ["family", "level", "datasets"],
+        [(family, level, ", ".join(names)) for (family, level), names in families.items()],
+    )
 
 
 def results_table(folder: Path) -> str:
@@ -80,10 +104,11 @@ def readme_parts() -> dict[str, Callable[[], str]]:
         "encoders": ENCODERS,
         "augmenters": AUGMENTERS,
         "objectives": OBJECTIVES,
+        "samplers": SAMPLERS,
         "probes": PROBES,
     }
     lists: dict[str, Callable[[], str]] = {name: partial(component_list, family) for name, family in families.items()}
-    return {**lists, "results": lambda: results_table(ROOT / "benchmarks" / "results")}
+    return {**lists, "datasets": dataset_list, "results": lambda: results_table(ROOT / "benchmarks" / "results")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ class ResultRow(BaseModel):
     Attributes:
         val_mean, val_std: None where the protocol has no validation data.
         test_mean, test_std: fractions, not percent, except for errors (``mae``, ``rmse``).
+        run_dir: folder of the run.
         command: the command that gave this row, as it is typed.
     """
 
@@ -36,6 +37,7 @@ class ResultRow(BaseModel):
     epochs: int
     pretrain_seconds: float
     peak_memory_mb: float
+    run_dir: str = ""
     command: str = ""
 
 
