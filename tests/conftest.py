@@ -1,9 +1,18 @@
 """Fixtures for every folder of tests."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from gssl.cli.main import main
 
 _BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -16,3 +25,114 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no real data here: set GSSL_MIRROR to a mirror of raw files")
     monkeypatch.setenv("GSSL_MIRROR", str(path))
     return path
+
+
+METHOD = r'''
+"""A method as a stranger would write it."""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from gssl.common.options import Positive
+from gssl.method import Method
+
+
+class Denoise(Method):
+    """Embeddings of noisy features should be those of clean ones and keep their spread."""
+
+    levels = ("node", "graph")
+
+    def __init__(self, encoder, *, noise: Positive = 0.1, explode: bool = False) -> None:
+        super().__init__(encoder)
+        self.noise, self.explode, self.steps = noise, explode, 0
+
+    def loss(self, batch):
+        self.watched()
+        clean = self.embed(batch)
+        drawn = torch.randn(clean.shape, generator=self.rng)
+        loss = F.mse_loss(F.dropout(clean, 0.2), self.noise * drawn) - clean.std()
+        return loss / 0.0 if self.explode else loss
+
+    def watched(self):
+        """What the tests of interruptions ask for through the environment."""
+        self.steps += 1
+        time.sleep(float(os.environ.get("TINY_PAUSE", "0")))
+        if "TINY_LOG" in os.environ:
+            with Path(os.environ["TINY_LOG"]).open("a") as file:
+                file.write("step\n")
+        if os.environ.get("TINY_STOP") == str(self.steps):
+            raise KeyboardInterrupt
+'''
+OPTIONS = ("--set", "encoder.hidden_dim=8", "--epochs", "5")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A working folder with the method ``tiny:Denoise`` and the graphs ``graph.npz`` and ``unlabelled.npz``."""
+
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+
+    def gssl(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        """Run a command line in this process; returns what it wrote to standard output and error."""
+        self.capture.readouterr()
+        got = main(list(arguments))
+        out, err = self.capture.readouterr()
+        assert got == code, err
+        return out, err
+
+    def run(self, *arguments: str, method: str = "tiny:Denoise", data: str = "graph.npz") -> dict[str, Any]:
+        """The JSON result of ``gssl run``."""
+        out, _ = self.gssl("run", method, data, *OPTIONS, *arguments, "--json")
+        assert out.count("\n") == 1
+        result: dict[str, Any] = json.loads(out)
+        return result
+
+    def refused(self, *arguments: str) -> str:
+        """What ``gssl run`` with the arguments of :meth:`run` says when it ends with code 2."""
+        return self.gssl("run", "tiny:Denoise", "graph.npz", *OPTIONS, *arguments, code=2)[1]
+
+    def start(self, *arguments: str, pause: float = 0.0) -> subprocess.Popen[str]:
+        """``gssl run`` of the method in another process, with a pause in every step."""
+        command = [sys.executable, "-m", "gssl", "run", "tiny:Denoise", "graph.npz", *OPTIONS, *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TINY_PAUSE": str(pause)},
+        )
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Lab]:
+    """A small graph, a small method of one's own, and the command line in and out of the process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("GSSL_RUNS", "GSSL_DB"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "tiny.py").write_text(METHOD)
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 40)
+    edges = 40 * rng.integers(0, 3, 400) + rng.integers(0, 40, (2, 400))  # within the classes
+    arrays = {"edge_index": edges, "x": rng.normal(size=(120, 6)).astype("float32") + y[:, None]}
+    np.savez(tmp_path / "graph.npz", **arrays, y=y)
+    np.savez(tmp_path / "unlabelled.npz", **arrays)
+    yield Lab(tmp_path, capfd)
+    sys.modules.pop("tiny", None)
+
+
+@pytest.fixture
+def embeddings() -> Callable[[str | Path], np.ndarray]:
+    """Reads the embeddings of a seed of a run."""
+
+    def read(run: str | Path, seed: int = 0) -> np.ndarray:
+        stored: np.ndarray = np.load(Path(run) / f"seed-{seed}" / "embeddings.npz")["embeddings"]
+        return stored
+
+    return read

@@ -95,6 +95,7 @@ def _method_card(name: str, method: type[Method]) -> Answer:
     blocks = [
         _head("method", name, summary(method), facts),
         *_nonempty(option_table(method, "options (--set NAME=VALUE)")),
+        option_table(TrainConfig, "training", "train."),
         *_nonempty(space),
         *_nonempty(_preset_table(presets)),
         *_nonempty(_published_table(numbers)),

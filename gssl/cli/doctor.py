@@ -71,8 +71,7 @@ def _devices() -> dict[str, object]:
 
 def _folders() -> dict[str, object]:
     from gssl.datasets.store import Store
-    from gssl.results.folder import runs_root
-    from gssl.results.store import default_url
+    from gssl.results.places import runs_root, store_url
 
     try:
         store = Store.locate()
@@ -87,7 +86,7 @@ def _folders() -> dict[str, object]:
         "mirror": mirror_text,
         "runs": str(runs_root().absolute()),
         "runs_writable": writable(runs_root().absolute()),
-        "results": os.environ.get("GSSL_DB") or default_url(runs_root().absolute()),
+        "results": store_url(),
     }
 
 

@@ -26,6 +26,7 @@ def run(args: Namespace) -> Answer:
     from gssl.config.resolve import Request
     from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
+    from gssl.training.device import resolve_device
     from gssl.training.progress import Quiet, RichProgress
 
     request = Request(
@@ -41,12 +42,13 @@ def run(args: Namespace) -> Answer:
         file=args.config,
         preset=args.preset,
     )
+    device = resolve_device(args.device)
     config, dataset = prepare(request, args.dataset)
     quiet = args.json or not sys.stderr.isatty()
     result = run_experiment(
         config,
         dataset,
-        device=args.device,
+        device=device,
         threads=args.threads,
         out=args.out,
         db=args.db,

@@ -11,7 +11,7 @@ from gssl.common.errors import InputError, unknown
 
 SECTIONS = ("method", "encoder", "sampler", "train", "probe")
 _OTHER_KEYS = ("source", "dataset", "seeds")
-_RECORDS = ("config_hash", "dataset_checksum")  # what a run notes in its config.yaml; no settings
+_RECORDS = ("config_hash", "dataset_checksum", "plugins")  # what a run notes in its config.yaml; no settings
 
 
 @dataclass(frozen=True)

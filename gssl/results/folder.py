@@ -16,10 +16,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -30,15 +30,41 @@ from gssl.common import yaml_io
 from gssl.common.errors import InputError
 from gssl.config.record import RunConfig
 from gssl.results.files import cannot_write, read_json, write_json, write_text
+from gssl.results.places import runs_root
 from gssl.results.seed import SeedMetrics
 
 _LOCK = ".lock"
+_LONGEST_NAME = 80
 State = Literal["new", "unfinished", "finished", "other", "foreign"]
 
 
-def runs_root() -> Path:
-    """Where run folders and the results store are kept: ``$GSSL_RUNS`` or ``runs``."""
-    return Path(os.environ.get("GSSL_RUNS") or "runs")
+@dataclass(frozen=True)
+class RunIdentity:
+    """What makes two runs the same, apart from the environment.
+
+    Attributes:
+        config: the full configuration.
+        dataset_checksum: of the data.
+        plugins: digest of the source of each part that does not ship with the project, by import path.
+    """
+
+    config: RunConfig
+    dataset_checksum: str
+    plugins: Mapping[str, str]
+
+    def record(self) -> dict[str, Any]:
+        """The content of ``config.yaml``."""
+        return {
+            **self.config.mapping(),
+            "config_hash": self.config.hash,
+            "dataset_checksum": self.dataset_checksum,
+            "plugins": dict(self.plugins),
+        }
+
+    def matches(self, record: Mapping[str, Any]) -> bool:
+        """Whether a ``config.yaml`` is of this run; what cannot change a result may differ."""
+        mine = self.record()
+        return all(record.get(key) == mine[key] for key in ("config_hash", "seeds", "dataset_checksum", "plugins"))
 
 
 class RunFolder:
@@ -75,8 +101,8 @@ class RunFolder:
     def close(self) -> None:
         self._lock.release()
 
-    def state(self, config: RunConfig, checksum: str) -> State:
-        """What is here, seen from a run of ``config`` on data with that checksum.
+    def state(self, run: RunIdentity) -> State:
+        """What is here, seen from ``run``.
 
         Returns:
             ``new`` for an empty folder, ``unfinished`` or ``finished`` for this very run, ``other`` for another run,
@@ -85,23 +111,31 @@ class RunFolder:
         if not (self.path / "config.yaml").exists():
             leftovers = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
             return "foreign" if any(entry.name != "environment.json" for entry in leftovers) else "new"
-        if _identity(yaml_io.read(self.path / "config.yaml")) != _identity(_record(config, checksum)):
+        if not run.matches(yaml_io.read(self.path / "config.yaml")):
             return "other"
         return "finished" if (self.path / "result.json").exists() else "unfinished"
 
-    def begin(self, config: RunConfig, checksum: str, environment: Mapping[str, object]) -> None:
+    def begin(self, run: RunIdentity, environment: Mapping[str, object]) -> None:
         """Write what identifies the run."""
         write_json(self.path / "environment.json", environment)
-        write_text(self.path / "config.yaml", yaml_io.dump(_record(config, checksum)))
+        write_text(self.path / "config.yaml", yaml_io.dump(run.record()))
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written."""
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    def environment(self) -> dict[str, Any]:
+        """The environment in which the run began."""
+        return read_json(self.path / "environment.json")
 
     def seed(self, seed: int) -> Path:
         """The folder of one seed; it is made if it does not exist."""
-        path = self.path / f"seed-{seed}"
-        try:
-            path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise cannot_write(path, error) from error
-        return path
+        return self._made(self.path / f"seed-{seed}")
+
+    def part(self, seed: int, number: int) -> Path:
+        """The folder of one of several trainings of a seed; it is made if it does not exist."""
+        return self._made(self.seed(seed) / f"split-{number}")
 
     def finished_seed(self, seed: int) -> SeedMetrics | None:
         """What a seed measured, or None if it is not finished."""
@@ -113,7 +147,16 @@ class RunFolder:
         return read_json(self.path / "result.json")
 
     def finish(self, result: Mapping[str, object]) -> None:
+        """Write the result, which makes the run a finished one."""
         write_json(self.path / "result.json", result)
+
+    @staticmethod
+    def _made(path: Path) -> Path:
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        return path
 
     def require_space(self, needed: int) -> None:
         """Refuse early to start what the disk cannot hold.
@@ -136,13 +179,12 @@ class BusyError(InputError):
     """Another process works in the folder."""
 
 
-def open_run(config: RunConfig, checksum: str, out: Path | None) -> tuple[RunFolder, State]:
+def open_run(run: RunIdentity, out: Path | None) -> tuple[RunFolder, State]:
     """The folder for a run: the one that was asked for, else an unfinished one of the same run, else a new one.
 
     Args:
-        config: the run.
-        checksum: of the dataset.
-        out: folder that the user named; None for one below :func:`runs_root`.
+        run: which one.
+        out: folder that the user named; None for one below the folder of runs.
 
     Returns:
         The locked folder, and whether it is ``new``, ``unfinished`` or, only for a named one, ``finished``.
@@ -151,15 +193,15 @@ def open_run(config: RunConfig, checksum: str, out: Path | None) -> tuple[RunFol
         InputError: the folder cannot be used; the message says what to do.
     """
     if out is not None:
-        return _named(config, checksum, out)
-    stem = runs_root() / folder_name(config)
+        return _named(run, out)
+    stem = runs_root() / folder_name(run.config)
     for number in itertools.count(1):
         path = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
         try:
             folder = RunFolder(path)
         except BusyError:
             continue
-        state = folder.state(config, checksum)
+        state = folder.state(run)
         if state in ("new", "unfinished"):
             return folder, state
         folder.close()
@@ -169,23 +211,19 @@ def open_run(config: RunConfig, checksum: str, out: Path | None) -> tuple[RunFol
 def folder_name(config: RunConfig) -> str:
     """``<method>-<dataset>-<first 8 digits of the configuration's hash>``."""
     method = config.method.name.rpartition(":")[2]
-    return re.sub(r"[^\w.-]", "_", f"{method}-{config.dataset}-{config.hash[:8]}")
+    name = re.sub(r"[^\w.-]", "_", f"{method}-{config.dataset}")
+    return f"{name[:_LONGEST_NAME]}-{config.hash[:8]}"
 
 
-def _named(config: RunConfig, checksum: str, out: Path) -> tuple[RunFolder, State]:
+def _named(run: RunIdentity, out: Path) -> tuple[RunFolder, State]:
     folder = RunFolder(out)
-    state = folder.state(config, checksum)
+    state = folder.state(run)
     if state in ("new", "unfinished", "finished"):
         return folder, state
     folder.close()
     if state == "other":
-        raise InputError(f"{out} holds a run of another configuration; choose another --out or delete it")
+        raise InputError(
+            f"{out} holds another run (configuration, seeds, data or your own code differ); "
+            f"choose another --out or delete it"
+        )
     raise InputError(f"{out} is not empty and holds no run; choose another --out")
-
-
-def _record(config: RunConfig, checksum: str) -> dict[str, Any]:
-    return {**config.mapping(), "config_hash": config.hash, "dataset_checksum": checksum}
-
-
-def _identity(record: Mapping[str, Any]) -> Sequence[object]:
-    return [record.get(key) for key in ("config_hash", "dataset_checksum", "seeds")]

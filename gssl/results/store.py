@@ -189,11 +189,6 @@ class Store:
 _ROW = tuple(item.name for item in fields(RunRow))
 
 
-def default_url(root: Path) -> str:
-    """The store below a folder for runs."""
-    return f"sqlite:///{root / 'results.db'}"
-
-
 def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)

@@ -1,0 +1,166 @@
+"""Keeps what a run measures: files in its folder, rows in the results store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from gssl.common.errors import TrainingError
+from gssl.datasets.types import Dataset, Split
+from gssl.evaluate.base import Probe
+from gssl.experiment.trial import Outcome
+from gssl.results.environment import Environment
+from gssl.results.files import write_json
+from gssl.results.folder import RunFolder, RunIdentity
+from gssl.results.seed import SeedMetrics
+from gssl.results.store import RunRow, Status, Store
+from gssl.results.summary import joint_hash, mean_and_std, summarise
+
+
+class Record:
+    """The results of one run while it is carried out.
+
+    Args:
+        run: which run.
+        folder: its folder, locked.
+        store: where each seed gets a row.
+        environment: of this process.
+        dataset: its data.
+        probe: what judges; None for data without labels.
+    """
+
+    def __init__(
+        self,
+        run: RunIdentity,
+        folder: RunFolder,
+        store: Store,
+        environment: Environment,
+        *,
+        dataset: Dataset,
+        probe: Probe | None,
+    ) -> None:
+        self.folder = folder
+        self._run = run
+        self._store = store
+        self._environment = environment.mapping()
+        self._metric = probe.metric(dataset) if probe else dataset.metric
+        self._probe_version = probe.version if probe else 0
+        unjudged = () if probe else (f"{dataset.name} has no labels, so the embeddings were stored but not judged",)
+        self._notes = (*dataset.notes, *unjudged)
+        self._seed_notes: tuple[str, ...] = ()
+        self._seeds: dict[int, SeedMetrics] = {}
+
+    def begin(self, *, resumed: bool) -> None:
+        """Identify the folder, or take over what is finished in it."""
+        self.folder.sweep()
+        if not resumed:
+            self.folder.begin(self._run, self._environment)
+            return
+        former = self.folder.environment()["hash"]
+        if former != self._environment["hash"]:
+            self._seed_notes = (f"begun in environment {former}, finished in {self._environment['hash']}",)
+        for seed in self._run.config.seeds:
+            metrics = self.folder.finished_seed(seed)
+            if metrics is not None:
+                self._seeds[seed] = metrics
+                row = self._row(metrics)
+                if self._store.find(row.key) is None:  # the process ended between the file and the row
+                    self._store.record(row)
+
+    def has(self, seed: int) -> bool:
+        """Whether a seed is finished."""
+        return seed in self._seeds
+
+    def keep(self, seed: int, outcomes: Sequence[Outcome], splits: Sequence[Split]) -> None:
+        """Finish a seed.
+
+        Args:
+            seed: which one.
+            outcomes: of its trainings; one unless a supervised row was trained once per split.
+            splits: what it was judged on.
+        """
+        scores = [score for outcome in outcomes for score in outcome.scores]
+        metrics = SeedMetrics(
+            seed=seed,
+            val=mean_and_std([score.val for score in scores])[0],
+            test=mean_and_std([score.test for score in scores])[0],
+            splits=tuple(scores),
+            split_hash=_hash(splits),
+            epochs=max(outcome.trained.epochs for outcome in outcomes),
+            pretrain_seconds=sum(outcome.trained.seconds for outcome in outcomes),
+            seconds_per_epoch=max(outcome.trained.seconds_per_epoch for outcome in outcomes),
+            probe_seconds=sum(outcome.probe_seconds for outcome in outcomes),
+            peak_memory_mb=max(outcome.trained.peak_memory_mb for outcome in outcomes),
+            environment=self._environment,
+            date=_now(),
+            notes=self._seed_notes,
+        )
+        write_json(self.folder.seed(seed) / "metrics.json", metrics.mapping())
+        self._seeds[seed] = metrics
+        self._store.record(self._row(metrics))
+
+    @contextmanager
+    def failures(self, seed: int, splits: Sequence[Split]) -> Iterator[None]:
+        """A seed whose training fails gets a row that says why."""
+        try:
+            yield
+        except TrainingError as error:
+            empty = SeedMetrics(seed, None, None, (), _hash(splits), 0, 0.0, 0.0, 0.0, 0.0, self._environment, _now())
+            self._store.record(self._row(empty, status="failed", message=str(error)))
+            raise
+
+    def finish(self) -> dict[str, Any]:
+        """The result of the run, which is then a finished one."""
+        config = self._run.config
+        result = summarise(
+            config,
+            [self._seeds[seed] for seed in config.seeds],
+            metric=self._metric,
+            probe_version=self._probe_version,
+            notes=self._notes,
+        )
+        result["run_dir"] = str(self.folder.path.resolve())
+        self.folder.finish(result)
+        return result
+
+    def _row(self, seed: SeedMetrics, *, status: Status = "done", message: str = "") -> RunRow:
+        config, environment = self._run.config, seed.environment
+        return RunRow(
+            method=config.method.name,
+            config_hash=config.hash,
+            dataset=config.dataset,
+            dataset_checksum=self._run.dataset_checksum,
+            split_hash=seed.split_hash,
+            probe=config.probe.name,
+            probe_version=self._probe_version,
+            seed=seed.seed,
+            environment_hash=environment["hash"],
+            status=status,
+            metric=self._metric,
+            val=seed.val,
+            test=seed.test,
+            epochs=seed.epochs,
+            pretrain_seconds=seed.pretrain_seconds,
+            probe_seconds=seed.probe_seconds,
+            peak_memory_mb=seed.peak_memory_mb,
+            encoder=config.encoder.name,
+            sampler=config.sampler.name,
+            preset=config.preset or "",
+            run_dir=str(self.folder.path.resolve()),
+            date=seed.date,
+            git_hash=environment["git_hash"] + ("+" if environment["git_dirty"] else ""),
+            config=json.dumps(config.mapping()),
+            environment=json.dumps(environment),
+            message=message,
+        )
+
+
+def _hash(splits: Sequence[Split]) -> str:
+    return joint_hash([split.hash for split in splits]) if splits else ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

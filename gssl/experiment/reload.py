@@ -1,0 +1,78 @@
+"""A finished run brought back: its data, its trained methods, its embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gssl.common import yaml_io
+from gssl.common.errors import InputError
+from gssl.config.resolve import Request
+from gssl.experiment.embed import embed_dataset
+from gssl.experiment.formats import WRITERS
+from gssl.experiment.prepare import prepare
+from gssl.experiment.run import fitting_probe, trials
+from gssl.experiment.trial import Trial
+from gssl.results.folder import RunFolder
+from gssl.training.device import resolve_device
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files of embeddings, each of the same shape."""
+
+    files: tuple[Path, ...]
+    shape: tuple[int, int]
+
+
+def embed_run(folder: Path, kind: str, *, device: str) -> Written:
+    """Embed the dataset of a run with each of its trained methods and write the result beside the checkpoint.
+
+    Args:
+        folder: of the run.
+        kind: file format, a key of ``WRITERS``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: the folder holds no trained run, or its data are no longer the same.
+    """
+    where = resolve_device(device)
+    with _existing(folder) as run:
+        files, shape = [], (0, 0)
+        for trial in trained_trials(run):
+            embeddings = embed_dataset(trial.restored().to(where), trial.dataset)
+            file = trial.folder / f"embeddings.{kind}"
+            WRITERS[kind](file, embeddings)
+            files.append(file)
+            shape = (embeddings.shape[0], embeddings.shape[1])
+        return Written(tuple(files), shape)
+
+
+def trained_trials(run: RunFolder) -> list[Trial]:
+    """The finished trainings of a run, with the dataset that they were made on.
+
+    Raises:
+        InputError: nothing is finished, the data changed, or another version of gssl wrote the configuration.
+    """
+    file = run.path / "config.yaml"
+    record = yaml_io.read(file)
+    try:
+        method, data = str(record["method"]["name"]), str(record["dataset"])
+    except (KeyError, TypeError):
+        raise InputError(f"{file} is not the configuration of a run") from None
+    config, dataset = prepare(Request(method, file=file, preset="none"), data)
+    if config.hash != record.get("config_hash"):
+        raise InputError(f"{run.path} was made by another version of gssl, whose options differ; use that version")
+    if dataset.checksum != record.get("dataset_checksum"):
+        raise InputError(f"the data of {config.dataset} are no longer those that {run.path} was trained on")
+    probe = fitting_probe(config, dataset)
+    finished = [seed for seed in config.seeds if run.finished_seed(seed) is not None]
+    if not finished:
+        raise InputError(f"no seed of {run.path} is finished; give its `gssl run` command again to resume it")
+    return [trial for seed in finished for trial in trials(config, dataset, probe, seed, run)]
+
+
+def _existing(folder: Path) -> RunFolder:
+    if not (folder / "config.yaml").is_file():
+        raise InputError(f"{folder} is not the folder of a run: it has no config.yaml")
+    return RunFolder(folder)

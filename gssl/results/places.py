@@ -1,0 +1,16 @@
+"""Where results are kept unless the user says otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def runs_root() -> Path:
+    """Folder of run folders: ``$GSSL_RUNS``, else ``runs``."""
+    return Path(os.environ.get("GSSL_RUNS") or "runs")
+
+
+def store_url(given: str | None = None) -> str:
+    """The results store: the given URL, else ``$GSSL_DB``, else a file in the folder of runs."""
+    return given or os.environ.get("GSSL_DB") or f"sqlite:///{runs_root() / 'results.db'}"

@@ -1,0 +1,201 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gssl.cli.main import main
+from gssl.common.errors import InputError
+from gssl.common.links import LINKED, broken_links
+
+HEAVY = ("torch", "sklearn", "scipy", "pandas", "sqlalchemy", "pydantic", "numpy", "ogb", "numba", "rich", "requests")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "datasets", "--json"]])
+def test_nothing_heavy_is_imported_to_tell_what_there_is(arguments: list[str]) -> None:
+    code = (
+        "import sys, contextlib, io\nfrom gssl.cli.main import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    main({arguments!r})\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5)])
+def test_help_and_list_are_quick(arguments: list[str], limit: float) -> None:
+    """The best of five processor times, which do not depend on what else the machine does."""
+    times = []
+    for _ in range(5):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "gssl", *arguments], capture_output=True, check=True)
+        after = os.times()
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        time.sleep(0.01)
+    assert min(times) < limit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
+        ([], "say what to do"),
+        (["run"], "the following arguments are required: METHOD, DATASET"),
+        (["run", "GRACE", "Cora", "extra"], "too many arguments: extra"),
+        (["run", "GRACE", "Cora", "--epoch", "3"], "did you mean '--epochs'"),
+        (["run", "GRACE", "Cora", "--epoch=3"], "unknown option of `gssl run` '--epoch'"),
+        (["run", "GRACE", "Cora", "--seeds", "0"], "argument --seeds: must be at least 1 (got 0)"),
+        (["run", "GRACE", "Cora", "--seeds", "two"], "argument --seeds: must be a whole number (got 'two')"),
+        (["run", "GRACE", "Cora", "--seed", "-1"], "argument --seed: must be at least 0"),
+        (["run", "GRACE", "Cora", "--device", "cdua"], "did you mean 'cuda'"),
+        (["run", "GRACE", "Cora", "--threads", "0"], "must be at least 1"),
+        (["list", "methds"], "did you mean 'methods'"),
+        (["show", "GRAC"], "did you mean 'GRACE'"),
+        (["show", "no.such:Thing"], "there is no module"),
+        (["perf", "spm"], "did you mean 'spmm'"),
+        (["perf", "spmm", "--set", "node=3"], "did you mean 'nodes'"),
+        (["embed", "nowhere"], "nowhere"),
+        (["embed", "x", "--format", "npy"], "did you mean 'npz'"),
+        (["run", "GRACEE", "Cora"], "did you mean 'GRACE'"),
+        (["run", "GRACE", "Coraa"], "did you mean"),
+        (["run", "GRACE", "MUTAG"], "methods that fit"),
+        (["run", "GRACE", "no/such.npz"], "no/such.npz"),
+        (["run", "GRACE", "Cora", "--device", "cuda"], "cuda"),
+        (["run", "GRACE", "Cora", "--config", "absent.yaml"], "absent.yaml"),
+        (["run", "GRACE", "Cora", "--probe", "P5-RBF"], "probes that fit"),
+    ],
+)
+def test_bad_usage_exits_with_2_and_says_what_to_change(
+    arguments: list[str],
+    message: str,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("gssl: error: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+def test_every_command_explains_itself_with_examples(capfd: pytest.CaptureFixture[str]) -> None:
+    from gssl.cli.main import COMMANDS
+
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main([command.name, "--help"])
+        assert stop.value.code == 0
+        text = capfd.readouterr().out
+        assert f"gssl {command.name}" in text.partition("examples:")[2]
+        assert command.summary in text
+
+
+def test_list_json_names_everything_once(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    data = json.loads(capfd.readouterr().out)
+    assert list(data) == ["methods", "datasets", "samplers", "encoders", "probes", "suites"]
+    for entries in data.values():
+        names = [entry["name"].lower() for entry in entries]
+        assert len(names) == len(set(names))
+    assert all(entry["summary"] for entry in data["methods"])
+    assert {"raw", "untrained", "supervised"} <= {entry["name"] for entry in data["methods"]}
+
+
+def test_family_in_plain_text_has_one_line_per_entry(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "Encoders"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "encoders"
+    assert lines[1].split() == ["name", "summary"]
+    assert any(line.startswith("GCN ") for line in lines[2:])
+
+
+def test_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from gssl.common.errors import Interrupted
+
+    for error, code in ((KeyboardInterrupt(), 130), (Interrupted(15), 143)):
+
+        def stop(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr("gssl.cli.listing.broken", stop, raising=False)
+        monkeypatch.setitem(sys.modules["gssl.cli.listing"].FAMILIES, "suites", stop)
+        assert main(["list", "suites"]) == code
+        assert "the same command" in capfd.readouterr().err
+
+
+def test_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m gssl list --json | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_prints_of_libraries_do_not_reach_the_json(tmp_path: Path) -> None:
+    """Python prints, C prints that wait in a buffer, and child processes."""
+    (tmp_path / "noisy.py").write_text(
+        "import ctypes, subprocess\n"
+        "print('from python')\n"
+        "ctypes.CDLL(None).puts(b'from C')\n"
+        "subprocess.run(['echo', 'from a child'])\n"
+        "from gssl.models.encoder import Encoder\n"
+        "class Noisy(Encoder):\n    '''Noisy.'''\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "gssl", "show", "noisy:Noisy", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert json.loads(done.stdout)["name"] == "noisy:Noisy"
+    assert done.stdout.count("\n") == 1
+    for sentence in ("from python", "from C", "from a child"):
+        assert sentence in done.stderr
+
+
+def test_lost_links_are_explained(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert broken_links() == []
+    monkeypatch.setattr("gssl.cli.doctor.broken_links", lambda: list(LINKED))
+    assert main(["doctor"]) == 2
+    assert "git config core.symlinks true" in capfd.readouterr().err
+
+
+def test_doctor_reports_folders_and_problems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("GSSL_MIRROR", str(tmp_path / "absent"))
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["data_root"] == str(tmp_path / "data")
+    assert report["data_root_writable"] is True
+    assert any("GSSL_MIRROR" in problem for problem in report["problems"])
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GSSL_MIRROR", str(tmp_path))
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "file" / "data"))
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["data_root_writable"] is False
+    assert any("GSSL_DATA" in problem for problem in report["problems"])
+
+
+def test_input_error_of_a_command_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise InputError("change this")
+
+    monkeypatch.setitem(sys.modules["gssl.cli.listing"].FAMILIES, "suites", refuse)
+    assert main(["list", "suites", "--json"]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "gssl: error: change this\n")

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gssl.methods
+from gssl.common.errors import InputError
+from gssl.config.presets import presets_of
+from gssl.config.resolve import Request, Subject, resolve
+from gssl.datasets.catalog import BY_NAME
+from gssl.registry import METHODS
+
+FOLDER = Path(gssl.methods.__path__[0]) / "presets"
+PRESETS = [(file.stem, name) for file in sorted(FOLDER.glob("*.yaml")) for name in presets_of(file.stem)]
+
+
+def test_every_file_belongs_to_a_method() -> None:
+    assert {file.stem for file in FOLDER.glob("*.yaml")} <= {name.lower() for name in METHODS.names()}
+    assert PRESETS
+
+
+@pytest.mark.parametrize(("method", "preset"), PRESETS)
+def test_every_preset_fits_its_method_and_says_where_it_comes_from(method: str, preset: str) -> None:
+    name = METHODS.canonical(method)
+    layer = presets_of(name)[preset]
+    assert len(layer.source) > 5
+    spec = BY_NAME.get(preset)
+    assert spec is not None or preset == "default"
+    level = spec.level if spec else METHODS.get(name).levels[0]
+    subject = Subject(spec.name if spec else "graph", "graph", level, spec.probe if spec else "LBFGS")
+    config = resolve(Request(name, preset=preset), subject)
+    assert config.preset == preset
+    sections = {
+        "method": config.method.options,
+        "encoder": config.encoder.options,
+        "train": vars(config.train),
+        "probe": config.probe.options,
+    }
+    for kind, options in sections.items():
+        for key, value in layer.section(kind).options.items():
+            assert options[key] == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_presets_are_read_without_torch() -> None:
+    code = (
+        "import sys; from gssl.config.presets import choose; "
+        "print(choose('grace', 'cora', None)[0], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["Cora", "False"]
+
+
+def test_plug_in_brings_its_own_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brought.py").write_text("class Mine: pass")
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "mine.yaml").write_text("Cora: {train: {lr: 1e-2}}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert presets_of("brought:Mine")["Cora"].section("train").options == {"lr": 0.01}
+    assert presets_of("brought:Other") == {}
+    assert presets_of("no.such.module:Mine") == {}
+
+
+def test_broken_preset_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "grace.yaml"
+    file.write_text("Cora: 3")
+    monkeypatch.setattr("gssl.config.presets.preset_file", lambda method: file)
+    with pytest.raises(InputError, match=r"grace\.yaml.*'Cora' must be a mapping"):
+        presets_of("GRACE")
