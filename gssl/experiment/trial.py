@@ -17,14 +17,14 @@ from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.judge import judge
 from gssl.experiment.build import make_method, make_sampler
-from gssl.experiment.embed import device_of, embed_dataset
+from gssl.experiment.embed import embed_dataset
 from gssl.experiment.formats import write_npz
 from gssl.method import Method
 from gssl.methods.supervised import Supervised
 from gssl.results.files import write_text
 from gssl.results.seed import SplitMetrics
 from gssl.samplers.base import Sampler
-from gssl.training.checkpoint import load_checkpoint
+from gssl.training.checkpoint import load_weights
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.supervised import judged, validation, with_validation
 
@@ -100,7 +100,7 @@ class Trial:
         if lesson is None or self.probe is None:
             return None
         metric = self.probe.metric(self.dataset)
-        return validation(_supervised(method), self.dataset, lesson, metric, device=device_of(method).type)
+        return validation(_supervised(method), self.dataset, lesson, metric)
 
     def close(self, method: Method, trained: TrainResult) -> Outcome:
         """Judge the trained method and write what belongs to the training alone."""
@@ -117,11 +117,11 @@ class Trial:
         Raises:
             InputError: it was not trained, or the checkpoint cannot be used.
         """
-        state = load_checkpoint(self.checkpoint, config_key=self.key)
-        if state is None:
+        weights = load_weights(self.checkpoint, config_key=self.key)
+        if weights is None:
             raise InputError(f"there is no {self.checkpoint}: the run did not get that far")
         method = self.method()
-        method.load_state_dict(state["method"] if state["best"] is None else state["best"][2])
+        method.load_state_dict(weights)
         return method.eval()
 
     def _scores(self, method: Method, trained: TrainResult, embeddings: Tensor) -> tuple[SplitMetrics, ...]:
@@ -129,8 +129,8 @@ class Trial:
             return ()
         lesson = self.lesson
         if lesson is not None and self.split is not None:
-            metric, device = self.probe.metric(self.dataset), device_of(method).type
-            score = judged(_supervised(method), self.dataset, lesson, metric, trained, device=device)
+            metric = self.probe.metric(self.dataset)
+            score = judged(_supervised(method), self.dataset, lesson, metric, trained)
             return (_metrics(self.split, score),)
         verdict = judge(self.probe, embeddings, self.dataset, self.seed)
         return tuple(_metrics(split, score) for split, score in zip(verdict.splits, verdict.scores, strict=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.results.files import write_whole
@@ -62,3 +63,16 @@ def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
         )
     state: dict[str, Any] = content["state"]
     return state
+
+
+def load_weights(path: Path, *, config_key: str) -> dict[str, Tensor] | None:
+    """The weights that a training ended with, on the CPU; None if there is no such file.
+
+    Raises:
+        InputError: as :func:`load_checkpoint`.
+    """
+    state = load_checkpoint(path, config_key=config_key)
+    if state is None:
+        return None
+    weights: dict[str, Tensor] = state["method"] if state["best"] is None else state["best"][2]
+    return weights

@@ -51,15 +51,14 @@ def build_fabric(device: str, precision: str) -> Fabric:
 class Mover:
     """Moves batches to a device and remembers the last one, so that a full graph travels once."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self) -> None:
         self._last: tuple[MiniBatch, MiniBatch] | None = None
 
-    def __call__(self, batch: MiniBatch) -> MiniBatch:
-        if batch.device == self.device:
+    def __call__(self, batch: MiniBatch, device: torch.device) -> MiniBatch:
+        if batch.device == device:
             return batch
-        if self._last is None or self._last[0] is not batch:
-            self._last = (batch, batch.to(self.device))
+        if self._last is None or self._last[0] is not batch or self._last[1].device != device:
+            self._last = (batch, batch.to(device))
         return self._last[1]
 
 

@@ -18,7 +18,7 @@ from gssl.method import Method
 from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
-from gssl.training.device import Mover, build_fabric, make_optimizer, resolve_device
+from gssl.training.device import build_fabric, make_optimizer, resolve_device
 from gssl.training.memory import PeakMemory
 from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult
@@ -73,11 +73,11 @@ def pretrain(
         Interrupted: SIGTERM, after the checkpoint was written.
     """
     if not (config.epochs and method.trains):
-        return _untrained(method, device)
+        return _untrained(method, device, checkpoint, config_key)
     run = _prepare(method, sampler, config, seed, device)
     if checkpoint is not None and (state := load_checkpoint(checkpoint, config_key=config_key)) is not None:
         run.restore(state)
-    memory = PeakMemory(run.move.device)
+    memory = PeakMemory(run.device)
     display = progress or Quiet()
     display.start(config.epochs, run.position.epoch)
     try:
@@ -105,10 +105,12 @@ def pretrain(
     )
 
 
-def _untrained(method: Method, device: str) -> TrainResult:
+def _untrained(method: Method, device: str, checkpoint: Path | None, config_key: str) -> TrainResult:
     target = torch.device(resolve_device(device))
     memory = PeakMemory(target)
     method.to(target).eval()
+    if checkpoint is not None and load_checkpoint(checkpoint, config_key=config_key) is None:
+        save_checkpoint(checkpoint, {"method": method.state_dict(), "best": None}, config_key=config_key)
     return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
 
 
@@ -128,7 +130,6 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
         # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
         optimizer=cast("torch.optim.Optimizer", fabric.setup_optimizers(make_optimizer(parameters, config))),
         parameters=parameters,
-        move=Mover(fabric.device),
     )
 
 
@@ -136,7 +137,7 @@ def _epoch(run: Run, saver: _Saver) -> None:
     """Run (the rest of) the epoch under way, up to its last update."""
     method, position = run.method, run.position
     method.train()
-    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.move.device)
+    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
     torch.manual_seed(derive_seed(run.seed, "epoch", position.epoch))
     batches = run.sampler.epoch(position.epoch)
     if position.batches:
@@ -146,7 +147,7 @@ def _epoch(run: Run, saver: _Saver) -> None:
     mark = time.perf_counter()
     for batch in batches:
         with run.fabric.autocast():
-            loss = method.loss(run.move(batch))
+            loss = method.loss(run.move(batch, run.device))
         run.fabric.backward(loss)
         position.loss_sum += _checked(run, loss.item(), "loss")
         position.batches += 1

@@ -68,11 +68,15 @@ class Run:
     fabric: Fabric
     optimizer: torch.optim.Optimizer
     parameters: list[torch.nn.Parameter]
-    move: Mover
+    move: Mover = field(default_factory=Mover)
     position: Position = field(default_factory=Position)
     curve: list[EpochRecord] = field(default_factory=list)
     best: Best | None = None
     rng: dict[str, Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.fabric.device
 
     @property
     def exhausted(self) -> bool:
@@ -105,8 +109,8 @@ class Run:
 
     def _rng(self) -> dict[str, Tensor]:
         states = {"torch": torch.get_rng_state(), "method": self.method.rng.get_state()}
-        if self.fabric.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
         return states
 
     def restore_rng(self) -> None:
@@ -116,5 +120,5 @@ class Run:
         torch.set_rng_state(self.rng["torch"])
         self.method.rng.set_state(self.rng["method"])
         if "cuda" in self.rng:
-            torch.cuda.set_rng_state(self.rng["cuda"], self.fabric.device)
+            torch.cuda.set_rng_state(self.rng["cuda"], self.device)
         self.rng = None

@@ -19,7 +19,7 @@ from gssl.methods.supervised import Supervised
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.training.config import TrainConfig
-from gssl.training.device import Mover, resolve_device
+from gssl.training.device import Mover
 from gssl.training.loop import pretrain
 from gssl.training.progress import Progress
 from gssl.training.result import TrainResult
@@ -78,9 +78,9 @@ def train_supervised(
         checkpoint=checkpoint,
         progress=progress,
         config_key=config_key,
-        validate=validation(method, dataset, split, metric, device=device),
+        validate=validation(method, dataset, split, metric),
     )
-    return judged(method, dataset, split, metric, result, device=device), result
+    return judged(method, dataset, split, metric, result), result
 
 
 def with_validation(split: Split, labels: Labels, seed: int) -> Split:
@@ -109,20 +109,16 @@ def with_validation(split: Split, labels: Labels, seed: int) -> Split:
     return replace(split, name=f"{split.name}-validated", train=train, val=val)
 
 
-def validation(
-    method: Supervised, dataset: Dataset, split: Split, metric: Metric, *, device: str = "cpu"
-) -> Callable[[], float]:
+def validation(method: Supervised, dataset: Dataset, split: Split, metric: Metric) -> Callable[[], float]:
     """What ``pretrain`` calls after each epoch: the score on the validation items, higher is better."""
-    move = Mover(torch.device(resolve_device(device)))
+    move = Mover()
     sign = 1 if higher_is_better(metric) else -1
     return lambda: sign * _score(method, dataset, split.val, metric, move)
 
 
-def judged(
-    method: Supervised, dataset: Dataset, split: Split, metric: Metric, result: TrainResult, *, device: str = "cpu"
-) -> ProbeScore:
+def judged(method: Supervised, dataset: Dataset, split: Split, metric: Metric, result: TrainResult) -> ProbeScore:
     """Scores of the trained method; the only place where test labels are read."""
-    move = Mover(torch.device(resolve_device(device)))
+    move = Mover()
     return ProbeScore(
         val=_score(method, dataset, split.val, metric, move),
         test=_score(method, dataset, split.test, metric, move),
@@ -133,9 +129,10 @@ def judged(
 @torch.no_grad()
 def predictions(method: Supervised, dataset: Dataset, items: Tensor, move: Mover) -> Tensor:
     """Logits or values for some items, shape (len(items), num_classes), on the CPU."""
+    device = method.head.weight.device
     if dataset.level == "node":
-        return method.predict(move(dataset.graph.full_batch())).cpu()[items]
-    parts = [method.predict(move(dataset.graph.graph_batch(ids))).cpu() for ids in items.split(_GRAPHS_AT_ONCE)]
+        return method.predict(move(dataset.graph.full_batch(), device)).cpu()[items]
+    parts = [method.predict(dataset.graph.graph_batch(ids).to(device)).cpu() for ids in items.split(_GRAPHS_AT_ONCE)]
     return torch.cat(parts)
 
 

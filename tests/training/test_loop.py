@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -13,16 +14,28 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.method import Method
-from gssl.methods.bgrl import BGRL
 from gssl.methods.reference import Untrained
 from gssl.models.gcn import GCN
 from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.samplers.graph import Graph
+from gssl.testing.toy import toy_graph, toy_graphs
+from gssl.training.checkpoint import load_weights
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
 from gssl.training.result import EpochRecord
+
+
+@pytest.fixture
+def graph() -> Graph:
+    return toy_graph(num_nodes=30, in_dim=8)
+
+
+@pytest.fixture
+def batches() -> GraphBatches:
+    """Ten graphs in three batches of at most four graphs."""
+    return GraphBatches(toy_graphs(num_graphs=10, in_dim=8), batch_size=4, seed=5)
 
 
 class Fit(Method):
@@ -286,6 +299,20 @@ def test_no_epochs_keeps_the_initial_weights(graph: Graph) -> None:
     assert not method.training
 
 
+def test_weights_can_be_read_back_however_long_training_was(graph: Graph, tmp_path: Path) -> None:
+    for number, config in enumerate((TrainConfig(epochs=0), TrainConfig(epochs=3), TrainConfig(epochs=3, patience=1))):
+        path, method = tmp_path / f"{number}.pt", Scripted([3, 1, 2])
+        assert load_weights(path, config_key="k") is None
+        pretrain(method, FullBatch(graph), config, seed=0, checkpoint=path, config_key="k")
+        stored = load_weights(path, config_key="k")
+        assert stored is not None
+        assert {name: value.tolist() for name, value in stored.items()} == {
+            name: value.tolist() for name, value in method.state_dict().items()
+        }
+        with pytest.raises(InputError, match="another configuration"):
+            pretrain(method, FullBatch(graph), config, seed=0, checkpoint=path, config_key="other")
+
+
 def test_a_reference_row_is_never_trained(graph: Graph) -> None:
     method = Untrained(GCN(8))
     before = weights(method)
@@ -300,8 +327,8 @@ def test_nothing_to_train_is_an_error(graph: Graph) -> None:
         pretrain(method, FullBatch(graph), TrainConfig(epochs=1), seed=0)
 
 
-def test_only_parameters_that_require_gradients_move(graph: Graph, make_bgrl: Callable[[], BGRL]) -> None:
-    method = make_bgrl()
+def test_only_parameters_that_require_gradients_move(graph: Graph) -> None:
+    method = Fit()
     frozen, *others = method.encoder.parameters()
     frozen.requires_grad_(False)
     before = frozen.clone(), [p.clone() for p in others]

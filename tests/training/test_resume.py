@@ -23,9 +23,11 @@ from torch import Tensor
 from gssl.common.errors import InputError, Interrupted, TrainingError
 from gssl.method import Method
 from gssl.methods.bgrl import BGRL
+from gssl.models.gcn import GCN
 from gssl.results.files import write_whole
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.full import GraphBatches
+from gssl.testing.toy import toy_graphs
 from gssl.training import checkpoint as checkpoint_module
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
@@ -34,7 +36,18 @@ from gssl.training.result import TrainResult
 
 CONFIG = TrainConfig(epochs=6, lr=0.02, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_epochs=2)
 BATCHES = 3  # of the fixture, per epoch
-Make = Callable[[], BGRL]
+
+
+@pytest.fixture
+def batches() -> GraphBatches:
+    """Ten graphs in three batches of at most four graphs."""
+    return GraphBatches(toy_graphs(num_graphs=10, in_dim=8), batch_size=4, seed=5)
+
+
+def make_bgrl() -> BGRL:
+    """A method with everything that resuming must get right: augmentation, dropout, batch norm, EMA."""
+    torch.manual_seed(3)
+    return BGRL(GCN(8, hidden_dim=6, norm="batch", dropout=0.3), predictor_dim=5)
 
 
 def plain(state: Any) -> Any:
@@ -87,7 +100,6 @@ def test_resuming_is_bit_identical(
     patience: int | None,
     number: signal.Signals,
     batches: GraphBatches,
-    make_bgrl: Make,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("resume")
@@ -111,7 +123,7 @@ def test_resuming_is_bit_identical(
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Interrupted)])
 def test_a_signal_waits_for_the_update_and_no_longer(
-    number: int, error: type[KeyboardInterrupt], batches: GraphBatches, make_bgrl: Make, tmp_path: Path
+    number: int, error: type[KeyboardInterrupt], batches: GraphBatches, tmp_path: Path
 ) -> None:
     method = make_bgrl()
     call_in_loss(method, 4, lambda: os.kill(os.getpid(), number))
@@ -124,7 +136,7 @@ def test_a_signal_waits_for_the_update_and_no_longer(
     assert plain(state["method"]) == plain(method.state_dict())
 
 
-def test_a_second_signal_does_not_wait(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_a_second_signal_does_not_wait(batches: GraphBatches, tmp_path: Path) -> None:
     def twice() -> None:
         terminate()
         terminate()
@@ -138,7 +150,7 @@ def test_a_second_signal_does_not_wait(batches: GraphBatches, make_bgrl: Make, t
     assert not (tmp_path / "c.pt").exists()
 
 
-def test_handlers_of_the_program_are_used_and_come_back(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_handlers_of_the_program_are_used_and_come_back(batches: GraphBatches, tmp_path: Path) -> None:
     class Terminated(KeyboardInterrupt):
         pass
 
@@ -162,7 +174,7 @@ def test_handlers_of_the_program_are_used_and_come_back(batches: GraphBatches, m
 
 
 def test_a_signal_during_the_last_save_is_not_lost(
-    batches: GraphBatches, make_bgrl: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    batches: GraphBatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(*args: Any, **options: Any) -> None:
         save_checkpoint(*args, **options)
@@ -173,7 +185,7 @@ def test_a_signal_during_the_last_save_is_not_lost(
         train(make_bgrl(), batches, tmp_path / "c.pt")
 
 
-def test_other_threads_leave_signals_alone(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_other_threads_leave_signals_alone(batches: GraphBatches, tmp_path: Path) -> None:
     results: list[TrainResult] = []
     thread = threading.Thread(target=lambda: results.append(train(make_bgrl(), batches, tmp_path / "c.pt")))
     thread.start()
@@ -181,7 +193,7 @@ def test_other_threads_leave_signals_alone(batches: GraphBatches, make_bgrl: Mak
     assert results[0].epochs == CONFIG.epochs
 
 
-def test_a_finished_run_is_not_trained_again(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_trained_again(batches: GraphBatches, tmp_path: Path) -> None:
     config = replace(CONFIG, patience=1, lr=1e-9)
     first = train(make_bgrl(), batches, tmp_path / "c.pt", config)
     method = make_bgrl()
@@ -190,9 +202,7 @@ def test_a_finished_run_is_not_trained_again(batches: GraphBatches, make_bgrl: M
     assert (again.curve, again.best_epoch) == (first.curve, first.best_epoch)
 
 
-def test_checkpoints_come_by_the_clock(
-    batches: GraphBatches, make_bgrl: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_come_by_the_clock(batches: GraphBatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[tuple[int, int]] = []
     monkeypatch.setattr(
         "gssl.training.loop.save_checkpoint", lambda path, state, config_key: saved.append(state["position"][:2])
@@ -206,7 +216,7 @@ def test_checkpoints_come_by_the_clock(
     assert saved == [(0, 2), (1, 0), (1, 0)]
 
 
-def test_failing_leaves_the_checkpoint_before(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_failing_leaves_the_checkpoint_before(batches: GraphBatches, tmp_path: Path) -> None:
     method = make_bgrl()
 
     call_in_loss(method, 2 * BATCHES + 1, lambda: math.nan)
@@ -219,7 +229,7 @@ def test_failing_leaves_the_checkpoint_before(batches: GraphBatches, make_bgrl: 
     assert plain(resumed.state_dict()) == plain(whole.state_dict())
 
 
-def test_another_configuration_is_refused(batches: GraphBatches, make_bgrl: Make, tmp_path: Path) -> None:
+def test_another_configuration_is_refused(batches: GraphBatches, tmp_path: Path) -> None:
     pretrain(make_bgrl(), batches, CONFIG, seed=0, checkpoint=tmp_path / "c.pt", config_key="one")
     with pytest.raises(InputError, match="belongs to another configuration"):
         pretrain(make_bgrl(), batches, CONFIG, seed=0, checkpoint=tmp_path / "c.pt", config_key="two")
@@ -284,14 +294,11 @@ import torch
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
 from gssl.samplers.full import GraphBatches
-from gssl.samplers.graph import Graph
+from gssl.testing.toy import toy_graphs
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
 
-rng = torch.Generator().manual_seed(1)
-edges = torch.randint(4, (2, 10, 12), generator=rng) + 4 * torch.arange(10)[None, :, None]
-x = torch.randn(40, 8, generator=rng)
-batches = GraphBatches(Graph.from_edge_index(edges.flatten(1), x, ptr=torch.arange(0, 41, 4)), batch_size=4, seed=5)
+batches = GraphBatches(toy_graphs(num_graphs=10, in_dim=8), batch_size=4, seed=5)
 torch.manual_seed(3)
 method = BGRL(GCN(8, hidden_dim=6, norm="batch", dropout=0.3), predictor_dim=5)
 config = TrainConfig(
@@ -306,9 +313,7 @@ torch.save(method.state_dict(), path.with_suffix(".weights"))
 """
 
 
-def test_killed_in_the_middle_of_a_write_and_resumed_elsewhere(
-    batches: GraphBatches, make_bgrl: Make, tmp_path: Path
-) -> None:
+def test_killed_in_the_middle_of_a_write_and_resumed_elsewhere(batches: GraphBatches, tmp_path: Path) -> None:
     def work(kill_at: int) -> int:
         arguments = [sys.executable, "-c", WORKER, str(tmp_path / "c.pt"), str(kill_at)]
         return subprocess.run(arguments, check=False, timeout=300).returncode
