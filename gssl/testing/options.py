@@ -20,7 +20,8 @@ def check_options(component: type | Callable[..., object], *, first: str | None)
         first: name of the only positional parameter, None if there is none.
     """
     function = component.__init__ if inspect.isclass(component) else component
-    parameters = [p for name, p in inspect.signature(function).parameters.items() if name != "self"]
+    bare = function is object.__init__  # a class without options; its signature reads (*args, **kwargs)
+    parameters = [] if bare else [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     assert positional == ([first] if first else []), f"options must be keyword-only; found positional {positional}"
     # A subclass need not repeat what its base says of inherited options.

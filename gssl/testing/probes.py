@@ -55,7 +55,7 @@ class ProbeContract:
         """A dataset that the protocol fits."""
         return toy_dataset(self.probe.levels[0])
 
-    def embeddings(self, dataset: Dataset, *, signal: float = 2.0) -> Tensor:
+    def embeddings(self, dataset: Dataset, *, signal: float = 4.0) -> Tensor:
         """Noise (num_items, 8) plus ``signal`` times the label."""
         assert dataset.labels is not None
         y = dataset.labels.y.float().nan_to_num().view(dataset.num_items, -1)

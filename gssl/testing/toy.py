@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -80,13 +81,16 @@ def toy_batch(kind: Kind, *, attributes: bool = False, isolated: int = 0, seed: 
     return toy_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
 
 
-def toy_dataset(level: Level, *, task: Task = "multiclass", num_splits: int = 1, seed: int = 0) -> Dataset:
-    """A dataset whose labels its features and edges tell, with preset splits 40/30/30 that share the test items.
+def toy_dataset(
+    level: Level, *, task: Task = "multiclass", splits: Sequence[str] = ("public",), name: str = "toy", seed: int = 0
+) -> Dataset:
+    """A dataset whose labels its features and edges tell, with preset splits that share their test items.
 
     Args:
         level: ``node`` has 120 nodes, ``graph`` 60 graphs.
         task: two classes, three binary tasks with a missing label, or one target.
-        num_splits: preset splits.
+        splits: names of the preset splits; 28 % of the items train, 42 % validate, 30 % test.
+        name: name of the dataset.
         seed: decides the splits.
     """
     graph = toy_graph(num_nodes=120) if level == "node" else toy_graphs(num_graphs=60)
@@ -101,17 +105,17 @@ def toy_dataset(level: Level, *, task: Task = "multiclass", num_splits: int = 1,
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(count, generator=rng)
     test, rest = order[: count * 3 // 10], order[count * 3 // 10 :]
-    splits = []
-    for number in range(num_splits):
+    presets = []
+    for split in splits:
         drawn = rest[torch.randperm(len(rest), generator=rng)]
-        splits.append(Split(f"toy-{number}", drawn[: count * 4 // 10], drawn[count * 4 // 10 :], test))
+        presets.append(Split(split, drawn[: len(rest) * 4 // 10], drawn[len(rest) * 4 // 10 :], test))
     metric = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "rmse"}[task]
     return Dataset(
-        name=f"toy-{level}",
+        name=name,
         level=level,
         graph=graph,
         labels=Labels(y, task, 2 if task == "multiclass" else y.shape[1]),
-        splits=tuple(splits),
+        splits=tuple(presets),
         metric=metric,  # type: ignore[arg-type]  # values of the dictionary are metrics
     )
 
