@@ -136,3 +136,18 @@ def embeddings() -> Callable[[str | Path], np.ndarray]:
         return stored
 
     return read
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data root; there is no mirror until the test names one."""
+    path = tmp_path / "data"
+    monkeypatch.setenv("GSSL_DATA", str(path))
+    monkeypatch.delenv("GSSL_MIRROR", raising=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root that tests of real data share, so that each set is processed once."""
+    return tmp_path_factory.mktemp("processed")
