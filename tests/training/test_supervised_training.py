@@ -145,7 +145,8 @@ def test_seed_decides_the_weights() -> None:
 
 
 def test_checkpoint_and_its_key_are_handed_on(tmp_path: Path) -> None:
-    dataset, options = toy_dataset("graph"), {"checkpoint": tmp_path / "c.pt", "config_key": "one"}
+    dataset = toy_dataset("graph")
+    options: dict[str, Any] = {"checkpoint": tmp_path / "c.pt", "config_key": "one"}
     first = train(dataset, **options)
     again = train(dataset, **options)
     assert again[1].curve == first[1].curve  # times and all: it was read, not repeated
