@@ -17,11 +17,12 @@ class TrainConfig:
         lr: peak learning rate.
         weight_decay: L2 penalty (``adam``, ``sgd``) or decoupled decay (``adamw``).
         optimizer: which one.
-        schedule: learning rate after the warm-up.
+        schedule: learning rate after the warm-up; it changes with every batch, and the cosine ends at 0.
         warmup_epochs: epochs over which the rate rises linearly from 0.
         clip_norm: largest gradient norm; None leaves gradients alone.
         patience: stop when the epoch's mean SSL loss has not improved for this many epochs, and return to the
-            weights of the best epoch; None trains to the end and keeps the last weights.
+            weights of the best epoch; None trains to the end and keeps the last weights. For a supervised row the
+            score on validation items counts, and the best weights are kept in any case.
         batch_size: items in a batch; None means the whole graph (node level) or 128 graphs (graph level).
         precision: as lightning-fabric calls it.
         checkpoint_seconds: seconds between resumable checkpoints.
