@@ -181,14 +181,22 @@ def _update(run: Run) -> None:
     )
     for group in run.optimizer.param_groups:
         group["lr"] = position.lr
-    norm = torch.nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None])
-    if config.clip_norm is not None:
-        run.fabric.clip_gradients(run.method, run.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+    norm = _clipped(run)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
-        _checked(run, norm.item(), "gradient norm")
+        _checked(run, norm, "gradient norm")
     run.optimizer.step()
     run.optimizer.zero_grad()
     run.method.after_step((position.epoch + min(position.batches / per_epoch, 1.0)) / config.epochs)
+
+
+def _clipped(run: Run) -> float:
+    """Clip the gradients if the configuration says so; their norm before."""
+    largest = run.config.clip_norm
+    if largest is None:
+        return torch.nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None]).item()
+    norm = run.fabric.clip_gradients(run.method, run.optimizer, max_norm=largest, error_if_nonfinite=False)
+    assert norm is not None
+    return norm.item()
 
 
 def _close_epoch(run: Run, validate: Callable[[], float] | None) -> None:

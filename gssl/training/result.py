@@ -32,8 +32,8 @@ class TrainResult:
         curve: one record per epoch, in order.
         seconds: sum over the epochs.
         seconds_per_epoch: median over the epochs; 0 without epochs.
-        peak_memory_mb: largest memory during training in MiB (2**20 bytes): resident memory of the whole process
-            on the CPU, memory allocated on the device otherwise.
+        peak_memory_mb: largest memory during training in MiB (2**20 bytes), since the last interruption: resident
+            memory of the whole process on the CPU, memory allocated on the device otherwise.
         stopped_early: whether patience ran out.
         best_epoch: epoch whose weights the method has now; None for the last (or initial) ones.
     """
