@@ -236,7 +236,8 @@ def _pair_within(index: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     before = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
     block = np.searchsorted(before, index, side="right") - 1
     start = np.concatenate([[0], np.cumsum(sizes)])[block]
-    return np.stack(_pair(index - before[block])) + start
+    pairs: np.ndarray = np.stack(_pair(index - before[block])) + start
+    return pairs
 
 
 def _locate(reach: np.ndarray, place: np.ndarray) -> np.ndarray:

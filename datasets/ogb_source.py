@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gssl.common.errors import InputError
 from gssl.datasets.download import download
-from gssl.datasets.pickles import pyg_classes
+from gssl.datasets.pickles import pyg_classes_allowed
 from gssl.datasets.source import Source, copy_parts
 from gssl.datasets.store import META
 from gssl.datasets.types import Level
@@ -84,7 +82,7 @@ class OgbSource(Source):
 
     def process(self, folder: Path) -> None:
         make = _ogb_class(self.level)
-        with torch.serialization.safe_globals(pyg_classes()):
+        with pyg_classes_allowed():
             make(self.name, meta_dict={**self.meta, "dir_path": str(folder)})
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def load_tensors(path: Path) -> Any:
     if zipfile.is_zipfile(path):
         check_fits_memory(path)
     try:
-        with torch.serialization.safe_globals(pyg_classes()):
+        with pyg_classes_allowed():
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((line.strip() for line in str(error).splitlines() if "Unsupported" in line), "")
@@ -37,19 +39,26 @@ def load_tensors(path: Path) -> Any:
             f"{path} is damaged or holds more than tensors and PyG data{' (' + reason + ')' if reason else ''}; "
             "nothing in it was run. Save a torch_geometric.data.Data whose attributes are tensors"
         ) from None
-    except (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError, MemoryError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{path} is not a whole file written by torch.save ({first_line}): save it again") from None
 
 
-def pyg_classes() -> list[Any]:
-    """The classes inside a saved PyG ``Data`` (and the numpy scalars that ogb leaves in one)."""
+@contextlib.contextmanager
+def pyg_classes_allowed() -> Iterator[None]:
+    """Let safe loading take PyG's data classes, and the numpy scalars that ogb leaves among them, for a while."""
     from torch_geometric.data import Data
     from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
     from torch_geometric.data.storage import GlobalStorage
 
     scalars = [multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in ("i4", "i8", "f4", "f8"))]
-    return [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, *scalars]
+    wanted = [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, *scalars]
+    # PyTorch's context manager forgets what it was given when it ends, also what PyG had allowed before.
+    known = set(torch.serialization.get_safe_globals())
+    with torch.serialization.safe_globals([item for item in wanted if item not in known]):
+        yield
 
 
 def check_pickle(path: Path) -> None:
