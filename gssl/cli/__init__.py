@@ -1,1 +1,1 @@
-"""The command line: one short file per command, nothing heavy imported before it is needed."""
+"""The command line: one short file per command; nothing heavy is imported before it is needed."""

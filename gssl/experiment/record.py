@@ -11,13 +11,14 @@ from typing import Any
 from gssl.common.errors import TrainingError
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe
+from gssl.evaluate.judge import combined_hash
 from gssl.experiment.trial import Outcome
 from gssl.results.environment import Environment
 from gssl.results.files import write_json
 from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow, Status, Store
-from gssl.results.summary import joint_hash, mean_and_std, summarise
+from gssl.results.summary import mean_and_std, summarise
 
 
 class Record:
@@ -159,7 +160,7 @@ class Record:
 
 
 def _hash(splits: Sequence[Split]) -> str:
-    return joint_hash([split.hash for split in splits]) if splits else ""
+    return combined_hash(tuple(splits)) if splits else ""
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
@@ -60,6 +61,7 @@ def run_experiment(
     """
     if threads is not None:
         torch.set_num_threads(threads)
+        threadpool_limits(threads)
     device = resolve_device(device)
     probe = fitting_probe(config, dataset)
     splits = {seed: tuple(probe.splits(dataset, seed)) if probe else () for seed in config.seeds}

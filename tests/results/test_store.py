@@ -157,7 +157,7 @@ def test_parallel_writers_lose_nothing(url: str) -> None:
         for n in range(4)
     ]
     for writer in writers:
-        _, error = writer.communicate(timeout=120)
+        _, error = writer.communicate(timeout=400)
         assert writer.returncode == 0, error
     with Store(url) as store:
         rows = store.rows()

@@ -1,0 +1,107 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gssl.cli.describe import argument_texts, type_text
+from gssl.cli.main import main
+from gssl.common.options import options_of
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
+
+
+def card(name: str, capfd: pytest.CaptureFixture[str]) -> dict[str, object]:
+    assert main(["show", name, "--json"]) == 0
+    data: dict[str, object] = json.loads(capfd.readouterr().out)
+    return data
+
+
+def test_card_of_a_method_has_paper_parts_defaults_space_and_presets(capfd: pytest.CaptureFixture[str]) -> None:
+    data = card("grace", capfd)
+    assert (data["name"], data["kind"], data["family"], data["default_encoder"]) == (
+        "GRACE",
+        "method",
+        "contrastive",
+        "GCN",
+    )
+    assert "arXiv:2006.04131" in str(data["summary"])
+    assert str(data["parts"]).split(", ") == [
+        "drop_edge (augmenter)",
+        "mask_feature (augmenter)",
+        "info_nce (objective)",
+    ]
+    assert {"name": "temperature", "type": "real > 0", "default": 0.4} in data["options"]  # type: ignore[operator]
+    assert {"low", "high", "log"} == set(data["search_space"]["temperature"])  # type: ignore[index]
+    assert data["presets"]["Cora"]["train"]["lr"] == 0.0005  # type: ignore[index]
+    assert main(["show", "grace"]) == 0
+    text = capfd.readouterr().out
+    assert "edge-drop probability of each view" in text
+    assert "train.lr" in text
+    assert "--preset NAME" in text
+
+
+@pytest.mark.parametrize("family", [METHODS, ENCODERS, PROBES, SAMPLERS], ids=lambda family: family.family)
+def test_everything_that_is_listed_can_be_shown(family: object, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in family.names():  # type: ignore[attr-defined]
+        assert main(["show", name]) == 0
+        assert name in capfd.readouterr().out
+
+
+def test_every_option_of_a_method_is_explained() -> None:
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        missing = set(options_of(method)) - set(argument_texts(method))
+        assert not missing, f"{name}: {missing}"
+
+
+def test_card_of_a_dataset(capfd: pytest.CaptureFixture[str]) -> None:
+    data = card("mutag", capfd)
+    assert (data["kind"], data["level"], data["probe"]) == ("dataset", "graph", "P5-RBF")
+
+
+def test_card_of_a_class_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shown.py").write_text(
+        "from gssl.method import Method\n"
+        "class Mine(Method):\n"
+        "    '''What it is.\n\n    Args:\n        encoder: e.\n        width: how wide\n            it is.\n    '''\n"
+        "    def __init__(self, encoder, *, width: int = 3): super().__init__(encoder)\n"
+        "    def loss(self, batch): ...\n"
+        "def helper(): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = card("shown:Mine", capfd)
+    assert (data["summary"], data["kind"]) == ("What it is.", "method")
+    assert main(["show", "shown:Mine"]) == 0
+    assert "how wide it is." in capfd.readouterr().out
+    assert main(["show", "shown:helper"]) == 2
+    assert "is not a method" in capfd.readouterr().err
+
+
+def test_published_numbers_stand_on_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "published.yaml").write_text(
+        "results:\n"
+        "- {method: GRACE, dataset: Cora, probe: P2, test: 0.833, source: paper}\n"
+        "- {method: DGI, test: 0.5}\n"
+    )
+    monkeypatch.setattr("gssl.benchmarks.__path__", [str(tmp_path)])
+    assert card("GRACE", capfd)["published"] == [
+        {"method": "GRACE", "dataset": "Cora", "probe": "P2", "test": 0.833, "source": "paper"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (int, "integer"),
+        (bool, "true/false"),
+        (float | None, "real or null"),
+        (tuple[int, ...], "list of integer"),
+        (list[str], "list of text"),
+        (tuple[float, int], "list of (real, integer)"),
+    ],
+)
+def test_types_in_words(annotation: object, text: str) -> None:
+    assert type_text(annotation) == text

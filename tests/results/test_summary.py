@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import pytest
+
+from gssl.common.errors import InputError
+from gssl.config.resolve import Request, Subject, resolve
+from gssl.results.seed import SeedMetrics, SplitMetrics
+from gssl.results.summary import summarise
+
+SEED = SeedMetrics(
+    seed=4,
+    val=0.5,
+    test=0.25,
+    splits=(SplitMetrics("public", "f" * 16, 0.5, 0.25, {"C": 1.0}),),
+    split_hash="f" * 16,
+    epochs=10,
+    pretrain_seconds=2.0,
+    seconds_per_epoch=0.2,
+    probe_seconds=1.0,
+    peak_memory_mb=100.0,
+    environment={"hash": "e" * 16},
+    date="2026-01-01T00:00:00+00:00",
+    notes=("degree features",),
+)
+OTHER = replace(SEED, seed=5, val=None, test=0.75, split_hash="a" * 16, epochs=21, peak_memory_mb=300.0, notes=("x",))
+CONFIG = resolve(Request("GRACE", preset="none", seed=4, seeds=2), Subject("Cora", "Cora", "node", "P1"))
+
+
+def test_means_deviations_and_costs() -> None:
+    result = summarise(CONFIG, [SEED, OTHER], metric="accuracy", probe_version=3, notes=["degree features"])
+    assert (result["test_mean"], result["test_std"]) == (0.5, pytest.approx(0.5 / 2**0.5))
+    assert (result["val_mean"], result["val_std"]) == (None, None)  # not for every seed
+    assert (result["seeds"], result["first_seed"], result["epochs"]) == (2, 4, 16)
+    assert (result["pretrain_seconds"], result["peak_memory_mb"]) == (2.0, 300.0)
+    assert result["split_hash"] not in ("f" * 16, "a" * 16)
+    assert result["notes"] == ["degree features", "x"]
+    alone = summarise(CONFIG, [SEED], metric="accuracy", probe_version=3, notes=[])
+    assert (alone["test_std"], alone["val_mean"], alone["split_hash"]) == (0.0, 0.5, "f" * 16)
+
+
+def test_record_of_a_seed_comes_back_as_it_was() -> None:
+    import json
+
+    assert SeedMetrics.read(json.loads(json.dumps(SEED.mapping())), "here") == SEED
+    with pytest.raises(InputError, match="here was written by another version"):
+        SeedMetrics.read({**SEED.mapping(), "new": 1}, "here")
+    with pytest.raises(InputError, match="another version"):
+        SeedMetrics.read({"seed": 1}, "here")
