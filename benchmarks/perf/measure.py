@@ -21,7 +21,7 @@ from gssl.training.memory import PeakMemory
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Step = Callable[[], None]
+Step = Callable[[], object]  # what a step returns is not looked at
 
 # A step that allocates less than this is compared at it, since pages and thread stacks alone come and go by as much.
 _RESOLUTION_MIB = 1.0

@@ -1,0 +1,131 @@
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from gssl.benchmarks.perf import grace_step, infonce, measure, spmm
+from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
+from gssl.benchmarks.perf.grace_task import Task, available_data
+from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
+from gssl.benchmarks.perf.result import PerfResult
+from gssl.samplers.sparse import SparseMatrix
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in this process: starting others takes seconds, and infonce's test does it."""
+    monkeypatch.setattr(measure, "in_fresh_process", lambda function, *args: function(*args))
+
+
+TINY = Task(nodes=60, features=40, hidden=16, out=8)
+
+
+def headline(result: PerfResult) -> dict[str, object]:
+    """What DESIGN fixes, after a check that all of it is JSON."""
+    data = json.loads(json.dumps(result.mapping(), allow_nan=False))
+    return {key: data[key] for key in ("name", "ours", "peer", "ratio", "memory_ratio", "peer_name")}
+
+
+def test_both_gcns_compute_the_same() -> None:
+    figures = spmm.agreement(spmm.Size(nodes=300, edges=3_000, dim=16))
+    assert figures["output_difference"] < 1e-5
+    assert figures["gradient_difference"] < 1e-5
+
+
+def test_both_infonces_compute_the_same() -> None:
+    figures = infonce.agreement(infonce.Size(rows=1_200, dim=32, temperature=0.4))
+    assert figures["loss_difference"] < 1e-6
+    assert figures["gradient_difference"] < 1e-5
+
+
+def test_the_random_graph_has_the_shape_of_the_real_one(mirror: Path) -> None:
+    assert available_data() == "Cora"
+    random, real = Task(data="random").graph(), Task(data="Cora").graph()
+    assert random.num_nodes == real.num_nodes
+    assert random.in_dim == real.in_dim
+    assert random.num_edges == pytest.approx(real.num_edges, rel=0.02)
+    assert isinstance(random.x, SparseMatrix)
+    assert isinstance(real.x, SparseMatrix)
+    assert random.x.pattern.nnz == pytest.approx(real.x.pattern.nnz, rel=0.02)
+
+
+def test_no_data_means_a_random_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path))
+    monkeypatch.delenv("GSSL_MIRROR", raising=False)
+    assert available_data() == "random"
+
+
+def test_peers_see_the_same_graph_as_we_do() -> None:
+    graph, (edge_index, x) = TINY.graph(), TINY.plain()
+    assert edge_index.shape == (2, graph.num_edges)
+    dense = torch.zeros(60, 60)
+    dense[edge_index[1], edge_index[0]] = 1
+    assert torch.equal(dense.sum(1), graph.block.degree)
+    assert x.shape == (60, 40)
+    assert int(x.count_nonzero()) > 0
+
+
+def test_infonce_reports_its_figures_and_the_large_case() -> None:
+    result = infonce.run(rows=200, large_rows=400, dim=16, repeats=3, threads=1)
+    assert headline(result) == {
+        "name": "infonce",
+        "ours": result.ours,
+        "peer": result.peers[0].seconds,
+        "ratio": pytest.approx(result.peers[0].seconds / result.ours),
+        "memory_ratio": pytest.approx(result.peers[0].memory_mb / result.ours_memory_mb),
+        "peer_name": "logsumexp of the stored matrix",
+    }
+    assert len(result.ours_times) == len(result.peers[0].times) == 3
+    assert set(result.figures) == {
+        "loss_difference",
+        "gradient_difference",
+        "large_rows",
+        "large_seconds",
+        "large_memory_mb",
+    }
+    assert result.config["rows"] == 200
+    assert result.config["threads"] == result.environment["threads"] == 1
+
+
+@pytest.mark.usefixtures("inline")
+def test_spmm_names_its_peer() -> None:
+    result = spmm.run(nodes=200, edges=2_000, dim=8, repeats=2, threads=1)
+    assert headline(result)["peer_name"] == "PyG GCN on edge_index"
+    assert result.config == {"nodes": 200, "edges": 2_000, "dim": 8, "repeats": 2, "threads": 1}
+    assert "torch" in str(result.environment["libraries"])
+
+
+@pytest.mark.usefixtures("inline")
+def test_peers_that_are_not_installed_are_named_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [Library(p.name, "no_such_package", p.distribution, p.build, p.loss) for p in LIBRARIES]
+    monkeypatch.setattr(grace_step, "LIBRARIES", missing)
+    result = grace_step.run(data="random", nodes=50, repeats=2, threads=1)
+    assert headline(result) | {"ours": None} == {
+        "name": "grace-step",
+        "ours": None,
+        "peer": None,
+        "ratio": None,
+        "memory_ratio": None,
+        "peer_name": None,
+    }
+    assert result.ours > 0
+    assert result.absent == {
+        "PyGCL": "pip install --no-deps PyGCL",
+        "DIG": "pip install --no-deps dive-into-graphs",
+    }
+
+
+def test_installed_peers_step_and_their_losses_are_ours_or_differ_as_documented() -> None:
+    peers = [library for library in LIBRARIES if library.installed]
+    if not peers:
+        pytest.skip("neither peer is installed: pip install --no-deps PyGCL dive-into-graphs")
+    sides = [Side(peer.name, partial(peer.build, TINY)) for peer in peers]
+    times, figures = in_fresh_process(take_turns, sides, partial(grace_step.agreement, peers, TINY), 1, 1)
+    assert all(len(seconds) == 1 and seconds[0] > 0 for seconds in times)
+    if "DIG loss_difference" in figures:
+        assert figures["DIG loss_difference"] < 1e-5
+        assert figures["DIG gradient_difference"] < 1e-4
+    if "PyGCL loss_difference" in figures:  # its anchors are negatives of their own: a little more in each denominator
+        assert 1e-5 < figures["PyGCL loss_difference"] < 0.1
