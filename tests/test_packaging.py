@@ -1,11 +1,13 @@
 """Packaging: pinned versions, make targets, hooks, and a wheel that is whole."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,24 @@ def test_the_wheel_is_found_without_the_repository(wheel: zipfile.ZipFile, tmp_p
     assert done.returncode == 0, done.stderr
     found = done.stdout.split()
     assert found == [str(tmp_path / (name.replace(".", "/") + ".py")) for name in modules]
+
+
+OPTIONAL_PEERS = {"GCL", "dig"}  # other libraries that `gssl perf` compares with where they are installed
+
+
+def test_every_imported_package_is_a_declared_dependency() -> None:
+    declared = {canonical(requirement.name) for requirement in requirements()}
+    owners = packages_distributions()
+    undeclared = set()
+    for folder in CODE:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"gssl"} - OPTIONAL_PEERS
+                undeclared |= {
+                    f"{path.relative_to(ROOT)} imports {top}"
+                    for top in tops
+                    if not declared & {canonical(owner) for owner in owners.get(top, [top])}
+                }
+    assert not undeclared, "\n".join(sorted(undeclared))
