@@ -19,9 +19,9 @@ from gssl.objectives.weights import weighted_mean
 _MAX_INVERSE_FLOAT32 = 40.0
 _MAX_INVERSE_FLOAT64 = 600.0
 
-# Rows and columns of a tile. On a CPU half a megabyte per thread stays in the second-level cache between the
-# passes over it; on a GPU a tile must be large enough to fill the device.
-_CPU_TILE = 512
+# Rows and columns of a tile. On a CPU its few megabytes stay in the last-level cache between the passes over it, and
+# powers of two put rows in each other's way there; on a GPU a tile must be large enough to fill the device.
+_CPU_TILE = 768
 _GPU_TILE = 4096
 
 
