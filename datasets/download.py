@@ -6,18 +6,15 @@ import shutil
 import urllib.request
 from pathlib import Path
 
-from gssl.common.errors import InputError
-
 
 def download(url: str, path: Path) -> None:
     """Fetch ``url`` (http or https, certificates are checked) to ``path``.
 
     Raises:
-        InputError: another kind of address.
-        OSError: no network, no such file, a broken transfer or a full disk.
+        OSError: another kind of address, no network, no such file, a broken transfer or a full disk.
     """
     if not url.startswith(("https://", "http://")):
-        raise InputError(f"{url or 'an empty address'} is not a web address to download from")
+        raise OSError(f"{url or 'an empty address'} is not a web address")
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

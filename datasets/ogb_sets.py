@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def _split(folder: Path, kind: str, num_items: int) -> Split:
     for part in ("train", "valid", "test"):
         path = folder / "split" / kind / f"{part}.csv.gz"
         try:
-            parts.append(torch.from_numpy(np.loadtxt(path, dtype=np.int64, ndmin=1)))
+            with gzip.open(path, "rt", encoding="ascii") as file:
+                parts.append(torch.from_numpy(np.array(file.read().split(), dtype=np.int64)))
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path} is no list of item ids: {error}") from None
     return preset_split(kind, num_items, *parts)

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import importlib.util
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from gssl.common.errors import InputError
 from gssl.datasets.download import download
+from gssl.datasets.ogb_import import without_update_check
 from gssl.datasets.pickles import pyg_classes_allowed
 from gssl.datasets.source import Source, copy_parts
 from gssl.datasets.store import META
@@ -150,16 +150,7 @@ def _state(folder: Path) -> str:
 
 
 def _ogb_class(level: Level) -> Any:
-    # On import ogb asks the package index for a newer version, in a thread that keeps the process alive; it does
-    # without where the package ``outdated`` cannot be imported.
-    before = sys.modules.get("outdated")
-    sys.modules["outdated"] = None  # type: ignore[assignment]  # the import system's mark for "not there"
-    try:
+    with without_update_check():
         from ogb.graphproppred import PygGraphPropPredDataset
         from ogb.nodeproppred import PygNodePropPredDataset
-    finally:
-        if before is None:
-            del sys.modules["outdated"]
-        else:
-            sys.modules["outdated"] = before
     return PygNodePropPredDataset if level == "node" else PygGraphPropPredDataset
