@@ -1,0 +1,130 @@
+"""Judging one set of frozen embeddings by one probe."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError, TrainingError
+from gssl.common.options import options_of, validate
+from gssl.datasets.types import Dataset, Metric, Split
+from gssl.evaluate.base import Probe, ProbeScore
+from gssl.evaluate.checks import require_two_classes
+from gssl.registry import PROBES
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a probe says of one run.
+
+    Attributes:
+        val, test: means over the splits, as fractions (errors for regression metrics).
+        splits: what was judged on, in order.
+        scores: one per split, with what was chosen.
+        metric: what the scores are.
+        probe, version: who judged.
+        split_hash: hash of all splits together.
+        seconds: time that judging took.
+    """
+
+    val: float
+    test: float
+    splits: tuple[Split, ...]
+    scores: tuple[ProbeScore, ...]
+    metric: Metric
+    probe: str
+    version: int
+    split_hash: str
+    seconds: float
+
+    @property
+    def chosen(self) -> tuple[dict[str, float], ...]:
+        """What was chosen on each split."""
+        return tuple(score.chosen for score in self.scores)
+
+
+def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judgement:
+    """Score embeddings on every split that the probe asks for.
+
+    Args:
+        probe: the protocol.
+        embeddings: shape (num_items, dim), float; detached and moved to the CPU here.
+        dataset: brings the labels and the preset splits.
+        seed: number of the run.
+
+    Raises:
+        InputError: the data have no labels, the protocol does not fit them, or a split cannot be learnt from.
+        TrainingError: an embedding is not finite.
+    """
+    labels = dataset.labels
+    if labels is None:
+        raise InputError(
+            f"{dataset.name} has no labels, so there is nothing to probe for; pretraining and 'gssl embed' work without"
+        )
+    if dataset.level not in probe.levels:
+        raise InputError(
+            f"probe {probe.name} judges {' and '.join(probe.levels)}s, not {dataset.level}s; use --probe LBFGS"
+        )
+    embeddings = _checked(embeddings, dataset)
+    started = time.perf_counter()
+    splits = tuple(probe.splits(dataset, seed))
+    metric = probe.metric(dataset)
+    for split in splits:
+        require_two_classes(labels, split)
+    scores = tuple(probe.score(embeddings, labels, split, metric, seed) for split in splits)
+    return Judgement(
+        val=sum(score.val for score in scores) / len(scores),
+        test=sum(score.test for score in scores) / len(scores),
+        splits=splits,
+        scores=scores,
+        metric=metric,
+        probe=probe.name,
+        version=probe.version,
+        split_hash=combined_hash(splits),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def combined_hash(splits: Sequence[Split]) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of the hashes of all splits."""
+    return hashlib.sha256(" ".join(split.hash for split in splits).encode()).hexdigest()[:16]
+
+
+def probe_from(name: str, options: Mapping[str, object]) -> Probe:
+    """The probe called ``name`` with checked options.
+
+    Raises:
+        InputError: there is no such probe or option, a value is out of range, or a required option is missing.
+    """
+    probe_class = PROBES.get(name)
+    what = f"probe {PROBES.canonical(name)}"
+    if not (inspect.isclass(probe_class) and issubclass(probe_class, Probe)) or inspect.isabstract(probe_class):
+        raise InputError(
+            f"{name!r} is no probe: it must be a subclass of gssl.evaluate.base:Probe with all its methods"
+        )
+    missing = [
+        option.name for option in options_of(probe_class).values() if option.required and option.name not in options
+    ]
+    if missing:
+        raise InputError(f"{what} needs the option {missing[0]!r}: give it with --set probe.{missing[0]}=VALUE")
+    return probe_class(**validate(probe_class, options, what=what))
+
+
+def _checked(embeddings: Tensor, dataset: Dataset) -> Tensor:
+    if embeddings.dim() != 2 or embeddings.shape[0] != dataset.num_items or embeddings.shape[1] == 0:
+        raise InputError(
+            f"embeddings of {dataset.name} must have one row for each of its {dataset.num_items} {dataset.level}s, "
+            f"but have shape {tuple(embeddings.shape)}: the method's embed() is wrong"
+        )
+    embeddings = embeddings.detach().float().cpu()
+    if not torch.isfinite(embeddings).all():
+        raise TrainingError(
+            "the embeddings are not finite: the encoder diverged; lower train.lr or set train.clip_norm"
+        )
+    return embeddings

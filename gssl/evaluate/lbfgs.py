@@ -1,0 +1,76 @@
+"""The default probe: a linear model by L-BFGS, its L2 penalty chosen on validation items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.datasets.splits import random_split
+from gssl.datasets.types import Dataset, Labels, Level, Metric, Split, Task
+from gssl.evaluate.base import Probe, ProbeScore
+from gssl.evaluate.checks import require_validation
+from gssl.evaluate.metrics import evaluate, higher_is_better
+from gssl.evaluate.penalty_path import ridge_path, sigmoid_path, softmax_path
+
+_CHUNK = 1 << 14
+
+
+class LbfgsProbe(Probe):
+    """Linear model by L-BFGS, its L2 penalty chosen on validation items (for data without a published protocol).
+
+    Embeddings are standardised with the mean and deviation of the training items. Classes get a multinomial logistic
+    regression, several tasks an independent logistic regression each (unknown labels are left out), real targets a
+    ridge regression. The penalty (``l2``, 1 / (n C) in scikit-learn's notation) comes from 10, 1, ..., 1e-5; the
+    strongest of the best on validation is kept, without a refit on the validation items.
+
+    Run number ``seed`` is judged on the dataset's preset split number ``seed`` modulo their number; without preset
+    splits on a random 10/10/80 split drawn with the seed, stratified by class wherever classes are large enough (the
+    split's name says so).
+    """
+
+    name = "LBFGS"
+    levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
+    penalties: ClassVar[tuple[float, ...]] = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+
+    def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
+        if dataset.splits:
+            return [dataset.splits[seed % len(dataset.splits)]]
+        labels = dataset.labels
+        if labels is not None and labels.task == "multiclass":
+            try:
+                return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, labels=labels)]
+            except InputError:  # a class too small to stratify by
+                pass
+        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed)]
+
+    def measure(self, metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
+        """The metric of some items, as ``evaluate`` defines it."""
+        return evaluate(metric, y, scores, task)
+
+    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
+        require_validation(split, self.name)
+        train = embeddings[split.train]
+        center, spread = train.mean(dim=0), train.std(dim=0, correction=0)
+        spread = torch.where(spread > 1e-6 * center.abs(), spread, 1.0)  # a constant column carries nothing
+        path = _fit((train - center) / spread, labels, split.train, self.penalties)
+
+        def measured(weights: Tensor, items: Tensor) -> float:
+            parts = (((embeddings[ids] - center) / spread).to(weights.dtype) for ids in items.split(_CHUNK))
+            scores = torch.cat([torch.addmm(weights[-1], part, weights[:-1]) for part in parts])
+            return self.measure(metric, labels.y[items], scores, labels.task)
+
+        val = [measured(weights, split.val) for weights in path]
+        best = val.index(max(val) if higher_is_better(metric) else min(val))
+        return ProbeScore(val[best], measured(path[best], split.test), {"l2": self.penalties[best]})
+
+
+def _fit(x: Tensor, labels: Labels, items: Tensor, penalties: Sequence[float]) -> Tensor:
+    """Shape (len(penalties), d + 1, num_classes)."""
+    y = labels.y[items]
+    if labels.task == "multiclass":
+        return softmax_path(x, y, labels.num_classes, penalties)
+    return sigmoid_path(x, y, penalties) if labels.task == "multilabel" else ridge_path(x, y, penalties)

@@ -1,0 +1,192 @@
+"""Support vector machines on graph embeddings: ten stratified folds, C by an inner five-fold search."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.svm import SVC, LinearSVC
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.options import Positive, PositiveInt
+from gssl.datasets.splits import k_folds
+from gssl.datasets.types import Dataset, Labels, Metric, Split
+from gssl.evaluate.base import Probe, ProbeScore
+from gssl.evaluate.checks import require_multiclass
+from gssl.evaluate.metrics import evaluate, hard_scores
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_INNER_FOLDS = 5
+
+
+class _Svm(Probe):
+    """What the two machines share.
+
+    Args:
+        largest_c: C is searched over the powers of ten from 0.001 to this value.
+        n_jobs: threads; None takes as many as torch uses. The result does not depend on it.
+    """
+
+    levels = ("graph",)
+
+    def __init__(self, *, largest_c: Positive = 1000.0, n_jobs: PositiveInt | None = None) -> None:
+        if largest_c < 1e-3:
+            raise InputError(f"option 'largest_c' of probe {self.name} must be at least 0.001 (got {largest_c})")
+        self.penalties = [10.0**power for power in range(-3, int(np.floor(np.log10(largest_c) + 1e-9)) + 1)]
+        self.n_jobs = n_jobs
+
+    def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
+        if dataset.labels is not None:
+            require_multiclass(dataset.labels, self.name)
+        return k_folds(dataset.num_items, folds=10, seed=seed, labels=dataset.labels)
+
+    def metric(self, dataset: Dataset) -> Metric:
+        return "accuracy"
+
+    @property
+    def threads(self) -> int:
+        return self.n_jobs or torch.get_num_threads()
+
+
+class RbfSvm(_Svm):
+    """RBF support vector machine over ten stratified folds, C by an inner five-fold search (InfoGraph, GraphCL).
+
+    Follows ``evaluate_embedding.py`` of InfoGraph and GraphCL: ``StratifiedKFold(10, shuffle=True)``, ``SVC()`` with
+    its default RBF kernel and ``gamma="scale"`` on embeddings as they are, C from 0.001 to 1000 by
+    ``GridSearchCV(cv=5, scoring="accuracy")``, mean accuracy of the folds; here the shuffle has the run's seed.
+    GraphMAE's variant is ``largest_c=10``. Equal to that code up to rounding: distances are computed once per fold, and
+    gamma, which depends on the variance of the items that a machine is fitted to, for every inner fold anew.
+
+    Args:
+        largest_c: C is searched over the powers of ten from 0.001 to this value.
+        n_jobs: threads; None takes as many as torch uses. The result does not depend on it.
+    """
+
+    name = "P5-RBF"
+
+    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
+        require_multiclass(labels, self.name)
+        train, test = split.train.numpy(), split.test.numpy()
+        x, y = embeddings.double().numpy(), labels.y.numpy()
+        search = _RbfSearch(x[train], y[train], _squared_distances(x[train], x[train]))
+        accuracy = search.accuracies(_inner_folds(y[train], split), self.penalties, self.threads)
+        best = int(np.argmax(accuracy))
+        machine, gamma = search.fit(np.arange(len(train)), self.penalties[best])
+        predicted = machine.predict(_kernel(_squared_distances(x[test], x[train]), gamma))
+        return _result(accuracy, self.penalties, predicted, labels, split, metric)
+
+
+class LinearSvm(_Svm):
+    """Linear support vector machine over ten stratified folds, C by an inner five-fold search (MVGRL).
+
+    As ``P5-RBF`` with ``LinearSVC()`` in place of ``SVC()``, as the published code ran it: squared hinge loss, one
+    class against the rest, dual coordinate descent (the default of scikit-learn at the time), at most 1,000 iterations.
+    On sums over nodes, which are not scaled, it usually stops there before it has converged; that is part of the
+    protocol.
+
+    Args:
+        largest_c: C is searched over the powers of ten from 0.001 to this value.
+        n_jobs: threads; None takes as many as torch uses. The result does not depend on it.
+    """
+
+    name = "P5-linear"
+
+    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
+        require_multiclass(labels, self.name)
+        train, test = split.train.numpy(), split.test.numpy()
+        x, y = embeddings.double().numpy(), labels.y.numpy()
+        search = GridSearchCV(
+            LinearSVC(dual=True, random_state=seed % 2**32),
+            {"C": self.penalties},
+            cv=_inner_folds(y[train], split),
+            scoring="accuracy",
+        )
+        with warnings.catch_warnings(), parallel_config("threading", n_jobs=self.threads):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            search.fit(x[train], y[train])
+        accuracy = search.cv_results_["mean_test_score"]
+        return _result(accuracy, self.penalties, search.predict(x[test]), labels, split, metric)
+
+
+@dataclass(frozen=True, eq=False)
+class _RbfSearch:
+    """Machines on subsets of one training set: embeddings (n, d), classes (n,), squared distances (n, n)."""
+
+    x: Floats
+    y: Ints
+    distances: Floats
+
+    def fit(self, items: Ints, penalty: float) -> tuple[SVC, float]:
+        gamma = _scale(self.x[items])
+        kernel = _kernel(self.distances[np.ix_(items, items)], gamma)
+        return SVC(C=penalty, kernel="precomputed").fit(kernel, self.y[items]), gamma
+
+    def accuracies(self, folds: Sequence[tuple[Ints, Ints]], penalties: Sequence[float], threads: int) -> Floats:
+        """Mean validation accuracy of every C, shape (len(penalties),)."""
+        with Parallel(n_jobs=threads, prefer="threads") as parallel:
+            by_fold = parallel(delayed(self._fold)(fit, held, penalties) for fit, held in folds)
+        mean: Floats = np.mean(by_fold, axis=0)
+        return mean
+
+    def _fold(self, fit: Ints, held: Ints, penalties: Sequence[float]) -> list[float]:
+        gamma = _scale(self.x[fit])
+        inner = _kernel(self.distances[np.ix_(fit, fit)], gamma)
+        outer = _kernel(self.distances[np.ix_(held, fit)], gamma)
+        machines = (SVC(C=penalty, kernel="precomputed").fit(inner, self.y[fit]) for penalty in penalties)
+        return [float(np.mean(machine.predict(outer) == self.y[held])) for machine in machines]
+
+
+def _inner_folds(y: Ints, split: Split) -> list[tuple[Ints, Ints]]:
+    """The folds that ``GridSearchCV(cv=5)`` uses: stratified, not shuffled.
+
+    Raises:
+        InputError: no class has enough items, or a fold would train on one class.
+    """
+    rarest = sorted(Counter(y.tolist()).values())
+    if rarest[-1] < _INNER_FOLDS or rarest[-2] < 2:
+        raise InputError(
+            f"the training items of split {split.name!r} are too few for {_INNER_FOLDS} inner folds: two classes need "
+            f"{_INNER_FOLDS} and 2 items, but the largest have {rarest[-1]} and {rarest[-2]}; use --probe LBFGS"
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return list(StratifiedKFold(_INNER_FOLDS).split(np.zeros((len(y), 1)), y))
+
+
+def _squared_distances(a: Floats, b: Floats) -> Floats:
+    """Shape (len(a), len(b)); in the form that libsvm uses."""
+    products = a @ b.T
+    products *= -2
+    products += np.square(a).sum(axis=1)[:, None]
+    products += np.square(b).sum(axis=1)
+    return products
+
+
+def _kernel(distances: Floats, gamma: float) -> Floats:
+    scaled = distances * -gamma
+    return np.exp(scaled, out=scaled)
+
+
+def _scale(x: Floats) -> float:
+    """scikit-learn's ``gamma="scale"``."""
+    variance = float(x.var())
+    return 1.0 / (x.shape[1] * variance) if variance else 1.0
+
+
+def _result(
+    accuracy: Floats, penalties: Sequence[float], predicted: Ints, labels: Labels, split: Split, metric: Metric
+) -> ProbeScore:
+    best = int(np.argmax(accuracy))
+    scores = hard_scores(torch.from_numpy(predicted), labels.num_classes)
+    test = evaluate(metric, labels.y[split.test], scores, "multiclass")
+    return ProbeScore(float(accuracy[best]), test, {"C": penalties[best]})
