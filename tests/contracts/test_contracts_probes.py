@@ -1,0 +1,89 @@
+"""Every registered probe keeps the contract that plug-in authors test theirs with."""
+
+from gssl.datasets.types import Dataset
+from gssl.evaluate.lbfgs import LbfgsProbe
+from gssl.evaluate.liblinear import BgrlProbe, GraceProbe, WikiCSProbe
+from gssl.evaluate.linear import GcaProbe, PublicLinear
+from gssl.evaluate.ogb import OgbProbe
+from gssl.evaluate.svm import LinearSvm, RbfSvm
+from gssl.registry import PROBES
+from gssl.testing.probes import ProbeContract
+from gssl.testing.toy import toy_dataset
+
+
+class TestPublicLinear(ProbeContract):
+    probe = PublicLinear
+    options = {"steps": 50, "restarts": 2}
+
+
+class TestPublicLinearAsDGI(ProbeContract):
+    probe = PublicLinear
+    options = {"steps": 50, "restarts": 2, "select": "last", "init": "xavier", "weight_decay": (0.0, 0.01)}
+
+
+class TestGrace(ProbeContract):
+    probe = GraceProbe
+    options = {"repeats": 1}
+
+
+class TestBgrl(ProbeContract):
+    probe = BgrlProbe
+
+
+class TestGca(ProbeContract):
+    probe = GcaProbe
+    options = {"steps": 100}
+
+
+class TestWikiCS(ProbeContract):
+    probe = WikiCSProbe
+
+    def dataset(self) -> Dataset:
+        return toy_dataset("node", splits=("0", "1", "2"))
+
+
+class TestRbfSvm(ProbeContract):
+    probe = RbfSvm
+    options = {"largest_c": 10.0}
+
+
+class TestLinearSvm(ProbeContract):
+    probe = LinearSvm
+    options = {"largest_c": 0.1}
+
+
+class TestOgb(ProbeContract):
+    probe = OgbProbe
+
+
+class TestOgbOnTasks(TestOgb):
+    def dataset(self) -> Dataset:
+        return toy_dataset("graph", task="multilabel")
+
+
+class TestLbfgs(ProbeContract):
+    probe = LbfgsProbe
+
+
+class TestLbfgsOnTasks(TestLbfgs):
+    def dataset(self) -> Dataset:
+        return toy_dataset("graph", task="multilabel")
+
+
+class TestLbfgsOnTargets(TestLbfgs):
+    def dataset(self) -> Dataset:
+        return toy_dataset("graph", task="regression")
+
+
+class TestLbfgsWithoutPresetSplits(TestLbfgs):
+    def dataset(self) -> Dataset:
+        return toy_dataset("node", splits=())
+
+
+def test_every_registered_probe_has_its_contract() -> None:
+    covered = {
+        value.probe
+        for value in list(globals().values())
+        if isinstance(value, type) and issubclass(value, ProbeContract) and value is not ProbeContract
+    }
+    assert covered == {PROBES.get(name) for name in PROBES.names()}
