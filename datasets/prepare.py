@@ -138,12 +138,11 @@ def _gather(source: Source, store: Store, into: Path) -> Path | None:
 
 def _nowhere(source: Source, store: Store, error: Exception) -> InputError:
     wanted = ", ".join(source.raw[:3]) + (", ..." if len(source.raw) > 3 else "")
-    mirror = f"the mirror {store.mirror}" if store.mirror else "no mirror (GSSL_MIRROR is not set)"
+    places = f"the data root {store.root}" + (f" or the mirror {store.mirror}" if store.mirror else "")
     reason = str(error).partition("\n")[0] or type(error).__name__
     return InputError(
-        f"the raw files of {source.folder} are neither in the data root {store.root} nor in {mirror}, and the "
-        f"download failed: {reason}. Without a network, put {wanted} below {source.folder}/ in a folder and set "
-        "GSSL_MIRROR to that folder"
+        f"the raw files of {source.folder} are not in {places}, and the download failed: {reason}. "
+        f"Without a network, put {wanted} below {source.folder}/ in a folder and set GSSL_MIRROR to that folder"
     )
 
 

@@ -279,7 +279,7 @@ def test_a_folder_by_path_follows_its_changes(root: Path, tmp_path: Path) -> Non
         ({"split": "../../etc"}, "no folder below split"),
         ({"is hetero": "True"}, "several kinds of nodes"),
         ({"eval metric": "F1"}, "scored by 'F1'"),
-        ({"split": "time"}, "neither in the data root"),
+        ({"split": "time"}, "are not in the data root"),
         ({"version": 2}, r"no RELEASE_v2\.txt"),
     ],
 )
