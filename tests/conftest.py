@@ -105,7 +105,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TINY_PAUSE": str(pause)},
+            env={**os.environ, "TINY_PAUSE": str(pause), "PYTHONHASHSEED": "77"},
         )
 
 

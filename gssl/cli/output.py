@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from gssl.cli.command import Answer, Table
 
@@ -57,7 +57,8 @@ def reserved_stdout() -> Iterator[Callable[[Mapping[str, object]], None]]:
             line = line[os.write(kept, line) :]
 
     try:
-        yield write
+        with redirect_stdout(sys.stderr):
+            yield write
     finally:
         sys.stdout.flush()
         ctypes.CDLL(None).fflush(None)  # what C code printed waits in its own buffer and would follow the JSON

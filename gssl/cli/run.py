@@ -79,8 +79,7 @@ def _table(result: dict[str, Any]) -> Table:
 def _score(mean: float | None, std: float | None, result: dict[str, Any]) -> str:
     if mean is None:
         return "none"
-    seeds = result["seeds"]
-    return f"{mean:.4f} ± {std or 0.0:.4f} ({seeds} seed{'s' if seeds > 1 else ''})"
+    return f"{mean:.4f}" if result["seeds"] == 1 else f"{mean:.4f} ± {std:.4f} ({result['seeds']} seeds)"
 
 
 def _remarks(result: dict[str, Any]) -> list[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from torch import nn
+
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import options_of
 from gssl.common.resolve import Resolver
 from gssl.evaluate.base import Probe
 from gssl.method import Method
+from gssl.models.adapter import adapt
 from gssl.models.encoder import Encoder
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
 from gssl.samplers.base import Sampler
@@ -35,7 +38,10 @@ def encoder_factory(name: str) -> Callable[..., Encoder]:
     Raises:
         InputError: no such encoder, or the object is neither.
     """
-    return cast("Callable[..., Encoder]", _subclass(ENCODERS.get(name), Encoder, name, "encoder"))
+    found: Any = ENCODERS.get(name)
+    if isinstance(found, type) and issubclass(found, nn.Module) and not issubclass(found, Encoder):
+        return adapt(found)
+    return cast("Callable[..., Encoder]", _subclass(found, Encoder, name, "encoder"))
 
 
 def probe_class(name: str) -> type[Probe]:

@@ -15,8 +15,12 @@ from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
 from gssl.evaluate.base import Probe
 from gssl.method import Method
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
 from gssl.results.environment import source_digest
 from gssl.samplers.base import Sampler
+
+# Packages whose versions stand in the environment.
+_VERSIONED = ("gssl", "torch", "torch_geometric")
 
 
 def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
@@ -50,15 +54,15 @@ def make_probe(config: RunConfig) -> Probe:
 def plugin_digests(config: RunConfig) -> dict[str, str]:
     """Digest of the source file of each component that does not ship with the project, by import path."""
     parts: Iterable[object] = (
-        components.method_class(config.method.name),
-        components.encoder_factory(config.encoder.name),
-        components.sampler_class(config.sampler.name),
-        components.probe_class(config.probe.name),
+        METHODS.get(config.method.name),
+        ENCODERS.get(config.encoder.name),
+        SAMPLERS.get(config.sampler.name),
+        PROBES.get(config.probe.name),
     )
     digests = {}
     for part in parts:
         module = inspect.getmodule(part)
-        if module is None or module.__name__.partition(".")[0] == "gssl" or module.__file__ is None:
+        if module is None or module.__file__ is None or module.__name__.partition(".")[0] in _VERSIONED:
             continue
         digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(module.__file__)
     return digests

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from gssl.common.errors import TrainingError
+import torch
+
+from gssl.common.errors import InputError, TrainingError
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe
 from gssl.evaluate.judge import combined_hash
@@ -105,12 +107,24 @@ class Record:
 
     @contextmanager
     def failures(self, seed: int, splits: Sequence[Split]) -> Iterator[None]:
-        """A seed whose training fails gets a row that says why."""
+        """A seed that fails gets a row that says why.
+
+        Raises:
+            TrainingError: the memory ran out.
+        """
         try:
             yield
-        except TrainingError as error:
+        except InputError:  # the surroundings are at fault, for example a full disk: the seed can be resumed
+            raise
+        except Exception as error:
+            memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+            advice = "; a smaller encoder.hidden_dim or --batch-size needs less" if memory else ""
+            kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
+            message = f"{kind}{error}{advice}"
             empty = SeedMetrics(seed, None, None, (), _hash(splits), 0, 0.0, 0.0, 0.0, 0.0, self._environment, _now())
-            self._store.record(self._row(empty, status="failed", message=str(error)))
+            self._store.record(self._row(empty, status="failed", message=message))
+            if memory:
+                raise TrainingError(message) from error
             raise
 
     def finish(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def contents(run: str) -> list[tuple[list[float], bytes]]:
 
 @pytest.mark.parametrize(
     ("number", "code", "seed"),
-    [(signal.SIGKILL, -9, 0), (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 0)],
+    [(signal.SIGKILL, -9, 0), (signal.SIGINT, 130, 1)],
 )
 def test_same_command_resumes_to_the_same_bits(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, number: int, code: int, seed: int

@@ -241,3 +241,63 @@ def test_table_for_people(lab: Lab) -> None:
     assert "(2 seeds)" in out
     assert "\x1b" not in out + err  # no colours where there is no terminal
     assert err == ""
+
+
+SYS = Path("/sys/kernel")  # nobody may write there, not even root
+
+
+@pytest.mark.skipif(not SYS.is_dir(), reason="needs Linux's /sys")
+@pytest.mark.parametrize(
+    "arguments", [("--out", f"{SYS}/run"), ("--db", f"sqlite:///{SYS}/results.db"), ("--out", f"{SYS}/a/b")]
+)
+def test_no_permission_to_write(lab: Lab, arguments: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gssl.experiment.run.pretrain", lambda *_, **__: pytest.fail("work began"))
+    err = lab.refused(*arguments)
+    assert str(SYS) in err
+    assert "choose another" in err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder(lab: Lab) -> None:
+    (lab.folder / "closed").mkdir(mode=0o500)
+    assert "Permission denied" in lab.refused("--out", "closed/run")
+
+
+def test_module_of_pyg_as_encoder(lab: Lab) -> None:
+    common = ("--encoder", "torch_geometric.nn:GraphSAGE", "--set", "encoder.num_layers=1")
+    result = lab.run(*common)
+    assert result["encoder"] == "torch_geometric.nn:GraphSAGE"
+    assert json.loads((Path(result["run_dir"]) / "environment.json").read_text())["plugins"].keys() == {"tiny:Denoise"}
+    assert "did you mean 'hidden_dim'" in lab.refused("--encoder", common[1], "--set", "encoder.hidden_dims=2")
+    assert "cannot be adapted" in lab.refused("--encoder", "torch.nn:Linear")
+
+
+def test_fault_in_a_method_is_recorded_and_shown(lab: Lab) -> None:
+    source = lab.folder / "tiny.py"
+    source.write_text(source.read_text().replace("self.watched()\n", "raise ZeroDivisionError('my own bug')\n", 1))
+    with pytest.raises(ZeroDivisionError):
+        lab.run()
+    assert rows(lab.folder)[0]["message"] == "ZeroDivisionError: my own bug"
+
+
+def test_exhausted_memory_is_explained(lab: Lab) -> None:
+    source = lab.folder / "tiny.py"
+    source.write_text(source.read_text().replace("self.watched()\n", "raise torch.OutOfMemoryError('gone')\n", 1))
+    _, err = lab.gssl("run", "tiny:Denoise", "graph.npz", code=1)
+    assert "encoder.hidden_dim" in err
+    assert rows(lab.folder)[0]["status"] == "failed"
+
+
+def test_loss_is_at_most_four_calls_below_the_command_line(lab: Lab) -> None:
+    """The program's own frames between ``main`` and the method: what a stranger meets in a debugger."""
+    source = lab.folder / "tiny.py"
+    look = (
+        "import sys; frame, names = sys._getframe(), []\n"
+        "        while frame := frame.f_back:\n"
+        "            module = frame.f_globals.get('__name__', '')\n"
+        "            names += [frame.f_code.co_name] * module.startswith('gssl.')\n"
+        "        Path('frames').write_text(' '.join(names))\n"
+    )
+    source.write_text(source.read_text().replace("self.watched()\n", look, 1))
+    lab.run("--epochs", "1")
+    assert Path("frames").read_text().split() == ["_epoch", "pretrain", "run_experiment", "run", "main"]
