@@ -19,10 +19,11 @@ from gssl.objectives.weights import weighted_mean
 _MAX_INVERSE_FLOAT32 = 40.0
 _MAX_INVERSE_FLOAT64 = 600.0
 
-# Rows and columns of a tile. On a CPU its few megabytes stay in the last-level cache between the passes over it, and
-# powers of two put rows in each other's way there; on a GPU a tile must be large enough to fill the device.
-_CPU_TILE = 768
-_GPU_TILE = 4096
+# Rows of a tile, and its columns for each row. On a CPU a tile and its scratch space stay in the last-level cache
+# between the passes over them, and long tiles need few synchronisations of the threads; on a GPU they fill the device.
+_CPU_ROWS = 512
+_GPU_ROWS = 2048
+_COLUMNS_PER_ROW = 8
 
 
 def info_nce(
@@ -45,7 +46,7 @@ def info_nce(
         intra: whether items of the anchor's own view are negatives too.
         weight: importance weight of each item, a constant, shape (num_items,), float, not negative; None means
             1 each. A weight of 2 means what including the item twice means, as anchor and as negative.
-        chunk: rows and columns of the tiles in which similarities are computed; chosen for the device by default.
+        chunk: rows of the tiles in which similarities are computed; chosen for the device by default.
 
     Returns:
         A scalar, float32 (float64 for float64 input).
@@ -79,7 +80,7 @@ def info_nce_terms(
     needs_float64 = z1.dtype == torch.float64 or temperature * _MAX_INVERSE_FLOAT32 < 1
     u, v = (normalize(z.to(torch.float64 if needs_float64 else torch.float32), dim=1) for z in (z1, z2))
     count = u.new_ones(len(u)) if weight is None else weight.detach().to(u)
-    size = chunk or (_CPU_TILE if u.device.type == "cpu" else _GPU_TILE)
+    size = chunk or (_CPU_ROWS if u.device.type == "cpu" else _GPU_ROWS)
     options = 1 / temperature, intra, size
     log_denominator = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
     terms: Tensor = log_denominator.view(2, -1).mean(0) - (u * v).sum(1) / temperature
@@ -101,18 +102,17 @@ def _check(z1: Tensor, z2: Tensor, temperature: float, weight: Tensor | None) ->
 class _LogDenominator(torch.autograd.Function):
     """Log of the weighted sum of exponentials in each row of the similarity matrix of both views.
 
-    Only one triangle of tiles is computed: a tile of the other triangle is the transpose of its mirror image.
-    Between the passes nothing is kept but the rows and their sums; the backward pass computes the tiles anew,
-    which is cheaper than the memory traffic of a stored matrix.
+    Only the tiles on and above the diagonal are computed: each stands for its mirror image too. Between the passes
+    nothing is kept but the rows and their sums; the backward pass computes the tiles anew, which is cheaper than
+    the memory traffic of a stored matrix.
     """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, inverse: float, intra: bool, size: int) -> Tensor:
         total = torch.zeros_like(weight)
-        for i, j, tile, _ in _tiles(rows, weight, inverse, intra, size):
+        for i, j, seen, tile, _ in _tiles(rows, weight, inverse, intra, size):
             total[i].addmv_(tile, weight[j])
-            if i != j:
-                total[j].addmv_(tile.T, weight[i])
+            total[j][seen:].addmv_(tile[:, seen:].T, weight[i])
         ctx.save_for_backward(rows, weight, total)
         ctx.options = inverse, intra, size
         return total.log()
@@ -123,41 +123,42 @@ class _LogDenominator(torch.autograd.Function):
         rows, weight, total = ctx.saved_tensors
         share = grad / total
         out = torch.zeros_like(rows)
-        for i, j, tile, scale in _tiles(rows, weight, *ctx.options):
+        for i, j, seen, tile, scale in _tiles(rows, weight, *ctx.options):
             # Pair (a, b) enters the sum of row a with b's weight, and the sum of row b with a's.
             torch.mul(share[i, None], weight[j], out=scale).addcmul_(weight[i, None], share[j])
             tile.mul_(scale)
             out[i].addmm_(tile, rows[j])
-            if i != j:
-                out[j].addmm_(tile.T, rows[i])
+            out[j][seen:].addmm_(tile[:, seen:].T, rows[i])
         return out.mul_(ctx.options[0]), None, None, None, None
 
 
 def _tiles(
     rows: Tensor, weight: Tensor, inverse: float, intra: bool, size: int
-) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-    """Tiles of exp(rows @ rows.T * inverse): rows, columns, the tile, and scratch space of its shape.
+) -> Iterator[tuple[slice, slice, int, Tensor, Tensor]]:
+    """Tiles of exp(rows @ rows.T * inverse): rows, columns, first column with a mirror image, tile, scratch space.
 
-    Both are overwritten by the next tile. An anchor is no negative of its own, but its duplicates are: an item of
-    weight w stands for w - 1 of them, and the diagonal is scaled so that its weighted sum counts just these.
+    Both tensors are overwritten by the next tile. An anchor is no negative of its own, but its duplicates are: an
+    item of weight w stands for w - 1 of them, and the diagonal is scaled so that its weighted sum counts just these.
     """
-    num_rows = len(rows)
+    width = size * _COLUMNS_PER_ROW
     others = (weight - 1).clamp(min=0) / weight.where(weight > 0, 1)
-    storage, scratch = rows.new_empty(2, min(size, num_rows) ** 2)
-    for i, j in _tile_slices(num_rows, intra, size):
+    storage, scratch = rows.new_empty(2, min(size, len(rows)) * min(width, len(rows)))
+    for i, j in _tile_slices(len(rows), intra, size, width):
         shape = i.stop - i.start, j.stop - j.start
         tile, scale = (flat[: shape[0] * shape[1]].view(shape) for flat in (storage, scratch))
         # exp2 is the faster exponential of torch on a CPU; the change of base costs nothing in the product.
         torch.addmm(tile, rows[i], rows[j].T, beta=0, alpha=inverse / math.log(2), out=tile).exp2_()
-        if i == j:
+        seen = 0
+        if i.start == j.start:  # the block on the diagonal is its own mirror image
             tile.diagonal().mul_(others[i])
-        yield i, j, tile, scale
+            seen = shape[0]
+        yield i, j, seen, tile, scale
 
 
-def _tile_slices(num_rows: int, intra: bool, size: int) -> Iterator[tuple[slice, slice]]:
-    """Upper triangle of the symmetric matrix, or its upper right quarter when only other views are negatives."""
+def _tile_slices(num_rows: int, intra: bool, height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns on and above the diagonal, or above it between the views if only they are compared."""
     half = num_rows // 2
-    row_end, middle = (num_rows, 0) if intra else (half, half)
-    for start in range(0, row_end, size):
-        for column in range(max(start, middle), num_rows, size):
-            yield slice(start, min(start + size, row_end)), slice(column, min(column + size, num_rows))
+    row_end, first_column = (num_rows, 0) if intra else (half, half)
+    for start in range(0, row_end, height):
+        for column in range(max(start, first_column), num_rows, width):
+            yield slice(start, min(start + height, row_end)), slice(column, min(column + width, num_rows))
