@@ -337,39 +337,6 @@ def test_only_parameters_that_require_gradients_move(graph: Graph) -> None:
     assert not any(torch.equal(a, b) for a, b in zip(before[1], others, strict=True))
 
 
-def test_bf16_computes_low_and_keeps_weights_high(graph: Graph) -> None:
-    class Spy(Fit):
-        seen: ClassVar[list[torch.dtype]] = []
-
-        def loss(self, batch: MiniBatch) -> Tensor:
-            assert isinstance(batch.x, Tensor)
-            self.seen.append((batch.x @ batch.x.T).dtype)
-            return super().loss(batch)
-
-    low, high = Spy(), Fit()
-    config = TrainConfig(epochs=20, lr=0.01)
-    pretrain(low, FullBatch(graph), TrainConfig(epochs=20, lr=0.01, precision="bf16-mixed"), seed=0)
-    pretrain(high, FullBatch(graph), config, seed=0)
-    assert set(Spy.seen) == {torch.bfloat16}
-    assert {p.dtype for p in low.parameters()} == {torch.float32}
-    batch = graph.full_batch()
-    assert low.loss(batch).item() == pytest.approx(high.loss(batch).item(), rel=0.05)
-
-
-def test_float16_on_the_cpu_is_refused(graph: Graph) -> None:
-    with pytest.raises(InputError, match="bf16-mixed"):
-        pretrain(Fit(), FullBatch(graph), TrainConfig(precision="16-mixed"), seed=0, device="cpu")
-
-
-@pytest.mark.parametrize("epochs", [0, 1])
-def test_unknown_and_absent_devices(epochs: int, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for device, message in (("tpu", "use auto, cpu or cuda"), ("cuda", "finds no CUDA device")):
-        with pytest.raises(InputError, match=message):
-            pretrain(Fit(), FullBatch(graph), TrainConfig(epochs=epochs), seed=0, device=device)
-    pretrain(Fit(), FullBatch(graph), TrainConfig(epochs=epochs), seed=0, device="auto")
-
-
 def test_the_display_hears_of_every_epoch_and_of_the_end(graph: Graph) -> None:
     display = Recorder()
     result = pretrain(Scripted([2, 1]), FullBatch(graph), TrainConfig(epochs=2), seed=0, progress=display)
@@ -377,17 +344,6 @@ def test_the_display_hears_of_every_epoch_and_of_the_end(graph: Graph) -> None:
     with pytest.raises(TrainingError):
         pretrain(Scripted([math.nan]), FullBatch(graph), TrainConfig(epochs=2), seed=0, progress=display)
     assert display.calls[-1] == "stop"
-
-
-def test_a_cluster_scheduler_does_not_make_ranks(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "SLURM_NTASKS": "4",
-        "SLURM_JOB_NAME": "bench",
-        "SLURM_PROCID": "3",
-        "SLURM_LOCALID": "3",
-    }.items():
-        monkeypatch.setenv(name, value)
-    assert pretrain(Fit(), FullBatch(graph), TrainConfig(epochs=1), seed=0).epochs == 1
 
 
 def test_from_the_caller_to_the_loss_there_is_one_frame_between(graph: Graph) -> None:
