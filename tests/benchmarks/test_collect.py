@@ -128,7 +128,7 @@ def test_the_demo_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "NODE_METHODS", ("raw",))
-    monkeypatch.setattr(demo, "GRAPH_METHODS", ("untrained",))
+    monkeypatch.setattr(demo, "GRAPH_METHODS", {"untrained": ""})
     assert demo.main(["--out", str(tmp_path), "--seeds", "1", "--epochs", "1", "--workers", "2"]) == 0
     shown = capsys.readouterr().out
     assert "raw" in shown
