@@ -226,8 +226,7 @@ def _distinct(
 def _pair(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The index-th pair (i, j) with i > j, in the order (1, 0), (2, 0), (2, 1), (3, 0), ..."""
     high = ((1 + np.sqrt(1.0 + 8.0 * index)) // 2).astype(np.int64)
-    high -= high * (high - 1) // 2 > index  # the root is rounded
-    high += high * (high + 1) // 2 <= index
+    high -= high * (high - 1) // 2 > index  # where the argument of the root was rounded up
     return high, index - high * (high - 1) // 2
 
 

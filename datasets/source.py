@@ -50,15 +50,14 @@ class Source(ABC):
 
 
 def copy_parts(origin: Path, into: Path, parts: tuple[str, ...]) -> None:
-    """Copy the named files and folders, as far as they exist, with the permissions of new files."""
-    into.mkdir(parents=True, exist_ok=True)
+    """Copy the named files and folders, as far as they exist; the copies are writable whatever the originals are."""
     for part in parts:
-        if (origin / part).is_dir():
-            shutil.copytree(origin / part, into / part, copy_function=shutil.copyfile, dirs_exist_ok=True)
-            for path in (into / part, *(into / part).rglob("*")):  # copytree keeps the mode of read-only folders
-                path.chmod(0o755 if path.is_dir() else 0o644)
-        elif (origin / part).is_file():
-            shutil.copyfile(origin / part, into / part)
+        found = (origin / part).rglob("*") if (origin / part).is_dir() else [origin / part]
+        for path in found:
+            if path.is_file():
+                target = into / path.relative_to(origin)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
@@ -30,6 +30,7 @@ def edge_lists(draw: st.DrawFn) -> tuple[int, np.ndarray]:
     return nodes, draw(hnp.arrays(np.int64, (2, count), elements=st.integers(0, nodes - 1)))
 
 
+@settings(deadline=None)
 @given(edge_lists(), st.booleans())
 def test_the_graph_equals_networkx_without_loops(case: tuple[int, np.ndarray], undirected: bool) -> None:
     nodes, edges = case
@@ -41,6 +42,7 @@ def test_the_graph_equals_networkx_without_loops(case: tuple[int, np.ndarray], u
     assert sorted(_edges(graph)) == sorted(wanted.to_directed().edges)
 
 
+@settings(deadline=None)
 @given(edge_lists())
 def test_notes_say_how_many_edges_went(case: tuple[int, np.ndarray]) -> None:
     nodes, edges = case
@@ -50,6 +52,7 @@ def test_notes_say_how_many_edges_went(case: tuple[int, np.ndarray]) -> None:
     assert ("the graph has no edges" in notes) == (graph.num_edges == 0)
 
 
+@settings(deadline=None)
 @given(edge_lists(), st.randoms(use_true_random=False))
 def test_the_order_of_edges_does_not_matter(case: tuple[int, np.ndarray], random: Any) -> None:
     nodes, edges = case
@@ -61,6 +64,7 @@ def test_the_order_of_edges_does_not_matter(case: tuple[int, np.ndarray], random
     assert torch.equal(one.col, two.col)
 
 
+@settings(deadline=None)
 @given(edge_lists(), st.booleans())
 def test_weights_add_up_and_attributes_stay_with_their_edge(case: tuple[int, np.ndarray], undirected: bool) -> None:
     nodes, edges = case
@@ -81,6 +85,7 @@ def test_weights_add_up_and_attributes_stay_with_their_edge(case: tuple[int, np.
         assert attribute.tolist() == [u * 100 + v, -u]
 
 
+@settings(deadline=None)
 @given(edge_lists(), st.integers(-(2**40), 2**40))
 def test_ids_out_of_range_are_named(case: tuple[int, np.ndarray], wrong: int) -> None:
     nodes, edges = case
@@ -92,6 +97,7 @@ def test_ids_out_of_range_are_named(case: tuple[int, np.ndarray], wrong: int) ->
         clean_graph(bad, np.ones((nodes, 3)))
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.floats()))
 def test_features_are_finite_float32_or_refused(x: np.ndarray) -> None:
     with np.errstate(over="ignore"):

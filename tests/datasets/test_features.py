@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 from torch_geometric.transforms import NormalizeFeatures
@@ -14,6 +14,7 @@ from gssl.datasets.features import multi_hot, row_normalize, standardize
 from gssl.samplers.sparse import SparseMatrix, dense_features
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.booleans())
 def test_row_normalisation_equals_pygs(seed: int, density: float, negative: bool) -> None:
     rng = torch.Generator().manual_seed(seed)

@@ -227,10 +227,19 @@ def _full_disk(*args: Any, **kwargs: Any) -> Any:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("where", ["gssl.datasets.unzip.shutil.copyfileobj", "torch_geometric.io.fs.torch_save"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "gssl.datasets.source.shutil.copyfile",
+        "gssl.datasets.unzip.shutil.copyfileobj",
+        "torch_geometric.io.fs.torch_save",
+    ],
+)
 def test_full_disk_leaves_nothing_half_written(
     small_mirror: Path, root: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
+    if where.endswith("copyfile"):
+        _write_raw(small_mirror)
     with monkeypatch.context() as patch:
         patch.setattr(where, _full_disk)
         with pytest.raises(InputError, match=r"no space is left .* GSSL_DATA"):

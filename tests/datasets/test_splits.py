@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gssl.common.errors import InputError
@@ -21,6 +21,7 @@ def _ids(split: Split) -> list[int]:
     return torch.cat([split.train, split.val, split.test]).tolist()
 
 
+@settings(deadline=None)
 @given(st.integers(10, 500), st.floats(0.1, 0.6), st.floats(0, 0.4), st.integers(0, 2**31))
 def test_random_splits_partition_the_items(items: int, train: float, val: float, seed: int) -> None:
     split = random_split(items, train=train, val=val, seed=seed)
