@@ -72,6 +72,7 @@ def _devices() -> dict[str, object]:
 def _folders() -> dict[str, object]:
     from gssl.datasets.store import Store
     from gssl.results.places import runs_root, store_url
+    from gssl.results.store import shown
 
     try:
         store = Store.locate()
@@ -86,7 +87,7 @@ def _folders() -> dict[str, object]:
         "mirror": mirror_text,
         "runs": str(runs_root().absolute()),
         "runs_writable": writable(runs_root().absolute()),
-        "results": store_url(),
+        "results": shown(store_url()),
     }
 
 

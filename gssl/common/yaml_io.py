@@ -14,11 +14,16 @@ class _Loader(yaml.SafeLoader):
     """Plain data only, with numbers as YAML 1.2 and JSON write them: PyYAML takes ``1e-3`` for a text."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around texts that the loader would take for a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 def parse(text: str) -> Any:
@@ -62,5 +67,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def dump(data: Mapping[str, object]) -> str:
     """A mapping of plain data as YAML, keys in their order."""
-    text: str = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text

@@ -127,10 +127,10 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
         self._engine = _engine(url)
+        self._shown = shown(url)
         with self._errors(), self._engine.begin() as connection:
-            _prepare(connection, url)
+            _prepare(connection, self._shown)
 
     def __enter__(self) -> Self:
         return self
@@ -182,11 +182,19 @@ class Store:
             yield
         except (OperationalError, DatabaseError) as error:
             raise InputError(
-                f"the results store {self.url} cannot be used: {error.orig}; choose another with --db or GSSL_DB"
+                f"the results store {self._shown} cannot be used: {error.orig}; choose another with --db or GSSL_DB"
             ) from error
 
 
 _ROW = tuple(item.name for item in fields(RunRow))
+
+
+def shown(url: str) -> str:
+    """A database URL without its password, for messages."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
 
 
 def _engine(url: str) -> sa.Engine:
@@ -196,11 +204,11 @@ def _engine(url: str) -> sa.Engine:
         engine = sa.create_engine(parsed)
     except (ArgumentError, NoSuchModuleError) as error:
         raise InputError(
-            f"{url!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
+            f"{shown(url)!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
         ) from error
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the results store {url} needs the package {error.name!r}: pip install {error.name}"
+            f"the results store {shown(url)} needs the package {error.name!r}: pip install {error.name}"
         ) from None
     if parsed.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)

@@ -8,7 +8,7 @@ import gssl.methods
 from gssl.common.errors import InputError
 from gssl.config.presets import presets_of
 from gssl.config.resolve import Request, Subject, resolve
-from gssl.datasets.catalog import BY_NAME
+from gssl.datasets.catalog import BY_NAME, DatasetSpec
 from gssl.registry import METHODS
 
 FOLDER = Path(gssl.methods.__path__[0]) / "presets"
@@ -20,12 +20,18 @@ def test_every_file_belongs_to_a_method() -> None:
     assert PRESETS
 
 
+def dataset_of(preset: str) -> DatasetSpec | None:
+    """The dataset that a preset such as ``Cora`` or ``Cora-authors`` is for."""
+    fitting = [spec for spec in BY_NAME.values() if preset == spec.name or preset.startswith(f"{spec.name}-")]
+    return max(fitting, key=lambda spec: len(spec.name), default=None)
+
+
 @pytest.mark.parametrize(("method", "preset"), PRESETS)
 def test_every_preset_fits_its_method_and_says_where_it_comes_from(method: str, preset: str) -> None:
     name = METHODS.canonical(method)
     layer = presets_of(name)[preset]
     assert len(layer.source) > 5
-    spec = BY_NAME.get(preset)
+    spec = dataset_of(preset)
     assert spec is not None or preset == "default"
     level = spec.level if spec else METHODS.get(name).levels[0]
     subject = Subject(spec.name if spec else "graph", "graph", level, spec.probe if spec else "LBFGS")

@@ -67,28 +67,24 @@ def test_same_command_resumes_to_the_same_bits(
     assert not list((lab.folder / "broken").rglob("*.tmp"))
 
 
-def test_one_process_at_a_time_in_a_folder(lab: Lab) -> None:
-    first = lab.start(*ARGUMENTS, "--out", "mine", "--json", pause=0.1)
-    wait_for((lab.folder / "mine" / "seed-0" / "checkpoint.pt").exists, first)
-    common = ("run", "tiny:Denoise", "graph.npz", "--set", "encoder.hidden_dim=8", *ARGUMENTS)
-    _, err = lab.gssl(*common, "--out", "mine", code=2)
-    assert "another process works in mine" in err
-    _, err = lab.gssl("embed", "mine", code=2)
+def test_two_processes_do_not_share_a_folder_and_agree_to_the_bit(lab: Lab) -> None:
+    first = lab.start(*ARGUMENTS, "--json", pause=0.1)
+    wait_for(lambda: any(lab.folder.glob("runs/*/seed-0/checkpoint.pt")), first)
+    (taken,) = lab.folder.glob("runs/Denoise-*")
+    second = lab.run(*ARGUMENTS)
+    assert second["run_dir"] == f"{taken}-2"
+    assert f"another process works in {taken}" in lab.refused(*ARGUMENTS, "--out", str(taken))
+    _, err = lab.gssl("embed", str(taken), code=2)
     assert "another process" in err
+    assert first.poll() is None
     out, err = first.communicate(timeout=400)
     assert first.returncode == 0, err
-    assert lab.run(*ARGUMENTS, "--out", "mine") == json.loads(out)
-
-
-def test_parallel_runs_of_one_configuration_take_a_folder_each(lab: Lab) -> None:
-    both = [lab.start(*ARGUMENTS, "--json", pause=0.05) for _ in range(2)]
-    results = []
-    for process in both:
-        out, err = process.communicate(timeout=400)
-        assert process.returncode == 0, err
-        results.append(json.loads(out))
-    assert len({result["run_dir"] for result in results}) == 2
-    assert results[0]["per_seed"] == results[1]["per_seed"]
+    result = json.loads(out)
+    assert result["run_dir"] == str(taken)
+    for key in ("config_hash", "split_hash", "per_seed", "val_mean", "test_mean"):
+        assert result[key] == second[key]
+    assert contents(result["run_dir"]) == contents(second["run_dir"])
+    assert lab.run(*ARGUMENTS, "--out", str(taken)) == result
 
 
 def test_seed_whose_row_was_lost_gets_it_on_the_way(lab: Lab) -> None:

@@ -83,23 +83,11 @@ def test_folder_and_store_hold_what_the_result_says(lab: Lab, embeddings: Read) 
     assert not list(run.rglob("*.tmp"))
 
 
-def test_same_seed_in_another_process_gives_the_same_bits(lab: Lab, embeddings: Read) -> None:
-    here = lab.run("--seeds", "2", "--out", "here")
-    process = lab.start("--seeds", "2", "--out", "there", "--json")
-    out, err = process.communicate(timeout=400)
-    assert process.returncode == 0, err
-    there = json.loads(out)
-    assert there["config_hash"] == here["config_hash"]
-    assert there["per_seed"] == here["per_seed"]
-    for seed in (0, 1):
-        np.testing.assert_array_equal(embeddings("here", seed), embeddings("there", seed))
-    assert not np.array_equal(embeddings("here", 0), embeddings("here", 1))
-
-
 def test_seeds_do_not_depend_on_those_before_them(lab: Lab, embeddings: Read) -> None:
     lab.run("--seeds", "2", "--out", "both")
     lab.run("--seed", "1", "--out", "second")
     np.testing.assert_array_equal(embeddings("both", 1), embeddings("second", 1))
+    assert not np.array_equal(embeddings("both", 0), embeddings("both", 1))
 
 
 def test_finished_run_gets_a_fresh_folder_by_default(lab: Lab) -> None:
