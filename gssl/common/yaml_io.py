@@ -66,6 +66,6 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def dump(data: Mapping[str, object]) -> str:
-    """A mapping of plain data as YAML, keys in their order."""
-    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    """A mapping of plain data as YAML in ASCII (PyYAML loses some characters otherwise), keys in their order."""
+    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False)
     return text
