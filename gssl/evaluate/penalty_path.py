@@ -172,7 +172,7 @@ def _minimise(x: Tensor, squares: Tensor, loss: _Loss, l2: float, start: Tensor,
 
     def objective(scaled: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weight = torch.from_numpy(scaled).view_as(start) * scale
-        leaf = weight.to(x.dtype).requires_grad_()
+        leaf = weight.to(x.dtype, copy=True).requires_grad_()
         value = loss.mean(x @ leaf)
         (gradient,) = torch.autograd.grad(value, leaf)
         total = value.item() + 0.5 * float((penalty * weight.square()).sum())
