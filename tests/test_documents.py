@@ -12,7 +12,7 @@ import pytest
 
 from gssl.benchmarks.readme import main as readme
 from gssl.benchmarks.readme import readme_parts, renew
-from gssl.cli.main import COMMANDS
+from gssl.cli.main import COMMANDS, main
 from gssl.cli.parser import parse
 from gssl.common.errors import InputError
 
@@ -72,6 +72,14 @@ def test_commands_parse(name: str) -> None:
         elif words[:1] == ["make"]:
             target = next(word for word in words[1:] if "=" not in word)
             assert re.search(rf"^{target}:", text_of("Makefile"), re.MULTILINE), f"there is no make {target}"
+
+
+def test_refusals_are_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^\$ (gssl .*)\n(gssl: error: .*)$", text_of("README.md"), re.MULTILINE)
+    assert shown
+    for command, answer in shown:
+        assert main(shlex.split(command)[1:]) == 2
+        assert capsys.readouterr().err.strip() == answer
 
 
 @pytest.fixture
