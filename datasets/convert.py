@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from gssl.common.errors import InputError
 from gssl.datasets.assemble import Arrays, build, default_metric
@@ -106,13 +107,15 @@ def from_arrays(values: Mapping[str, Any], *, name: str) -> Dataset:
 def _values(data: Any) -> dict[str, Any]:
     if isinstance(data, Mapping):
         return dict(data)
-    if hasattr(data, "to_dict") and hasattr(data, "edge_index"):
-        values: dict[str, Any] = data.to_dict()
-        return values
-    raise InputError(
-        f"a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, or a list of "
-        "them"
-    )
+    if not isinstance(data, Data):
+        raise InputError(
+            f"a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, or a list "
+            "of them"
+        )
+    try:
+        return dict(data.to_dict())
+    except Exception as error:  # one that comes from a damaged file may lack any of its parts
+        raise InputError(f"the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
 
 
 def _features_or_count(values: Mapping[str, Any]) -> tuple[Any, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def download(url: str, path: Path) -> None:
     """
     if not url.startswith(("https://", "http://")):
         raise OSError(f"{url or 'an empty address'} is not a web address")
+    sys.stderr.write(f"Downloading {url}\n")  # as PyG does
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from numpy._core import multiarray
 
 from gssl.common.errors import InputError
-from gssl.datasets.unzip import check_fits_memory
+from gssl.datasets.unzip import check_fits_memory, is_zip
 
 
 def load_tensors(path: Path) -> Any:
@@ -28,7 +27,7 @@ def load_tensors(path: Path) -> Any:
     Raises:
         InputError: the file is damaged, or holds objects of any other kind.
     """
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         check_fits_memory(path)
     try:
         with pyg_classes_allowed():

@@ -59,11 +59,12 @@ def prepared(source: Source, store: Store, read: Callable[[Path], T]) -> T:
 def origin_notes(source: Source, store: Store) -> tuple[str, ...]:
     """What should be said about the raw files that a processed set was made from."""
     manifest = store.root / source.folder / _manifest_name(source)
-    if not manifest.is_file():
+    try:
+        record = json.loads(manifest.read_text(encoding="utf-8"))
+        notes, raw = list(record["notes"]), dict(record["raw"])
+    except (OSError, ValueError, LookupError, TypeError):  # a set that PyG alone has processed has none
         return ()
-    record = json.loads(manifest.read_text(encoding="utf-8"))
-    notes = list(record["notes"])
-    if any(is_copy(name, sha256) for name, sha256 in record["raw"].items()):
+    if any(is_copy(name, sha256) for name, sha256 in raw.items()):
         notes.append("raw files are a rebuilt or re-packed copy, not the publisher's bytes")
     return tuple(notes)
 

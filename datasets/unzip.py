@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
 import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -27,19 +30,22 @@ def safe_unzip(archive: Path, target: Path, *, strip: int = 0, max_bytes: int = 
         InputError: not a zip, damaged, or a member is absolute, leads out of the folder, is a link, is encrypted,
             or all together are larger than ``max_bytes``.
     """
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = [(member, _relative(archive, member)) for member in zipped.infolist()]
-            _check_size(archive, zipped, max_bytes)
-            for member, relative in members:
-                path = target.joinpath(*relative.parts[strip:])
-                if member.is_dir() or len(relative.parts) <= strip:
-                    continue
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with zipped.open(member) as source, path.open("wb") as sink:  # reads no more than the stated size
-                    shutil.copyfileobj(source, sink, 1 << 20)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
-        raise InputError(f"{archive} is not a whole zip file ({error}): delete it and provide it again") from None
+    with _opened(archive) as zipped:
+        members = [(member, _relative(archive, member)) for member in zipped.infolist()]
+        _check_size(archive, zipped, max_bytes)
+        for member, relative in members:
+            if member.is_dir() or len(relative.parts) <= strip:
+                continue
+            path = target.joinpath(*relative.parts[strip:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with zipped.open(member) as source, path.open("wb") as sink:  # reads no more than the stated size
+                shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a zip does (``zipfile.is_zipfile`` raises on some damaged ones)."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
 
 
 def check_fits_memory(path: Path) -> None:
@@ -48,11 +54,21 @@ def check_fits_memory(path: Path) -> None:
     Raises:
         InputError: it is too large, or not a whole zip.
     """
+    with _opened(path) as zipped:
+        _check_size(path, zipped, psutil.virtual_memory().available)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as zipped:
-            _check_size(path, zipped, psutil.virtual_memory().available)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
-        raise InputError(f"{path} is not a whole file ({error}): save it again") from None
+            yield zipped
+    except InputError:
+        raise
+    except Exception as error:  # a damaged zip can fail in any way; the system's own errors have a number
+        if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EINVAL:
+            raise
+        raise InputError(f"{path} is damaged, not a whole zip file ({error}): provide it again") from None
 
 
 def _check_size(archive: Path, zipped: zipfile.ZipFile, max_bytes: int) -> None:

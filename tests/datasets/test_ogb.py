@@ -291,7 +291,7 @@ def test_folders_that_cannot_be_read(root: Path, tmp_path: Path, changes: dict[s
 def test_a_folder_with_damaged_files(root: Path, tmp_path: Path) -> None:
     folder = _own_folder(tmp_path)
     (folder / "raw" / "data.npz").write_bytes(b"junk")
-    with pytest.raises(InputError, match=r"data\.npz is not a whole file") as caught:
+    with pytest.raises(InputError, match=r"data\.npz is damaged") as caught:
         load_dataset(folder)
     assert str(folder) in str(caught.value)
     shutil.rmtree(folder)

@@ -177,6 +177,14 @@ def test_damaged_processed_file_is_made_anew(small_mirror: Path, root: Path, dam
     assert load_dataset(SET).checksum == first
 
 
+@pytest.mark.parametrize("text", [None, "", "{}", '{"raw": 1, "notes": 2}'])
+def test_a_set_without_a_whole_record_of_its_origin_loads(small_mirror: Path, root: Path, text: str | None) -> None:
+    first = load_dataset(SET).checksum
+    record = root / "TUDataset" / SET / "processed" / prepare.MANIFEST
+    record.unlink() if text is None else record.write_text(text)
+    assert load_dataset(SET).checksum == first
+
+
 class _Bomb:
     def __init__(self, marker: Path) -> None:
         self.marker = marker

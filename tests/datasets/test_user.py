@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data, HeteroData
 
@@ -112,6 +112,9 @@ def test_junk(root: Path, tmp_path: Path, suffix: str, content: bytes) -> None:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(cut=1.0, flip=0.115234375, value=0, kind="pt")  # a Data without its store
+@example(cut=1.0, flip=0.984375, value=1, kind="pt")  # more than one disk
+@example(cut=1.0, flip=0.890625, value=128, kind="pt")  # a member's name in no encoding
 @given(cut=st.floats(0, 1), flip=st.floats(0, 1), value=st.integers(0, 255), kind=st.sampled_from(["npz", "pt"]))
 def test_damage_anywhere_is_found_or_harmless(tmp_path: Path, cut: float, flip: float, value: int, kind: str) -> None:
     whole = tmp_path / f"whole.{kind}"
