@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor, nn
@@ -42,5 +43,10 @@ class LinearDecoder(Layer):
 
 def make_decoder(kind: Literal["GAT", "GCN", "GIN", "linear"], in_dim: int, out_dim: int) -> Layer:
     """A decoder layer from codes of ``in_dim`` to features of ``out_dim``."""
-    makers = {"GAT": GATLayer, "GCN": GCNLayer, "GIN": GINDecoder, "linear": LinearDecoder}
+    makers: dict[str, Callable[[int, int], Layer]] = {
+        "GAT": GATLayer,
+        "GCN": GCNLayer,
+        "GIN": GINDecoder,
+        "linear": LinearDecoder,
+    }
     return makers[kind](in_dim, out_dim)

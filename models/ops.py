@@ -30,7 +30,7 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:
     Returns:
         Shape (num_rows, dim), dtype of ``x``.
     """
-    out: Tensor = _SpMM.apply(pattern, value, x)
+    out: Tensor = _SpMM.apply(pattern, value, x)  # type: ignore[no-untyped-call]  # of torch
     return out
 
 
@@ -58,7 +58,9 @@ def aggregate(
     Returns:
         Shape (num_dst, dim), dtype of ``x``.
     """
-    out: Tensor = _Aggregate.apply(pattern, weight, x, dst_scale, src_scale, loop)
+    out: Tensor = _Aggregate.apply(  # type: ignore[no-untyped-call]  # of torch
+        pattern, weight, x, dst_scale, src_scale, loop
+    )
     return out
 
 

@@ -27,4 +27,5 @@ def readout(nodes: Tensor, batch: MiniBatch, reduce: Literal["sum", "mean", "max
     """
     if batch.graph_ptr is None:
         raise InputError("a readout needs a batch of graphs, but the batch holds the nodes of one graph")
-    return segment(nodes, batch.graph_ptr, reduce=reduce)
+    out: Tensor = segment(nodes, batch.graph_ptr, reduce=reduce)
+    return out

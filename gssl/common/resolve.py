@@ -71,7 +71,8 @@ class Resolver(Generic[T]):
             InputError: no such name, module or attribute.
         """
         canonical = self.canonical(name)
-        return load(self.paths.get(canonical, canonical), self.family)
+        component: T = load(self.paths.get(canonical, canonical), self.family)
+        return component
 
     def summary(self, name: str) -> str:
         """First line of the component's docstring, read from its source without importing it."""
