@@ -1,6 +1,7 @@
 """The repository itself: links, layers and house rules."""
 
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gssl.cli.main import main
 from gssl.common.resolve import Resolver
 from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES
 
@@ -223,3 +225,19 @@ def test_a_method_cites_its_paper(name: str) -> None:
 )
 def test_a_component_says_what_it_is_in_one_line(family: Resolver[object], name: str) -> None:
     assert 10 < len(family.summary(name)) <= 120, f"{name}: {family.summary(name)!r}"
+
+
+def test_four_frames_from_the_command_line_to_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[str] = []
+
+    def loss(self: object, batch: object) -> None:
+        callers = [(frame.function, Path(frame.filename).parents) for frame in inspect.stack()[1:]]
+        frames.extend(name for name, parents in callers if any(ROOT / folder in parents for folder in CODE))
+        raise EOFError
+
+    monkeypatch.setattr(METHODS.get("GRACE"), "loss", loss)
+    monkeypatch.setenv("GSSL_RUNS", str(tmp_path))
+    with pytest.raises(EOFError):
+        main(["run", "GRACE", "digits", "--epochs", "1"])
+    assert frames[-1] == "main"
+    assert len(frames) - 1 <= 4, " <- ".join(frames)

@@ -20,9 +20,7 @@ SIZES = (0, 3, 1, 0, 0, 5, 2, 0)  # empty graphs first, in a row and last
 def batch_of(sizes: tuple[int, ...]) -> MiniBatch:
     ptr = torch.tensor([0, *sizes]).cumsum(0)
     nodes = int(ptr[-1])
-    return MiniBatch(
-        x=torch.zeros(nodes, 1), blocks=(), node_ids=torch.arange(nodes), num_targets=nodes, graph_ptr=ptr
-    )
+    return MiniBatch(x=torch.zeros(nodes, 1), blocks=(), node_ids=torch.arange(nodes), num_targets=nodes, graph_ptr=ptr)
 
 
 def by_loop(nodes: Tensor, sizes: tuple[int, ...], reduce: Reduce) -> Tensor:
