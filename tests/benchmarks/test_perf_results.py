@@ -1,0 +1,53 @@
+"""The committed figures of speed and memory: they are there, complete, and hold what the project claims."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gssl.benchmarks.perf.registry import BENCHMARKS
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+
+
+def committed(name: str) -> Any:
+    return json.loads((RESULTS / f"perf-{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS.names())
+def test_every_benchmark_has_a_complete_result(name: str) -> None:
+    result = committed(name)
+    assert result["name"] == name
+    assert result["ratio"] == pytest.approx(result["peer"] / result["ours"])
+    assert result["peer_name"] == result["peers"][0]["name"]
+    assert result["absent"] == {}
+    assert len(result["ours_times"]) == result["config"]["repeats"]
+    assert {"git_hash", "processor", "threads", "libraries"} <= set(result["environment"])
+
+
+@pytest.mark.parametrize(
+    ("name", "peer", "ratio", "memory_ratio"),
+    [
+        ("spmm", "PyG GCN on edge_index", 8, 4),
+        ("infonce", "logsumexp of the stored matrix", 2, 5),
+        ("grace-step", "PyGCL", 3, 2),
+        ("grace-step", "DIG", 1.5, 2),
+    ],
+)
+def test_the_claimed_ratios_were_measured(name: str, peer: str, ratio: float, memory_ratio: float) -> None:
+    (measured,) = (p for p in committed(name)["peers"] if p["name"] == peer)
+    assert measured["ratio"] >= ratio
+    assert measured["memory_ratio"] >= memory_ratio
+
+
+def test_speed_was_not_bought_with_accuracy() -> None:
+    assert committed("spmm")["figures"]["gradient_difference"] < 1e-3
+    assert committed("infonce")["figures"]["gradient_difference"] < 1e-3
+    assert committed("infonce")["figures"]["loss_difference"] < 1e-3
+
+
+def test_a_hundred_thousand_rows_fit_into_a_gibibyte() -> None:
+    figures = committed("infonce")["figures"]
+    assert figures["large_rows"] == 100_000
+    assert figures["large_memory_mb"] < 1024
