@@ -96,6 +96,6 @@ def test_importing_it_starts_no_thread_and_asks_nothing() -> None:
         "print(threading.active_count())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=500
     )
     assert done.stdout.split() == ["1"]
