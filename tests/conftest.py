@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from gssl.cli.main import main
 
@@ -22,6 +23,12 @@ _BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
 def interruptible() -> None:
     """Ctrl-C works in the tests and their children, even where a shell started pytest in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small tensors gain nothing from more threads, which on a busy machine wait for each other for ages."""
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture
