@@ -99,7 +99,11 @@ class MiniBatch:
             None means 1 each. A weight of 2 means what including the item twice means.
         graph_ptr: offsets of the graphs in the node rows, shape (num_graphs + 1,), int64; None at node level.
         graph_ids: global ids of the graphs, shape (num_graphs,), int64; None at node level.
+        population: number of items that the weights stand for; the training loop then turns the objective's
+            self-normalised mean into the Horvitz-Thompson one, ``sum(w * terms) / population``. None keeps the mean.
         step: whether the optimizer steps after this batch.
+        measure: whether the sampler wants the gradient norm of each item; the gradient of a measured batch without
+            a step is thrown away.
         history: handle of the history that the propagation uses, if it has one.
     """
 
@@ -110,7 +114,9 @@ class MiniBatch:
     weight: Tensor | None = None
     graph_ptr: Tensor | None = None
     graph_ids: Tensor | None = None
+    population: int | None = None
     step: bool = True
+    measure: bool = False
     history: object | None = None
 
     @property

@@ -1,0 +1,1 @@
+"""Numba kernels: compiled on first use and cached, they release the interpreter lock."""

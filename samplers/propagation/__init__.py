@@ -1,0 +1,1 @@
+"""Propagation: how the embeddings of the targets are computed or approximated."""

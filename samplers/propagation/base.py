@@ -1,0 +1,47 @@
+"""The protocol of propagation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.graph import Graph
+from gssl.samplers.selection.base import Draw
+
+Backend = Literal["auto", "numba", "torch"]
+
+
+class Propagation(ABC):
+    """Makes the mini-batch of a draw; with the same draw (and the same history) the same one in every process.
+
+    A subclass adds its own options by keyword.
+
+    Attributes:
+        unbiased: what is unbiased, for a linear encoder: ``("embedding",)``, ``("embedding", "gradient")``, or ``()``
+            where the propagation is biased by design; the class docstring says how.
+
+    Args:
+        graph: where messages flow.
+        num_layers: message-passing layers of the encoder.
+    """
+
+    unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ()
+
+    def __init__(self, graph: Graph, *, num_layers: int) -> None:
+        self.graph = graph
+        self.num_layers = num_layers
+
+    @abstractmethod
+    def batch(self, draw: Draw) -> MiniBatch:
+        """The mini-batch, targets first and in the order of the draw.
+
+        ``weight`` is ``1 / draw.probability`` (as float32), which the encoder and the objectives understand as "as
+        if it were there so many times", unless the propagation draws targets of its own.
+        """
+
+    def target_weight(self, draw: Draw) -> Tensor:
+        """Horvitz-Thompson weights of the targets, shape (n,), float32."""
+        return draw.probability.reciprocal().float()

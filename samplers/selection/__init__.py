@@ -1,0 +1,1 @@
+"""Target selection: which nodes a mini-batch is about."""

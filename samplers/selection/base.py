@@ -1,0 +1,79 @@
+"""The protocol of target selection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.samplers.graph import Graph
+from gssl.samplers.rng import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """The targets of one batch.
+
+    Attributes:
+        ids: distinct global node ids, shape (n,), int64; never empty.
+        probability: probability with which each was to be in this batch, shape (n,), float64, in (0, 1].
+        key: names the random numbers of this batch.
+        step: whether the optimizer steps after it.
+        measure: whether the selection wants to be told the gradient norms of its targets.
+        exact: whether its embeddings must be computed exactly, as at the checkpoints of MVS.
+    """
+
+    ids: Tensor
+    probability: Tensor
+    key: Key
+    step: bool = True
+    measure: bool = False
+    exact: bool = False
+
+
+class Selection(ABC):
+    """A source of targets; the same seed, epoch and observations give the same draws in every process.
+
+    A subclass adds its own options by keyword.
+
+    Args:
+        graph: where the nodes are.
+        items: the population, distinct node ids, shape (N,), int64; None means all nodes.
+        batch_size: expected number of targets in a batch.
+        seed: of the draws.
+
+    Raises:
+        InputError: the batch is larger than the population, or the population is empty.
+    """
+
+    def __init__(self, graph: Graph, *, items: Tensor | None = None, batch_size: int, seed: int = 0) -> None:
+        self.graph = graph
+        self.items = torch.arange(graph.num_nodes) if items is None else items
+        self.batch_size = batch_size
+        self.seed = seed
+        if not 1 <= batch_size <= len(self.items):
+            raise InputError(
+                f"a batch of {batch_size} cannot be drawn from a population of {len(self.items)} nodes; "
+                f"choose --batch-size between 1 and {len(self.items)}"
+            )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in an epoch (the expected number, where it is random): as many as show each item once."""
+        return -(-len(self.items) // self.batch_size)
+
+    @abstractmethod
+    def epoch(self, epoch: int) -> Iterator[Draw]:
+        """The draws of epoch number ``epoch`` (from 0); lazily, so that what is observed reaches the next one."""
+
+    def observe(self, ids: Tensor, norms: Tensor) -> None:  # noqa: B027  static selections ignore it
+        """Told the gradient norms of the targets of a batch whose draw asked to be measured.
+
+        Args:
+            ids: global node ids, shape (n,), int64.
+            norms: gradient norm of each one's own loss term, unweighted, shape (n,), float, not negative.
+        """
