@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gssl.method import Method
     from gssl.models.encoder import Encoder
     from gssl.samplers.base import Sampler
+    from gssl.samplers.propagation.base import Propagation
 
 METHODS: "Resolver[type[Method]]" = Resolver(
     "method",
@@ -82,6 +83,15 @@ SAMPLERS: "Resolver[type[Sampler]]" = Resolver(
         "graphs": "gssl.samplers.full:GraphBatches",
     },
     group="gssl.samplers",
+)
+
+PROPAGATIONS: "Resolver[type[Propagation]]" = Resolver(
+    "propagation",
+    {
+        "exact": "gssl.samplers.propagation.exact:Exact",
+        "neighbor": "gssl.samplers.propagation.neighbor:Neighbor",
+    },
+    group="gssl.propagations",
 )
 
 PROBES: "Resolver[type[Probe]]" = Resolver(

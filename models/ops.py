@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -76,9 +76,72 @@ def sum_aggregate(block: Block, x: Tensor) -> Tensor:
 
 
 def mean_aggregate(block: Block, x: Tensor) -> Tensor:
-    """Weighted mean over in-neighbours, zero where there is none, shape (num_dst, dim)."""
-    degree = block.degree
+    """Weighted mean over in-neighbours, zero where there is none, shape (num_dst, dim).
+
+    A block that was cut from a graph divides by the degree in that graph: with the Horvitz-Thompson weights of a
+    sampled block this is unbiased, while a division by the weights that happened to be drawn would not be.
+    """
+    degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
     return aggregate(block.pattern, block.weight, x, dst_scale=torch.where(degree > 0, 1 / degree, degree))
+
+
+Aggregation = Literal["gcn", "sum", "mean"]
+
+
+def linear_aggregate(kind: Aggregation, block: Block, x: Tensor) -> Tensor:
+    """One of the three aggregations above, by name."""
+    return {"gcn": gcn_aggregate, "sum": sum_aggregate, "mean": mean_aggregate}[kind](block, x)
+
+
+def head_product(kind: Aggregation, block: Block, x: Tensor, rows: int) -> Tensor:
+    """The aggregate of the first destinations alone, without a gradient.
+
+    Args:
+        kind: which aggregation.
+        block: its first ``rows`` destinations hold all their edges.
+        x: shape (num_src, dim).
+        rows: how many destinations.
+
+    Returns:
+        Shape (rows, dim).
+    """
+    dst_scale, src_scale, loop = _scales(kind, block)
+    part = block.head(rows)
+    scale = None if dst_scale is None else dst_scale[:rows]
+    out = _product(part.pattern, _scaled(part.weight, part.pattern, scale, src_scale), x)
+    return _add_loop(out, x[:rows], scale, src_scale) if loop else out
+
+
+def turned_product(kind: Aggregation, block: Block, grad: Tensor, rows: int) -> Tensor:
+    """The transposed aggregation into the first sources: what flows back to them.
+
+    Args:
+        kind: which aggregation.
+        block: its first ``rows`` sources hold all the edges that leave them.
+        grad: gradient of the aggregate of every destination, shape (num_dst, dim).
+        rows: how many sources.
+
+    Returns:
+        Shape (rows, dim).
+    """
+    dst_scale, src_scale, loop = _scales(kind, block)
+    turned, order = block.pattern.transposed
+    part = turned.head(rows)
+    weight = None if block.weight is None else block.weight[order[: part.nnz]]
+    scale = None if src_scale is None else src_scale[:rows]
+    out = _product(part, _scaled(weight, part, scale, dst_scale), grad)
+    return _add_loop(out, grad[:rows], scale, dst_scale) if loop else out
+
+
+def _scales(kind: Aggregation, block: Block) -> tuple[Tensor | None, Tensor | None, bool]:
+    """Scale of every destination and of every source, and whether a node hears itself."""
+    if kind == "gcn":
+        scale = block.gcn_scale
+        return scale[: block.num_dst], scale, True
+    if kind == "mean":
+        degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
+        return torch.where(degree > 0, 1 / degree, degree), None, False
+    return None, None, False
 
 
 def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:

@@ -1,0 +1,219 @@
+"""The engine of sampled propagation: a batch grows hop by hop, by numba kernels or by torch operators.
+
+Both give the same edges and the same numbers for the same stream; ``tests/samplers`` hold them to it.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.samplers.kernels import expand
+from gssl.samplers.kernels.transpose import transposed
+from gssl.samplers.propagation import torch_ops
+from gssl.samplers.propagation.base import Backend
+from gssl.samplers.sparse import Pattern
+
+
+@dataclass(frozen=True, eq=False)
+class Hop:
+    """Edges into the nodes that a batch had, from the nodes that it has then.
+
+    Attributes:
+        pattern: rows are the nodes before the hop, columns those after it, in the numbering of the batch.
+        position: which edge of the graph each non-zero is, shape (nnz,), int32 or int64.
+        degree: in-degree (edges) of each row in the graph, shape (num_rows,).
+    """
+
+    pattern: Pattern
+    position: Tensor
+    degree: Tensor
+
+
+class Expansion(ABC):
+    """The nodes of a batch under construction: the targets, then every source in order of first appearance."""
+
+    @property
+    @abstractmethod
+    def nodes(self) -> Tensor:
+        """Global ids of the nodes so far, shape (n,), int64."""
+
+    @abstractmethod
+    def uniform(self, fanout: int, stream: int) -> Hop:
+        """A hop along ``fanout`` in-edges of every node, without replacement, each subset equally likely.
+
+        Args:
+            fanout: edges into each node; all where there are fewer, and all everywhere if it is -1.
+            stream: of the random numbers, which are keyed by the global id of the destination.
+        """
+
+    @abstractmethod
+    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+        """A hop along chosen edges.
+
+        Args:
+            rowptr: offsets of the chosen edges of each node, shape (n + 1,).
+            position: edges of the graph, shape (nnz,).
+        """
+
+
+class Engine:
+    """Starts expansions on one graph; may be used by several threads at once, and travels to other processes.
+
+    Args:
+        pattern: edges of the graph, rows are destinations.
+        backend: ``numba`` kernels on the CPU, or ``torch`` operators; ``auto`` takes what suits the device.
+
+    Raises:
+        InputError: numba for a graph that is not on the CPU.
+    """
+
+    def __init__(self, pattern: Pattern, backend: Backend = "auto") -> None:
+        device = pattern.col.device.type
+        if backend == "numba" and device != "cpu":
+            raise InputError(f"the numba backend works on the CPU, the graph is on {device}; set backend=torch")
+        self.pattern = pattern
+        self.numba = backend == "numba" or (backend == "auto" and device == "cpu")
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"pattern": self.pattern, "numba": self.numba}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+
+    def start(self, ids: Tensor) -> Expansion:
+        """A batch of the targets ``ids``, shape (n,), int64, distinct; it ends the thread's one before."""
+        if not self.numba:
+            return _TorchExpansion(self.pattern, ids)
+        if not hasattr(self._local, "workspace"):
+            self._local.workspace = _Workspace(self.pattern)
+        return _NumbaExpansion(self._local.workspace, ids)
+
+    def with_transpose(self, pattern: Pattern) -> Pattern:
+        """The same pattern, which knows its transpose where a kernel finds it faster than sorting would."""
+        if self.numba and pattern.nnz:
+            pattern.__dict__["transposed"] = transposed(pattern)
+        return pattern
+
+
+class _Workspace:
+    """What the kernels keep between batches of a thread: a stamp for each node of the graph, and the ids of a batch."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.pattern = pattern
+        self.stamp = np.full(pattern.num_rows, -1, np.int32)
+        self.nodes = np.empty(1024, self.col.dtype)
+        self.base = self.count = 0
+        self.owner: object = None
+
+    # Views are made when they are used: a tensor that is sent to another process moves to shared memory meanwhile.
+    @property
+    def rowptr(self) -> np.ndarray:
+        return self.pattern.rowptr.numpy()
+
+    @property
+    def col(self) -> np.ndarray:
+        return self.pattern.col.numpy()
+
+    def reserve(self, more: int) -> None:
+        """Room for ``more`` ids beyond those there, and one that is written in vain."""
+        if self.count + more >= len(self.nodes):
+            grown = np.empty((self.count + more) * 5 // 4 + 1, self.nodes.dtype)
+            grown[: self.count] = self.nodes[: self.count]
+            self.nodes = grown
+
+    def begin(self, owner: object, ids: Tensor) -> None:
+        """Forget the batch before."""
+        self.base, self.count, self.owner = self.base + self.count, 0, owner
+        if self.base > 2**31 - 2 - len(self.stamp):
+            self.stamp.fill(-1)
+            self.base = 0
+        self.reserve(len(ids))
+        self.number(ids.to(torch.int64).numpy().astype(self.nodes.dtype))
+
+    def number(self, ids: np.ndarray) -> np.ndarray:
+        """Numbers of the ids in the batch, in place; new ones are appended."""
+        self.count = expand.renumber(self.nodes, self.count, self.stamp, self.base, ids)
+        return ids
+
+
+class _NumbaExpansion(Expansion):
+    def __init__(self, workspace: _Workspace, ids: Tensor) -> None:
+        self._space = workspace
+        workspace.begin(self, ids)
+
+    @property
+    def space(self) -> _Workspace:
+        if self._space.owner is not self:
+            raise RuntimeError("another batch was started in this thread before this one was done")
+        return self._space
+
+    @property
+    def nodes(self) -> Tensor:
+        return torch.from_numpy(self.space.nodes[: self.space.count].astype(np.int64))
+
+    def uniform(self, fanout: int, stream: int) -> Hop:
+        space = self.space
+        rowptr, col, rows = space.rowptr, space.col, space.count
+        dtype = rowptr.dtype
+        start, degree, offsets = np.empty(rows, dtype), np.empty(rows, dtype), np.empty(rows + 1, dtype)
+        edges = expand.hop_offsets(rowptr, space.nodes[:rows], fanout, start, degree, offsets)
+        space.reserve(edges)
+        position, local = np.empty(edges, dtype), np.empty(edges, col.dtype)
+        space.count = expand.uniform_hop(
+            col,
+            space.nodes,
+            space.count,
+            rows,
+            start,
+            degree,
+            offsets,
+            fanout,
+            stream,
+            space.stamp,
+            space.base,
+            position,
+            local,
+        )
+        pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
+        return Hop(pattern, torch.from_numpy(position), torch.from_numpy(degree))
+
+    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+        space = self.space
+        rows = space.nodes[: space.count]
+        first = space.rowptr
+        degree = first[rows + 1] - first[rows]
+        space.reserve(len(position))
+        local = space.number(space.col[position.numpy()])
+        dtype = torch.from_numpy(degree).dtype
+        pattern = Pattern(rowptr.to(dtype), torch.from_numpy(local), space.count)
+        return Hop(pattern, position.to(dtype), torch.from_numpy(degree))
+
+
+class _TorchExpansion(Expansion):
+    def __init__(self, pattern: Pattern, ids: Tensor) -> None:
+        self._pattern = pattern
+        self._nodes = ids.long()
+
+    @property
+    def nodes(self) -> Tensor:
+        return self._nodes
+
+    def uniform(self, fanout: int, stream: int) -> Hop:
+        rowptr, position = torch_ops.uniform_edges(self._pattern, self._nodes, fanout, stream)
+        return self.take(rowptr, position)
+
+    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+        dtype = self._pattern.rowptr.dtype
+        degree = self._pattern.counts[self._nodes]
+        self._nodes, local = torch_ops.renumber(self._nodes, self._pattern.col[position])
+        pattern = Pattern(rowptr.to(dtype), local.to(dtype), len(self._nodes))
+        return Hop(pattern, position.to(dtype), degree)

@@ -1,0 +1,121 @@
+"""What propagations have in common that draw a block for each layer, from the targets down."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.graph import Graph
+from gssl.samplers.propagation.base import Backend, Propagation
+from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
+from gssl.samplers.rng import Slot
+from gssl.samplers.selection.base import Draw
+from gssl.samplers.sparse import select_features
+
+
+class LayeredPropagation(Propagation):
+    """Base of propagations that draw, for each layer, edges into all nodes of the layer above.
+
+    The destinations of a block are its first sources, so self loops are exact, and ``full_degree`` makes encoders
+    normalise as in the whole graph. Each layer draws anew, independently of the others. A draw that asks for exact
+    embeddings gets every edge.
+
+    Args:
+        graph: where messages flow.
+        num_layers: message-passing layers of the encoder.
+        backend: of the engine; the batches are the same.
+    """
+
+    def __init__(self, graph: Graph, *, num_layers: int, backend: Backend = "auto") -> None:
+        super().__init__(graph, num_layers=num_layers)
+        self.engine = Engine(graph.block.pattern, backend)
+
+    @abstractmethod
+    def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
+        """Edges into the nodes of the batch so far.
+
+        Args:
+            batch: the nodes that need an embedding, which the hop enlarges.
+            layer: of the encoder, from 0.
+            stream: of random numbers, the layer's own.
+
+        Returns:
+            The hop, and the factor of each edge's weight, shape (nnz,), float32; None for ones.
+        """
+
+    def streams(self, draw: Draw) -> list[int]:
+        """The random stream of each layer."""
+        return [draw.key.stream(Slot.PROPAGATION + layer) for layer in range(self.num_layers)]
+
+    def batch(self, draw: Draw) -> MiniBatch:
+        growing, streams = self.engine.start(draw.ids), self.streams(draw)
+        hops: list[tuple[Hop, Tensor | None]] = []
+        for layer in reversed(range(self.num_layers)):
+            if draw.exact:
+                hops.append((growing.uniform(-1, 0), None))
+            else:
+                hops.append(self.hop(growing, layer, streams[layer]))
+        nodes = growing.nodes
+        degree = self.graph.block.degree[nodes]
+        blocks = tuple(self.block(hop, factor, degree) for hop, factor in reversed(hops))
+        return MiniBatch(
+            x=select_features(self.graph.x, nodes),
+            blocks=blocks,
+            node_ids=nodes,
+            num_targets=len(draw.ids),
+            weight=self.target_weight(draw),
+        )
+
+    def block(self, hop: Hop, factor: Tensor | None, degree: Tensor) -> Block:
+        """The block of a hop.
+
+        Args:
+            hop: its edges.
+            factor: of each edge's weight, shape (nnz,), or None for ones.
+            degree: weighted in-degree in the graph of the batch's nodes, at least those of the hop.
+        """
+        whole = self.graph.block
+        weight = factor
+        if whole.weight is not None:
+            weight = whole.weight[hop.position]
+            if factor is not None:
+                weight = weight * factor.to(weight.dtype)
+        return Block(
+            self.engine.with_transpose(hop.pattern),
+            weight,
+            None if whole.edge_attr is None else whole.edge_attr[hop.position],
+            degree[: hop.pattern.num_cols],
+        )
+
+
+def inverse_share(hop: Hop) -> Tensor:
+    """In-degree over number of chosen edges of the row of each edge, shape (nnz,), float32."""
+    counts = hop.pattern.counts
+    share = hop.degree.float() / counts.clamp(min=1)
+    return share.repeat_interleave(counts, output_size=hop.pattern.nnz)
+
+
+def per_layer(values: int | tuple[int, ...], num_layers: int, name: str) -> tuple[int, ...]:
+    """One number for each layer; a single one is repeated.
+
+    Args:
+        values: a number, or a tuple of them.
+        num_layers: of the encoder.
+        name: of the option, for the message.
+
+    Raises:
+        InputError: neither one nor as many as there are layers.
+    """
+    given = (values,) if isinstance(values, int) else tuple(values)
+    if len(given) == 1:
+        return given * num_layers
+    if len(given) != num_layers:
+        what = "more layers than blocks" if len(given) < num_layers else "fewer layers than blocks"
+        raise InputError(
+            f"{what}: {name} has {len(given)} numbers, the encoder {num_layers} layers; "
+            "give one for each layer, or one for all"
+        )
+    return given

@@ -1,0 +1,61 @@
+"""Uniform neighbor sampling."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.samplers.graph import Graph
+from gssl.samplers.propagation.base import Backend
+from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.layered import LayeredPropagation, inverse_share, per_layer
+
+
+class Neighbor(LayeredPropagation):
+    """Uniform neighbor sampling without replacement (GraphSAGE, Hamilton et al., 2017, arXiv:1706.02216, alg. 2).
+
+    Each destination keeps ``k = min(fanout, degree)`` of its in-edges, every subset equally likely, and their weights
+    grow by ``degree / k`` (the paper takes a plain mean, which is the same where edges have no weights). Sums over
+    neighbors are then Horvitz-Thompson estimates: unbiased, and so are the embeddings of an encoder without
+    activations, whose layers draw independently. Activations, and a loss that is not linear in the embedding, bias
+    both embedding and gradient by an amount of the order of the variance.
+
+    Args:
+        graph: where messages flow.
+        num_layers: message-passing layers of the encoder.
+        fanouts: in-edges of each node, first those of the targets (the encoder's last layer), as PyG counts them;
+            one number serves every layer, -1 means all in-edges.
+        backend: of the engine; the batches are the same.
+
+    Raises:
+        InputError: a fan-out that is neither -1 nor positive, or as many of them as the encoder has not layers.
+    """
+
+    unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ("embedding",)
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        num_layers: int,
+        fanouts: int | tuple[int, ...] = 10,
+        backend: Backend = "auto",
+    ) -> None:
+        super().__init__(graph, num_layers=num_layers, backend=backend)
+        self.fanouts = check_fanouts(fanouts, num_layers)
+
+    def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
+        fanout = self.fanouts[self.num_layers - 1 - layer]
+        hop = batch.uniform(fanout, stream)
+        return hop, None if fanout < 0 else inverse_share(hop)
+
+
+def check_fanouts(fanouts: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
+    """One fan-out a layer, the targets' first; the errors are those of :class:`Neighbor`."""
+    given = per_layer(fanouts, num_layers, "fanouts")
+    for fanout in given:
+        if fanout < 1 and fanout != -1:
+            raise InputError(f"a fan-out must be positive, or -1 for all in-edges (got {fanout} in fanouts={given})")
+    return given
