@@ -14,6 +14,8 @@ from gssl.samplers.sparse import Features
 class GCNLayer(Layer):
     """``D^-1/2 (A + I) D^-1/2 X W + b`` with Glorot weights; the cheaper product is taken first."""
 
+    aggregation = "gcn"
+
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_dim, out_dim)))
@@ -23,6 +25,9 @@ class GCNLayer(Layer):
         if isinstance(x, Tensor) and self._aggregates_first(x):
             return torch.addmm(self.bias, gcn_aggregate(block, x), self.weight)
         return gcn_aggregate(block, matmul(x, self.weight)).add_(self.bias)
+
+    def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
+        return torch.addmm(self.bias, aggregated, self.weight)
 
     def _aggregates_first(self, x: Tensor) -> bool:
         """Whether aggregating before the dense product costs less, forward and backward.

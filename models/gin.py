@@ -56,6 +56,7 @@ class GINLayer(Layer):
             nn.init.zeros_(linear.bias)
             rest += [make_activation(activation), linear]
         self.rest = nn.Sequential(*rest)
+        self.aggregation = None if edge_dim else "sum"
 
     def forward(self, block: Block, x: Features) -> Tensor:
         in_dim, out_dim = self.weight.shape
@@ -67,6 +68,10 @@ class GINLayer(Layer):
         if self.edge_weight is not None:
             hidden = hidden + edge_sum(block, self.edge_weight.shape[0]) @ (self.edge_weight @ self.weight)
         out: Tensor = self.rest(hidden + self.bias)
+        return out
+
+    def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
+        out: Tensor = self.rest(torch.addmm(self.bias, aggregated + (1 + self.eps) * own, self.weight))
         return out
 
     def _sum(self, block: Block, x: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from gssl.samplers.sparse import Features, SparseMatrix, select_features
 class SAGELayer(Layer):
     """``X_self W_self + mean over neighbours of X W_neighbour + b``."""
 
+    aggregation = "mean"
+
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
         self.self_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_dim, out_dim)))
@@ -32,6 +34,9 @@ class SAGELayer(Layer):
         else:
             neighbors = mean_aggregate(block, x) @ self.neighbor_weight
         return matmul(own, self.self_weight) + neighbors + self.bias
+
+    def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
+        return torch.addmm(self.bias, own, self.self_weight) + aggregated @ self.neighbor_weight
 
 
 class SAGE(StackedEncoder):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.models.encoder import Encoder, Readout
+from gssl.models.history import layers_with_history
 from gssl.models.layers import (
     Activation,
     JumpingKnowledge,
@@ -19,15 +22,35 @@ from gssl.models.layers import (
     jump,
     make_activation,
 )
+from gssl.models.ops import Aggregation
 from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.sparse import Features
 
 
 class Layer(nn.Module):
-    """One message-passing layer without norm and activation."""
+    """One message-passing layer without norm and activation.
+
+    Attributes:
+        aggregation: the linear aggregation that the layer is made of, where ``forward`` equals ``update`` of the
+            aggregate and the destinations' own rows; None for a layer that cannot be taken apart.
+    """
+
+    aggregation: Aggregation | None = None
 
     def forward(self, block: Block, x: Features) -> Tensor:
         """From source rows ``x`` (num_src, in_dim) to destination rows (num_dst, out_dim)."""
+        raise NotImplementedError
+
+    def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
+        """The layer after its aggregation, row by row.
+
+        Args:
+            aggregated: shape (num_dst, in_dim).
+            own: the destinations' own rows, shape (num_dst, in_dim).
+
+        Returns:
+            Shape (num_dst, out_dim).
+        """
         raise NotImplementedError
 
 
@@ -95,9 +118,32 @@ class StackedEncoder(Encoder):
         finished: Tensor = self.activations[index](self.norms[index](out, batch))
         return finished
 
+    def finish_parameters(self, index: int) -> list[nn.Parameter]:
+        """The parameters that :meth:`finish` uses."""
+        return [*self.norms[index].parameters(), *self.activations[index].parameters()]
+
+    def separable_layer(self, index: int) -> tuple[Aggregation, Layer]:
+        """Layer number ``index`` and the aggregation that it is made of.
+
+        Raises:
+            InputError: it cannot be taken apart, as attention cannot.
+        """
+        layer = cast("Layer", self.layers[index])
+        if layer.aggregation is None:
+            raise InputError(f"a layer of {type(self).__name__} is not linear in its neighbours; use GCN, SAGE or GIN")
+        return layer.aggregation, layer
+
+    @property
+    def separable(self) -> bool:
+        """Whether every layer can be taken apart into a linear aggregation and an update."""
+        return all(cast("Layer", layer).aggregation is not None for layer in self.layers)
+
     def forward(self, batch: MiniBatch) -> Tensor:
+        if batch.history is not None:
+            outputs = layers_with_history(self, batch, batch.history)
+            return jump([h[: batch.num_targets] for h in outputs], self.jk)
         x: Features = batch.x
-        outputs: list[Tensor] = []
+        outputs = []
         for index in range(self.num_layers):
             x = self.step(index, batch.block(index), x, batch)
             outputs.append(x)

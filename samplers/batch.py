@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.samplers.history import BatchHistory
 from gssl.samplers.sparse import Features, Pattern
 
 
@@ -25,12 +26,15 @@ class Block:
         edge_attr: attributes of each edge, shape (num_edges, edge_dim), float or int64; None if there are none.
         full_degree: weighted in-degree of each source in the graph that the block was cut from, shape (num_src,),
             float; None if the block is the whole graph or stands for itself (an induced subgraph).
+        sample_weight: for a control variate, Horvitz-Thompson factor of each edge that was drawn and 0 for the
+            others, shape (num_edges,), float; None where the edges are there to be summed.
     """
 
     pattern: Pattern
     weight: Tensor | None = None
     edge_attr: Tensor | None = None
     full_degree: Tensor | None = None
+    sample_weight: Tensor | None = None
 
     @property
     def num_dst(self) -> int:
@@ -70,20 +74,22 @@ class Block:
 
     def filter(self, keep: Tensor) -> Block:
         """Keep the edges where ``keep`` (num_edges,) bool is set, with their weights and attributes."""
-        return Block(
-            self.pattern.filter(keep),
-            None if self.weight is None else self.weight[keep],
-            None if self.edge_attr is None else self.edge_attr[keep],
-            self.full_degree,
-        )
+        return self._with_edges(self.pattern.filter(keep), lambda values: values[keep])
+
+    def head(self, num_dst: int) -> Block:
+        """The messages into the first destinations, without a copy."""
+        pattern = self.pattern.head(num_dst)
+        return self._with_edges(pattern, lambda values: values[: pattern.nnz])
 
     def to(self, device: torch.device) -> Block:
-        return Block(
-            self.pattern.to(device),
-            None if self.weight is None else self.weight.to(device),
-            None if self.edge_attr is None else self.edge_attr.to(device),
-            None if self.full_degree is None else self.full_degree.to(device),
-        )
+        moved = self._with_edges(self.pattern.to(device), lambda values: values.to(device))
+        return moved if self.full_degree is None else replace(moved, full_degree=self.full_degree.to(device))
+
+    def _with_edges(self, pattern: Pattern, select: Callable[[Tensor], Tensor]) -> Block:
+        """Another pattern over the same sources; ``select`` gives what belongs to its edges."""
+        edges = (self.weight, self.edge_attr, self.sample_weight)
+        weight, edge_attr, sample_weight = (None if values is None else select(values) for values in edges)
+        return Block(pattern, weight, edge_attr, self.full_degree, sample_weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +123,7 @@ class MiniBatch:
     population: int | None = None
     step: bool = True
     measure: bool = False
-    history: object | None = None
+    history: BatchHistory | None = None
 
     @property
     def num_nodes(self) -> int:

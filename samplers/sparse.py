@@ -96,6 +96,10 @@ class Pattern:
         position = torch.arange(total, device=self.col.device) + start.repeat_interleave(counts, output_size=total)
         return Pattern(rowptr, self.col[position], self.num_cols), position
 
+    def head(self, num_rows: int) -> Pattern:
+        """The first rows, without a copy."""
+        return Pattern(self.rowptr[: num_rows + 1], self.col[: int(self.rowptr[num_rows])], self.num_cols)
+
     def to(self, device: torch.device) -> Pattern:
         """This pattern on another device, with its transpose if that is known."""
         if self.col.device == device:

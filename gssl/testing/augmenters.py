@@ -13,6 +13,7 @@ from torch import Tensor
 from gssl.augment.base import Augmenter
 from gssl.common.options import validate
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.history import BatchHistory, History
 from gssl.samplers.sparse import dense_features
 from gssl.testing.compare import (
     DEVICES,
@@ -72,7 +73,9 @@ class AugmenterContract:
         batch = batch.map_blocks(
             lambda block: replace(block, edge_attr=torch.stack([number, number + 0.5], dim=1), weight=1 + number)
         )
-        return replace(batch, weight=1 + torch.arange(batch.num_items).float(), step=False, history="handle")
+        weight = 1 + torch.arange(batch.num_items).float()
+        history = BatchHistory(History(batch.num_nodes), "truncated", batch.node_ids, batch.num_targets)
+        return replace(batch, weight=weight, step=False, history=history)
 
     def test_options_are_a_configuration(self) -> None:
         check_options(self.augmenter, first=None)

@@ -1,0 +1,60 @@
+"""Control variates (VR-GCN)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.models.layers import dropout_features
+from gssl.models.ops import linear_aggregate
+from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.history import BatchHistory, Place
+
+if TYPE_CHECKING:
+    from gssl.models.stack import StackedEncoder
+
+
+def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+    """The aggregate of each layer is ``sampled(H - stored H) + full(stored H)``.
+
+    Chen, Zhu and Song, 2018, arXiv:1710.10568, eq. 5. The first layer aggregates the features in full.
+
+    Raises:
+        InputError: an encoder whose aggregation is not linear.
+    """
+    outputs: list[Tensor] = []
+    x = batch.x
+    for index in range(encoder.num_layers):
+        (kind, layer), block = encoder.separable_layer(index), batch.block(index)
+        if index == 0:
+            out = layer(block, dropout_features(x, encoder.in_dropout, encoder.training))
+        else:
+            assert isinstance(x, Tensor)
+            x = F.dropout(x, encoder.dropout, encoder.training)
+            stored = history.store.pull(Place("embedding", slot, index - 1), history.sources[index], x)
+            fresh = len(x)
+            rest = linear_aggregate(kind, block, stored)
+            aggregated = linear_aggregate(kind, _sampled(block, fresh), x - stored[:fresh]) + rest
+            out = layer.update(aggregated, x[: block.num_dst])
+        x = encoder.finish(index, out, batch) if index < len(encoder.activations) else out
+        outputs.append(x)
+        if index < encoder.num_layers - 1:
+            history.push(Place("embedding", slot, index), x)
+    return outputs
+
+
+def _sampled(block: Block, num_fresh: int) -> Block:
+    """The drawn edges of a block with their Horvitz-Thompson weights; their sources are the fresh rows."""
+    factor = block.sample_weight
+    if factor is None:
+        raise InputError("a control variate needs blocks that say which of their edges were drawn")
+    keep = factor > 0
+    drawn = block.filter(keep)
+    weight = factor[keep] if drawn.weight is None else drawn.weight * factor[keep]
+    pattern = replace(drawn.pattern, num_cols=num_fresh)
+    degree = None if block.full_degree is None else block.full_degree[:num_fresh]
+    return replace(drawn, pattern=pattern, weight=weight, full_degree=degree, sample_weight=None)

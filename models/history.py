@@ -1,0 +1,67 @@
+"""Encoders on batches whose neighbours outside the batch are read from the history."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.models.adjoint import adjoint_layers
+from gssl.models.compensated import compensated_layers
+from gssl.models.control import controlled_layers
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.history import BatchHistory, Place
+
+if TYPE_CHECKING:
+    from gssl.models.stack import StackedEncoder
+
+
+def layers_with_history(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory) -> list[Tensor]:
+    """The output of every layer, shape (rows, dim), targets first.
+
+    Raises:
+        InputError: the view has other nodes than the batch, so that stored rows cannot be matched to it.
+    """
+    if batch.num_nodes != len(history.ids):
+        raise InputError(
+            "a view that removes nodes cannot be completed from history; use an augmenter that keeps them, or a "
+            "propagation without history"
+        )
+    slot = history.open()
+    if history.mode == "adjoint" and not encoder.separable:
+        warnings.warn(
+            f"{type(encoder).__name__} has layers that are not linear in their neighbours: adjoints cannot be stored "
+            "for them, so the backward pass stops at the history",
+            stacklevel=2,
+        )
+        return truncated_layers(encoder, batch.map_blocks(lambda b: b.head(history.num_fresh)), history, slot)
+    if history.mode == "adjoint":
+        return adjoint_layers(encoder, batch, history, slot)
+    if history.mode == "compensated":
+        return compensated_layers(encoder, batch, history, slot)
+    if history.mode == "control":
+        return controlled_layers(encoder, batch, history, slot)
+    return truncated_layers(encoder, batch, history, slot)
+
+
+def truncated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+    """One-shot propagation: fresh rows for the batch, stored rows (without gradient) for its neighbours.
+
+    This is the forward pass of MVS (Cong et al., 2020, arXiv:2006.13866, algorithm 1) and of GNNAutoScale (Fey et
+    al., 2021, arXiv:2106.05609, eq. 2). A batch that brings all rows itself, as an exact checkpoint does, reads
+    nothing and refreshes what it computes.
+    """
+    outputs: list[Tensor] = []
+    x = batch.x
+    for index in range(encoder.num_layers):
+        block = batch.block(index)
+        if isinstance(x, Tensor) and x.shape[0] < block.num_src:
+            x = torch.cat([x, history.pull(Place("embedding", slot, index - 1), slice(x.shape[0], block.num_src), x)])
+        x = encoder.step(index, block, x, batch)
+        outputs.append(x)
+        if index < encoder.num_layers - 1:
+            history.push(Place("embedding", slot, index), x)
+    return outputs

@@ -1,0 +1,221 @@
+"""Stored embeddings and adjoints of all nodes, and the handle by which a batch reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+
+Storage = Literal["device", "pinned", "mmap"]
+Precision = Literal["float32", "bfloat16"]
+Kind = Literal["embedding", "adjoint"]
+Mode = Literal["truncated", "compensated", "adjoint", "control"]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which rows of the history: of one kind, one view slot (the n-th encoder call of a step) and one layer."""
+
+    kind: Kind
+    slot: int
+    layer: int
+
+
+class History:
+    """Rows of every node for every :class:`Place`, zero until they are first written.
+
+    Args:
+        num_nodes: of the graph.
+        storage: ``device`` keeps rows where the encoder works, ``pinned`` in host memory that a GPU reads directly
+            (plain memory without one), ``mmap`` in files.
+        precision: of the stored rows.
+        folder: for the files of ``mmap``.
+        signature: names graph and encoder; a saved history with another one is refused.
+
+    Raises:
+        InputError: ``mmap`` without a folder.
+    """
+
+    def __init__(
+        self,
+        num_nodes: int,
+        *,
+        storage: Storage = "device",
+        precision: Precision = "float32",
+        folder: Path | None = None,
+        signature: str = "",
+    ) -> None:
+        if storage == "mmap" and folder is None:
+            raise InputError("a memory-mapped history needs a folder; set sampler.history_folder")
+        self.num_nodes = num_nodes
+        self.storage: Storage = storage
+        self.dtype = _DTYPES[precision]
+        self.folder = folder
+        self.signature = signature
+        self.clock = 0
+        self._rows: dict[Place, Tensor] = {}
+        self._written: dict[Place, Tensor] = {}
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """What has been written so far."""
+        return tuple(self._rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return sum(rows.numel() * rows.element_size() for rows in self._rows.values())
+
+    def pull(self, place: Place, ids: Tensor, like: Tensor) -> Tensor:
+        """Stored rows, shape (n, dim), dtype, device and width of ``like``; zeros where nothing was written.
+
+        Args:
+            place: which.
+            ids: global node ids, shape (n,), int64.
+            like: a row or rows of the same layer.
+        """
+        rows = self._rows.get(place)
+        if rows is None:
+            return like.new_zeros(len(ids), like.shape[1])
+        return rows.index_select(0, ids.to(rows.device)).to(like, non_blocking=True)
+
+    @torch.no_grad()
+    def push(self, place: Place, ids: Tensor, rows: Tensor) -> None:
+        """Store rows (n, dim) of nodes ``ids`` (n,), distinct."""
+        if place not in self._rows:
+            self._rows[place] = self._allocate(place, rows)
+            self._written[place] = torch.full((self.num_nodes,), -1, dtype=torch.int32)
+        stored = self._rows[place]
+        stored.index_copy_(0, ids.to(stored.device), rows.detach().to(stored))
+        self._written[place].index_fill_(0, ids.cpu(), self.clock)
+
+    def tick(self) -> None:
+        """One more step; staleness is counted in these."""
+        self.clock += 1
+
+    def staleness(self, place: Place, ids: Tensor) -> Tensor:
+        """Steps since each row was written, shape (n,), float32; infinite where it never was."""
+        if place not in self._written:
+            return torch.full((len(ids),), torch.inf)
+        written = self._written[place][ids.cpu()]
+        return torch.where(written < 0, torch.inf, (self.clock - written).float())
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything as plain tensors, for a checkpoint."""
+        return {
+            "signature": self.signature,
+            "num_nodes": self.num_nodes,
+            "clock": self.clock,
+            "places": [[p.kind, p.slot, p.layer] for p in self._rows],
+            "rows": [rows.cpu().clone() for rows in self._rows.values()],
+            "written": [written.clone() for written in self._written.values()],
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Take over what :meth:`state_dict` gave.
+
+        Raises:
+            InputError: it belongs to another graph or another encoder.
+        """
+        if state.get("signature") != self.signature or state.get("num_nodes") != self.num_nodes:
+            raise InputError(
+                "the stored history belongs to another graph or another encoder; delete it, or train with the "
+                "configuration that it was written for"
+            )
+        self.clock = int(state["clock"])  # type: ignore[call-overload]
+        self._rows.clear()
+        self._written.clear()
+        for (kind, slot, layer), rows, written in zip(state["places"], state["rows"], state["written"], strict=True):  # type: ignore[call-overload]
+            place = Place(kind, slot, layer)
+            self._rows[place] = self._allocate(place, rows)
+            self._rows[place].copy_(rows)
+            self._written[place] = written
+
+    def _allocate(self, place: Place, rows: Tensor) -> Tensor:
+        shape = (self.num_nodes, rows.shape[1])
+        if self.storage == "device":
+            return torch.zeros(shape, dtype=self.dtype, device=rows.device)
+        if self.storage == "pinned":
+            return torch.zeros(shape, dtype=self.dtype, pin_memory=torch.cuda.is_available())
+        assert self.folder is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{place.kind}-{place.slot}-{place.layer}.bin"
+        size = shape[0] * shape[1]
+        path.unlink(missing_ok=True)
+        return torch.from_file(str(path), shared=True, size=size, dtype=self.dtype).view(shape)
+
+
+@dataclass(eq=False)
+class BatchHistory:
+    """The history as one batch sees it. The encoder opens it once for each view.
+
+    Attributes:
+        store: the rows of all nodes.
+        mode: how the encoder uses them.
+        ids: global ids of all rows of the batch, shape (num_src,), int64.
+        num_fresh: leading rows whose embeddings are computed in this batch rather than read.
+        sources: global ids of the sources of each layer's block where they are not leading rows of the batch
+            (``control``), one tensor (num_src,) int64 a layer.
+        beta: share of the fresh, incomplete value in a halo row (``compensated``), shape (num_src,), float32.
+        frozen: reads only, so that an instrument can measure the same state repeatedly.
+        input_norm: squared norm of the aggregated features of each fresh row, shape (num_fresh,), float32, where
+            the first layer does not compute them.
+        squared_norms: what :meth:`listener` has added up, shape (num_fresh,), float32; None before.
+        slots: encoder calls so far.
+    """
+
+    store: History
+    mode: Mode
+    ids: Tensor
+    num_fresh: int
+    sources: tuple[Tensor, ...] = ()
+    beta: Tensor | None = None
+    frozen: bool = False
+    input_norm: Tensor | None = None
+    squared_norms: Tensor | None = field(default=None, init=False)
+    slots: int = field(default=0, init=False)
+
+    def open(self) -> int:
+        """The slot of the next view: the n-th encoder call of a batch is the n-th of every batch."""
+        self.slots += 1
+        return self.slots - 1
+
+    def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
+        """Stored rows of the batch rows ``rows``; see :meth:`History.pull`."""
+        return self.store.pull(place, self.ids[rows], like)
+
+    def push(self, place: Place, rows: Tensor) -> None:
+        """Store fresh rows, which are the first of the batch; nothing happens if the history is frozen."""
+        if not self.frozen:
+            self.store.push(place, self.ids[: len(rows)], rows)
+
+    def listener(self, *inputs: Tensor) -> Callable[[Tensor], None]:
+        """What adds, for each row, the squared norm of its gradient of a linear layer with a bias.
+
+        That is ``(|s_j|^2 + 1) |d_j|^2`` for the row's input ``s_j`` and the adjoint ``d_j`` of its output, which
+        the returned function is given in the backward pass.
+
+        Args:
+            inputs: rows that the layer takes, each of shape (num_fresh, dim); none for the features.
+        """
+        taken = [rows.detach() for rows in inputs]
+
+        def tell(adjoint: Tensor) -> None:
+            size = sum((rows.square().sum(1) for rows in taken), start=self._input_norm(adjoint, bool(taken)))
+            term = (size + 1) * adjoint.square().sum(1)
+            self.squared_norms = term if self.squared_norms is None else self.squared_norms + term
+
+        return tell
+
+    def _input_norm(self, like: Tensor, hidden: bool) -> Tensor:
+        if hidden or self.input_norm is None:
+            return like.new_zeros(len(like))
+        return self.input_norm.to(like)

@@ -1,0 +1,29 @@
+"""One-shot propagation with history."""
+
+from __future__ import annotations
+
+from gssl.samplers.batch import MiniBatch
+from gssl.samplers.blocks import restrict_rows
+from gssl.samplers.propagation.stored import StoredPropagation
+from gssl.samplers.selection.base import Draw
+from gssl.samplers.sparse import select_features
+
+
+class HistoryPropagation(StoredPropagation):
+    """Every layer computes the targets alone; their neighbours' rows come from the history.
+
+    MVS (Cong et al., 2020, arXiv:2006.13866, algorithm 1) with uniform or minimal-variance targets, GNNAutoScale
+    (Fey et al., 2021, arXiv:2106.05609) with clusters. Biased: embeddings by the staleness of the history, and
+    gradients of all layers but the last because the backward pass stops at it, however fresh it is.
+    """
+
+    def stored_batch(self, draw: Draw) -> MiniBatch:
+        block, sources = restrict_rows(self.graph.block, draw.ids)
+        return MiniBatch(
+            x=select_features(self.graph.x, sources),
+            blocks=(block,) * self.num_layers,
+            node_ids=sources,
+            num_targets=len(draw.ids),
+            weight=self.target_weight(draw),
+            history=self.handle(sources, len(draw.ids)),
+        )

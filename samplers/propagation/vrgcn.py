@@ -1,0 +1,123 @@
+"""Neighbor sampling with a control variate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gssl.common.options import PositiveInt
+from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.blocks import restrict_rows
+from gssl.samplers.graph import Graph
+from gssl.samplers.history import Mode, Precision, Storage
+from gssl.samplers.propagation.stored import StoredPropagation
+from gssl.samplers.rng import Slot, hash64, uniform
+from gssl.samplers.selection.base import Draw
+from gssl.samplers.sparse import Pattern, select_features
+
+
+class VRGCNPropagation(StoredPropagation):
+    """VR-GCN (Chen, Zhu and Song, 2018, arXiv:1710.10568).
+
+    Each layer aggregates the stored rows of all neighbours and corrects them with the change of a few drawn ones.
+    Unbiased in the embeddings for a linear encoder whatever the history holds; with fresh history exact. Gradients
+    are biased: they flow through the drawn neighbours alone.
+
+    Args:
+        fanout: neighbours drawn for each node and layer.
+
+    The other options are those of ``StoredPropagation``.
+    """
+
+    mode: ClassVar[Mode] = "control"
+    unbiased = ("embedding",)
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        num_layers: int,
+        fanout: PositiveInt = 2,
+        history_storage: Storage = "device",
+        history_precision: Precision = "float32",
+        history_folder: Path | None = None,
+    ) -> None:
+        super().__init__(
+            graph,
+            num_layers=num_layers,
+            history_storage=history_storage,
+            history_precision=history_precision,
+            history_folder=history_folder,
+        )
+        self.fanout = fanout
+
+    def stored_batch(self, draw: Draw) -> MiniBatch:
+        blocks: list[Block] = []
+        sources: list[Tensor] = []
+        fresh = draw.ids
+        for layer in reversed(range(1, self.num_layers)):
+            block, ids = restrict_rows(self.graph.block, fresh)
+            factor = drawn_edges(block.pattern, fresh, self.fanout, draw.key.stream(Slot.PROPAGATION + layer))
+            block, ids = _drawn_first(replace(block, sample_weight=factor), ids)
+            blocks.append(block)
+            sources.append(ids)
+            fresh = ids[: _num_fresh(block)]
+        block, ids = restrict_rows(self.graph.block, fresh)
+        sources = [*reversed([*sources, ids])]
+        history = self.handle(ids, len(fresh))
+        return MiniBatch(
+            x=select_features(self.graph.x, ids),
+            blocks=tuple(reversed([*blocks, block])),
+            node_ids=ids,
+            num_targets=len(draw.ids),
+            weight=self.target_weight(draw),
+            history=replace(history, sources=tuple(sources)),
+        )
+
+
+def drawn_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> Tensor:
+    """Horvitz-Thompson factor of each edge when ``fanout`` of every row are drawn without replacement.
+
+    Args:
+        pattern: its rows are the nodes ``rows``.
+        rows: global ids, shape (num_rows,), int64.
+        fanout: edges to draw in each row, all where there are fewer.
+        stream: of the random numbers.
+
+    Returns:
+        Shape (nnz,), float32: degree / drawn for drawn edges, 0 for the others.
+    """
+    counts = pattern.counts.long()
+    row = pattern.row.long()
+    first = pattern.rowptr[:-1].long()[row]
+    position = torch.arange(pattern.nnz, device=row.device) - first
+    luck = uniform(hash64(stream, rows)[row], position)
+    order = torch.argsort(luck + row)  # rows stay together: luck is below 1
+    drawn = torch.zeros(pattern.nnz, dtype=torch.bool, device=row.device)
+    drawn[order[position < fanout]] = True
+    return torch.where(drawn, (counts / counts.clamp(max=fanout).clamp(min=1))[row], 0.0).float()
+
+
+def _num_fresh(block: Block) -> int:
+    """Leading sources that are destinations or drawn."""
+    assert block.sample_weight is not None
+    drawn = block.pattern.col[block.sample_weight > 0]
+    return max(block.num_dst, int(drawn.max()) + 1 if len(drawn) else 0)
+
+
+def _drawn_first(block: Block, ids: Tensor) -> tuple[Block, Tensor]:
+    """Renumber the sources so that destinations come first, then the drawn ones, then the rest."""
+    assert block.sample_weight is not None
+    rank = torch.full((block.num_src,), 2, dtype=torch.int8, device=ids.device)
+    rank[block.pattern.col[block.sample_weight > 0].long()] = 1
+    rank[: block.num_dst] = 0
+    order = torch.argsort(rank, stable=True)
+    number = torch.empty_like(order)
+    number[order] = torch.arange(len(order), device=ids.device)
+    pattern = replace(block.pattern, col=number[block.pattern.col.long()].to(block.pattern.col.dtype))
+    degree = None if block.full_degree is None else block.full_degree[order]
+    return replace(block, pattern=pattern, full_degree=degree), ids[order]
