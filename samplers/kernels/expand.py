@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numba import njit, uint64
 
+from gssl.samplers.kernels.prefetch import prefetch
 from gssl.samplers.kernels.rng import below, hash64
 
 Array = np.ndarray
-_CHUNK = 256  # rows; their picks stay in the first-level cache
+_CHUNK = 256  # rows; what is fetched for their picks stays in the nearest caches
+_AHEAD = 16  # nodes
 
 
 @njit(nogil=True, cache=True)
@@ -38,6 +40,8 @@ def hop_offsets(rowptr: Array, nodes: Array, fanout: int, start: Array, degree: 
     total = 0
     offsets[0] = 0
     for i in range(len(nodes)):
+        if i + _AHEAD < len(nodes):
+            prefetch(rowptr, np.int64(nodes[i + _AHEAD]))
         begin = rowptr[nodes[i]]
         count = rowptr[nodes[i] + 1] - begin
         start[i] = begin
@@ -48,27 +52,31 @@ def hop_offsets(rowptr: Array, nodes: Array, fanout: int, start: Array, degree: 
 
 
 @njit(nogil=True, cache=True)
-def pick(node: int, start: int, degree: int, fanout: int, stream: int, out: Array) -> None:
+def _pick(
+    col: Array, node: int, start: int, degree: int, fanout: int, stream: int, bits: Array, out: Array, first: int
+) -> None:
     """Positions of ``fanout`` of ``degree`` edges, each subset equally likely (Floyd; Bentley, 1987).
 
     Pick ``i`` is uniform among the first ``degree - fanout + i + 1`` edges; one that was picked already is replaced
-    by the last of these.
+    by the last of these. They are written to ``out[first : first + fanout]``.
     """
     own: Any = hash64(stream, node)
+    for i in range(fanout):
+        drawn: Any = hash64(own, i)
+        bits[i] = below(drawn, degree - fanout + i + 1)
     seen = uint64(0)  # one bit for each pick, by its remainder: exact up to 64 edges
     for i in range(fanout):
-        last = degree - fanout + i
-        bits: Any = hash64(own, i)
-        choice: Any = np.int64(below(bits, last + 1))
-        bit = uint64(1) << uint64(choice & 63)
-        again = (seen & bit) != 0
-        if degree > 64 and again:
-            again = False
-            for j in range(i):
-                again |= out[j] == start + choice
-        choice = last if again else choice
+        choice: Any = np.int64(bits[i])
+        again: Any = (seen >> uint64(choice & 63)) & uint64(1)
+        if again and degree > 64:
+            again = uint64(0)
+            for j in range(first, first + i):
+                again |= uint64(out[j] == start + choice)
+        if again:
+            choice = np.int64(degree - fanout + i)
         seen |= uint64(1) << uint64(choice & 63)
-        out[i] = start + choice
+        out[first + i] = start + choice
+        prefetch(col, start + choice)
 
 
 @njit(nogil=True, cache=True)
@@ -105,32 +113,47 @@ def uniform_hop(
     Returns:
         Nodes of the batch after the hop.
     """
+    bits = np.empty(max(fanout, 1), np.uint64)
     for first in range(0, rows, _CHUNK):
         stop = min(first + _CHUNK, rows)
         for i in range(first, stop):
-            begin, end = offsets[i], offsets[i + 1]
-            if degree[i] == end - begin:
-                for j in range(end - begin):
-                    position[begin + j] = start[i] + j
+            begin, picks = offsets[i], offsets[i + 1] - offsets[i]
+            origin: Any = np.int64(start[i])
+            incoming: Any = np.int64(degree[i])
+            if incoming == picks:
+                for j in range(picks):
+                    position[begin + j] = origin + j
+                    prefetch(col, origin + j)
             else:
-                pick(nodes[i], start[i], degree[i], fanout, stream, position[begin:end])
+                _pick(col, nodes[i], origin, incoming, fanout, stream, bits, position, begin)
         begin, end = offsets[first], offsets[stop]
         for e in range(begin, end):
             local[e] = col[position[e]]
-        count = renumber(nodes, count, stamp, base, local[begin:end])
+            prefetch(stamp, np.int64(local[e]))
+        count = _renumber(nodes, count, stamp, base, local, begin, end)
     return count
 
 
 @njit(nogil=True, cache=True)
 def renumber(nodes: Array, count: int, stamp: Array, base: int, ids: Array) -> int:
     """Replace ids by their numbers in the batch, appending the new ones; returns the nodes of the batch."""
-    for e in range(len(ids)):
+    for first in range(0, len(ids), _CHUNK):
+        stop = min(first + _CHUNK, len(ids))
+        for e in range(first, stop):
+            prefetch(stamp, np.int64(ids[e]))
+        count = _renumber(nodes, count, stamp, base, ids, first, stop)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _renumber(nodes: Array, count: int, stamp: Array, base: int, ids: Array, begin: int, end: int) -> int:
+    for e in range(begin, end):
         node = ids[e]
         number = stamp[node] - base
-        new = number < 0
-        number = count if new else number
-        stamp[node] = base + number
-        nodes[count] = node
-        count += new
+        if number < 0:
+            number = count
+            stamp[node] = base + count
+            nodes[count] = node
+            count += 1
         ids[e] = number
     return count
