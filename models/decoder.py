@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -41,10 +42,19 @@ class LinearDecoder(Layer):
         return out
 
 
-def make_decoder(kind: Literal["GAT", "GCN", "GIN", "linear"], in_dim: int, out_dim: int) -> Layer:
-    """A decoder layer from codes of ``in_dim`` to features of ``out_dim``."""
+def make_decoder(
+    kind: Literal["GAT", "GCN", "GIN", "linear"], in_dim: int, out_dim: int, *, attention_dropout: float = 0.0
+) -> Layer:
+    """A decoder layer from codes of ``in_dim`` to features of ``out_dim``.
+
+    Args:
+        kind: which.
+        in_dim: of the codes.
+        out_dim: of the features.
+        attention_dropout: dropout probability of the coefficients of a GAT layer; the others have none.
+    """
     makers: dict[str, Callable[[int, int], Layer]] = {
-        "GAT": GATLayer,
+        "GAT": partial(GATLayer, attention_dropout=attention_dropout),
         "GCN": GCNLayer,
         "GIN": GINDecoder,
         "linear": LinearDecoder,

@@ -69,12 +69,12 @@ class Norm(nn.Module):
 def dropout_features(x: Features, p: float, training: bool) -> Features:
     """Dropout of dense features, or of the stored entries of sparse ones (zeros stay zero either way).
 
-    A mask token loses the same entries in every row that carries it.
+    Every row that carries a mask token loses its own entries of it.
     """
     if not training or p == 0:
         return x
     if isinstance(x, SparseMatrix):
-        token = None if x.token is None else F.dropout(x.token, p)
+        token = None if x.token is None else F.dropout(x.tokens, p)
         return replace(x, value=F.dropout(x.value, p), token=token)
     return F.dropout(x, p)
 

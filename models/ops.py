@@ -149,7 +149,9 @@ def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
     if isinstance(x, SparseMatrix):
         out = spmm(x.pattern, x.value, weight)
         if x.token is not None and x.token_rows is not None:
-            out = out + x.token_rows.unsqueeze(1) * (x.token @ weight)
+            rows = x.token_rows.nonzero().squeeze(1)
+            product = (x.token @ weight).expand(len(rows), -1)
+            out = out.index_add(0, rows, product)
         return out
     return x @ weight
 

@@ -119,7 +119,8 @@ class SparseMatrix:
         pattern: positions of the non-zeros.
         value: non-zeros, shape (nnz,), float.
         token: one dense row, shape (num_cols,), float, that is added to every row of ``token_rows``: the learned
-            mask token of predictive methods, kept apart so that the product with a weight stays sparse.
+            mask token of predictive methods, kept apart so that the product with a weight stays sparse. After
+            dropout each of these rows has its own, shape (num_token_rows, num_cols).
         token_rows: bool, shape (num_rows,); None exactly where ``token`` is.
     """
 
@@ -151,11 +152,25 @@ class SparseMatrix:
         """Rows ``index`` (int64), in that order, repeats allowed."""
         pattern, position = self.pattern.select_rows(index)
         rows = None if self.token_rows is None else self.token_rows[index]
-        return replace(self, pattern=pattern, value=self.value[position], token_rows=rows)
+        token = self.token
+        if self.token_rows is not None and token is not None and token.dim() == 2:
+            token = token[(self.token_rows.cumsum(0) - 1)[index[self.token_rows[index]]]]
+        return replace(self, pattern=pattern, value=self.value[position], token=token, token_rows=rows)
 
     def filter(self, keep: Tensor) -> SparseMatrix:
         """Keep the non-zeros where ``keep`` (nnz,) bool is set."""
         return replace(self, pattern=self.pattern.filter(keep), value=self.value[keep])
+
+    @property
+    def tokens(self) -> Tensor:
+        """What is added to each of the rows ``token_rows``, shape (num_token_rows, num_cols); a view.
+
+        Raises:
+            ValueError: there is no token.
+        """
+        if self.token is None or self.token_rows is None:
+            raise ValueError("the matrix has no token")
+        return self.token.expand(int(self.token_rows.sum()), -1)
 
     def to(self, device: torch.device) -> SparseMatrix:
         return SparseMatrix(
@@ -172,7 +187,7 @@ class SparseMatrix:
         out = out.index_put((row, col), self.value, accumulate=True)
         if self.token is None or self.token_rows is None:
             return out
-        return out + self.token_rows.unsqueeze(1) * self.token
+        return out.index_add(0, self.token_rows.nonzero().squeeze(1), self.tokens)
 
 
 Features = Tensor | SparseMatrix

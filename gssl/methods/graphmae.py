@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.augment.drop_edge import DropEdge
@@ -43,6 +44,8 @@ class GraphMAE(PredictiveMethod[Masked]):
         drop_edge: edge-drop probability of the encoder's view.
         gamma: exponent of the scaled cosine error.
         decoder: the layer that reconstructs; a linear one ignores the edges.
+        decoder_dropout: dropout probability of the codes that the decoder takes.
+        decoder_attention_dropout: dropout probability of the attention coefficients of a GAT decoder.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
@@ -65,13 +68,18 @@ class GraphMAE(PredictiveMethod[Masked]):
         drop_edge: Probability = 0.0,
         gamma: Positive = 2.0,
         decoder: Literal["GAT", "GCN", "GIN", "linear"] = "GAT",
+        decoder_dropout: Probability = 0.0,
+        decoder_attention_dropout: Probability = 0.0,
     ) -> None:
         super().__init__(encoder)
         self.mask_rate, self.replace_rate, self.gamma = mask_rate, replace_rate, gamma
         self.drop = DropEdge(p=drop_edge)
         self.token = nn.Parameter(torch.zeros(encoder.in_dim))
         self.encoder_to_decoder = nn.Linear(encoder.out_dim, encoder.out_dim, bias=False)
-        self.decoder = make_decoder(decoder, encoder.out_dim, encoder.in_dim)
+        self.decoder = make_decoder(
+            decoder, encoder.out_dim, encoder.in_dim, attention_dropout=decoder_attention_dropout
+        )
+        self.decoder_dropout = decoder_dropout
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Masked]:
         view, rows = mask_nodes(batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng)
@@ -85,6 +93,7 @@ class GraphMAE(PredictiveMethod[Masked]):
         num_masked = target.rows.numel()
         code = self.encoder_to_decoder(embedding.index_select(0, sources[num_masked:]))
         code = torch.cat([code.new_zeros(num_masked, code.shape[1]), code])
+        code = F.dropout(code, self.decoder_dropout, self.training)
         items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]
         weight = None if view.weight is None else view.weight[items]
         return scaled_cosine_error(self.decoder(block, code), target.features, gamma=self.gamma, weight=weight)
