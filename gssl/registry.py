@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gssl.models.encoder import Encoder
     from gssl.samplers.base import Sampler
     from gssl.samplers.propagation.base import Propagation
+    from gssl.samplers.selection.base import Selection
 
 METHODS: "Resolver[type[Method]]" = Resolver(
     "method",
@@ -92,6 +93,18 @@ PROPAGATIONS: "Resolver[type[Propagation]]" = Resolver(
         "neighbor": "gssl.samplers.propagation.neighbor:Neighbor",
     },
     group="gssl.propagations",
+)
+
+SELECTIONS: "Resolver[type[Selection]]" = Resolver(
+    "target selection",
+    {
+        "uniform": "gssl.samplers.selection.uniform:Uniform",
+        "minvar": "gssl.samplers.selection.minvar:MinimalVariance",
+        "degree": "gssl.samplers.selection.degree:Degree",
+        "walk": "gssl.samplers.selection.walk:Walk",
+        "cluster": "gssl.samplers.selection.cluster:Cluster",
+    },
+    group="gssl.selections",
 )
 
 PROBES: "Resolver[type[Probe]]" = Resolver(

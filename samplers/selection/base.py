@@ -40,6 +40,9 @@ class Selection(ABC):
 
     A subclass adds its own options by keyword.
 
+    Attributes:
+        empty_draws: random draws that came out empty so far; they are skipped.
+
     Args:
         graph: where the nodes are.
         items: the population, distinct node ids, shape (N,), int64; None means all nodes.
@@ -55,6 +58,7 @@ class Selection(ABC):
         self.items = torch.arange(graph.num_nodes) if items is None else items
         self.batch_size = batch_size
         self.seed = seed
+        self.empty_draws = 0
         if not 1 <= batch_size <= len(self.items):
             raise InputError(
                 f"a batch of {batch_size} cannot be drawn from a population of {len(self.items)} nodes; "
@@ -76,4 +80,20 @@ class Selection(ABC):
         Args:
             ids: global node ids, shape (n,), int64.
             norms: gradient norm of each one's own loss term, unweighted, shape (n,), float, not negative.
+        """
+
+    @property
+    def stateful(self) -> bool:
+        """Whether draws depend on what was observed before; if so, :meth:`state_dict` is of use between epochs only."""
+        return False
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What was learnt from observations; empty for static selections."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027  static selections have none
+        """Continue with the next epoch from what :meth:`state_dict` gave after the last.
+
+        Raises:
+            InputError: the state is that of another population.
         """

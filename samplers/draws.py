@@ -1,0 +1,103 @@
+"""Random subsets with given inclusion probabilities, made from counter-based random numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from gssl.samplers.kernels import rng as kernels
+from gssl.samplers.rng import hash64, uniform
+
+Scheme = Literal["poisson", "fixed"]
+NO_NODE = -1
+"""Counter of the number that belongs to the batch and to no node of it."""
+_CLOSE = 1e-6
+"""A sum of probabilities that is so close to an integer is one; rounding moves it by far less."""
+
+
+def poisson_draw(probability: Tensor, ids: Tensor, stream: int) -> Tensor:
+    """Independent draws: item i is in where its own uniform number is below its probability.
+
+    Args:
+        probability: shape (n,), float64.
+        ids: what the random numbers belong to, global node ids, shape (n,), int64.
+        stream: of the batch, from :meth:`gssl.samplers.rng.Key.stream`.
+
+    Returns:
+        Positions that were drawn, rising, int64; possibly none.
+    """
+    if ids.device.type == "cpu":
+        return torch.from_numpy(_poisson(probability.numpy(), ids.numpy(), stream))
+    return poisson_draw_torch(probability, ids, stream)
+
+
+def poisson_draw_torch(probability: Tensor, ids: Tensor, stream: int) -> Tensor:
+    """:func:`poisson_draw` by torch operators, on any device."""
+    return (uniform(stream, ids) < probability).nonzero().squeeze(1)
+
+
+@njit(nogil=True, cache=True)
+def _poisson(probability: np.ndarray, ids: np.ndarray, stream: int) -> np.ndarray:
+    drawn = np.empty(len(ids), np.int64)
+    count = 0
+    for i in range(len(ids)):
+        drawn[count] = i
+        count += kernels.uniform(stream, ids[i]) < probability[i]
+    return drawn[:count].copy()
+
+
+def keyed_order(ids: Tensor, stream: int) -> Tensor:
+    """A random order of the items that depends on their ids only, as positions, shape (n,), int64."""
+    return hash64(stream, ids).argsort()  # distinct counters never share a hash
+
+
+class Lottery:
+    """Draws again and again with the same inclusion probabilities.
+
+    ``poisson`` draws each item for itself, so the size varies and can be 0. ``fixed`` is systematic sampling
+    (Madow, 1949, doi:10.1214/aoms/1177729988) over a random order: the items are intervals of length p side by side,
+    and those that hold one of the points u, u + 1, u + 2, ... are in. The inclusion probabilities are exactly p and
+    the size is their sum, rounded at random (to the floor or the ceiling) where that is no integer. The order is made
+    once: given it, every draw is still unbiased, so the estimates of two draws are uncorrelated.
+
+    Args:
+        ids: global node ids of the items, shape (n,), int64.
+        probability: shape (n,), float64, in [0, 1].
+        scheme: ``poisson`` or ``fixed``.
+        stream: decides the order; ``poisson`` has none.
+    """
+
+    def __init__(self, ids: Tensor, probability: Tensor, *, scheme: Scheme, stream: int) -> None:
+        self.ids = ids
+        self.probability = probability
+        self.scheme = scheme
+        self.stream = stream
+        if scheme == "fixed":
+            self._certain = (probability >= 1).nonzero().squeeze(1)
+            open_ = ((probability > 0) & (probability < 1)).nonzero().squeeze(1)
+            self._order = open_[keyed_order(ids[open_], stream)]
+            ends = probability[self._order].cumsum(0)
+            total = float(ends[-1]) if ends.numel() else 0.0
+            whole = round(total)
+            if whole and abs(total - whole) < _CLOSE:
+                ends[-1] = total = whole
+                ends.clamp_(max=whole)
+            self._ends = ends
+            self._total = total
+
+    def draw(self, stream: int) -> Tensor:
+        """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
+        if self.scheme == "poisson":
+            return poisson_draw(self.probability, self.ids, stream)
+        return self.systematic(float(uniform(stream, torch.tensor(NO_NODE))))
+
+    def systematic(self, start: float) -> Tensor:
+        """The fixed-size draw whose first point is ``start``, in [0, 1)."""
+        points = start + torch.arange(max(0, int(np.ceil(self._total - start))), dtype=torch.float64)
+        # An interval is shorter than 1, but rounding can put two points into one that is nearly as long.
+        hit = torch.searchsorted(self._ends, points, right=True).clamp(max=self._order.numel() - 1)
+        return torch.cat([self._certain, self._order[hit.unique_consecutive()]])

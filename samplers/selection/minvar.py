@@ -1,0 +1,190 @@
+"""Minimal-variance target selection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import count
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
+from gssl.samplers.draws import Lottery, Scheme
+from gssl.samplers.graph import Graph
+from gssl.samplers.probability import inclusion_probability
+from gssl.samplers.rng import Key, Slot, hash64
+from gssl.samplers.selection.base import Draw, Selection
+from gssl.samplers.selection.norms import NormTable
+
+
+class MinimalVariance(Selection):
+    """Items by their gradient norms, so that the gradient varies least (MVS; Cong et al., 2020, arXiv:2006.13866).
+
+    The probability is ``min(1, norm / mu)`` (Theorem 4.1, see :mod:`gssl.samplers.probability`). ``checkpoint`` is the
+    paper's Algorithm 1: at the start of an epoch and every K batches, a uniform fraction gamma of the items, V_S, is
+    embedded exactly and its norms are measured; the next K batches come from V_S, and an item of it is in such a batch
+    with probability ``p * |V_S| / N``, V_S being random too. (As printed, the algorithm divides by the batch size
+    instead, which is off by the size of V_S over it.) ``online`` needs no such pass: the norms are those that the
+    batches themselves showed, of all items, and all equal at first.
+
+    The official code differs from the paper: it neither steps at checkpoints nor refreshes norms from batches, and
+    its probabilities are wrong where norms tie. Norms that are all zero, or were not observed, give uniform draws.
+    A batch that comes out empty is skipped; batches go on until one after each renewal is not.
+
+    Args:
+        graph: where the nodes are.
+        items: the population, distinct node ids, shape (N,), int64; None means all nodes.
+        batch_size: expected number of targets in a batch; fewer where fewer norms are positive and ``mix`` is 0.
+        seed: of the draws.
+        norms: where gradient norms come from, ``checkpoint`` or ``online``.
+        gamma: size of V_S as a fraction of the items; it must not be smaller than a batch.
+        checkpoint_every: batches between two checkpoints, K.
+        growth: what each checkpoint adds to K.
+        step_at_checkpoint: whether the optimizer steps on V_S too (as the algorithm is printed).
+        refresh: whether the norms of V_S are measured again in its batches, which changes the probabilities of the
+            next one; ``online`` always measures.
+        renew_every: batches between two renewals of the probabilities of ``online``; each epoch begins with one.
+        staleness: share of its distance to the mean norm that a norm loses in each batch since it was measured.
+        floor: norms below ``floor`` times the mean count as that much.
+        mix: share of uniform draws, so that no item is out of reach; the paper has none (0).
+        draw: ``poisson`` draws each item for itself (the paper); ``fixed`` has ``batch_size`` items in every batch.
+
+    Raises:
+        InputError: the batch is larger than the population or V_S, or an option is out of range.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        items: Tensor | None = None,
+        batch_size: int,
+        seed: int = 0,
+        norms: Literal["checkpoint", "online"] = "checkpoint",
+        gamma: Fraction = 0.1,
+        checkpoint_every: PositiveInt = 20,
+        growth: NonNegativeInt = 0,
+        step_at_checkpoint: bool = False,
+        refresh: bool = True,
+        renew_every: PositiveInt = 20,
+        staleness: Probability = 0.0,
+        floor: NonNegative = 0.0,
+        mix: Fraction = 0.1,
+        draw: Scheme = "poisson",
+    ) -> None:
+        super().__init__(graph, items=items, batch_size=batch_size, seed=seed)
+        self.norms, self.gamma, self.draw = norms, gamma, draw
+        self.checkpoint_every, self.growth, self.renew_every = checkpoint_every, growth, renew_every
+        self.step_at_checkpoint, self.refresh = step_at_checkpoint, refresh
+        self.staleness, self.floor, self.mix = staleness, floor, mix
+        names = ("norms", "gamma", "checkpoint_every", "growth", "step_at_checkpoint", "refresh", "renew_every")
+        options = {name: getattr(self, name) for name in (*names, "staleness", "floor", "mix", "draw")}
+        validate(type(self), options, what="selection minvar")
+        self._ids = self.items.sort().values
+        self._table = NormTable(self._ids)
+        self._pool: Tensor | None = None  # positions of V_S; None means all
+        self._lottery: Lottery | None = None
+        self._now = 0  # batches before this one in the whole training
+        if norms == "checkpoint" and self.pool_size < batch_size:
+            least = math.ceil(1000 * batch_size / len(self.items)) / 1000
+            raise InputError(
+                f"gamma={gamma:g} of {len(self.items)} nodes is {self.pool_size}, fewer than a batch of {batch_size}: "
+                f"raise gamma to {least:g} or more, or lower --batch-size"
+            )
+
+    @property
+    def pool_size(self) -> int:
+        """Number of items that the inner batches are drawn from, V_S at checkpoints."""
+        population = len(self.items)
+        return population if self.norms == "online" else int(self.gamma * population + 1e-9)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches that the optimizer steps after (in the first epoch, if K grows); checkpoints count if it does."""
+        return self._inner + (self._renewals(0) if self.step_at_checkpoint and self.norms == "checkpoint" else 0)
+
+    @property
+    def stateful(self) -> bool:
+        return True
+
+    def epoch(self, epoch: int) -> Iterator[Draw]:
+        renewed = self._renewals_before(epoch)
+        keys = (Key(self.seed, epoch, step) for step in count())
+        done = left = 0
+        empty = False  # every batch since the last renewal
+        while done < self._inner or empty:
+            self._now = epoch * self._inner + done
+            if not (left or empty):
+                self._lottery = None
+                left, empty, renewed = self._interval(renewed), True, renewed + 1
+                if self.norms == "checkpoint":
+                    yield self._checkpoint(next(keys))
+            draw = self._batch(next(keys))
+            done, left = done + 1, max(left - 1, 0)
+            if draw is None:
+                self.empty_draws += 1
+                continue
+            empty = False
+            yield draw
+
+    def observe(self, ids: Tensor, norms: Tensor) -> None:
+        self._table.record(ids, norms, now=self._now)
+        if self.norms == "checkpoint":
+            self._lottery = None  # the next batch is drawn with what was learnt now
+
+    def state_dict(self) -> dict[str, Tensor]:
+        empty_draws = torch.tensor(self.empty_draws)
+        return {"norm": self._table.norm.clone(), "seen": self._table.seen.clone(), "empty_draws": empty_draws}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if state["norm"].shape != self._table.norm.shape:
+            raise InputError(
+                f"the stored gradient norms are of {len(state['norm'])} nodes, but there are {len(self.items)}"
+            )
+        self._table.norm, self._table.seen = state["norm"].clone(), state["seen"].clone()
+        self.empty_draws = int(state["empty_draws"])
+
+    def _checkpoint(self, key: Key) -> Draw:
+        hashes = hash64(key.stream(Slot.CHECKPOINT), self._ids)
+        self._pool = hashes.topk(self.pool_size, largest=False).indices.sort().values
+        self._table.forget(self._pool)
+        share = torch.full((self.pool_size,), self.pool_size / len(self._ids), dtype=torch.float64)
+        return Draw(self._ids[self._pool], share, key, step=self.step_at_checkpoint, measure=True, exact=True)
+
+    def _batch(self, key: Key) -> Draw | None:
+        """A batch from V_S (or from all items), None if it is empty."""
+        stream = key.stream(Slot.TARGETS)
+        if self._lottery is None:
+            norms = self._table.estimate(self._pool, now=self._now, staleness=self.staleness)
+            probability = inclusion_probability(norms, self.batch_size, floor=self.floor, mix=self.mix)
+            ids = self._ids if self._pool is None else self._ids[self._pool]
+            self._lottery = Lottery(ids, probability, scheme=self.draw, stream=stream)
+        drawn = self._lottery.draw(stream)
+        if drawn.numel() == 0:
+            return None
+        probability = self._lottery.probability[drawn] * (self.pool_size / len(self._ids))
+        return Draw(self._lottery.ids[drawn], probability, key, measure=self.norms == "online" or self.refresh)
+
+    @property
+    def _inner(self) -> int:
+        return super().batches_per_epoch
+
+    def _interval(self, renewed: int) -> int:
+        return self.renew_every if self.norms == "online" else self.checkpoint_every + self.growth * renewed
+
+    def _renewals(self, before: int) -> int:
+        """Renewals in an epoch, if there were ``before`` in all epochs before it."""
+        done = found = 0
+        while done < self._inner:
+            done += self._interval(before + found)
+            found += 1
+        return found
+
+    def _renewals_before(self, epoch: int) -> int:
+        found = 0
+        for _ in range(epoch if self.growth else 0):  # otherwise every interval is the same
+            found += self._renewals(found)
+        return found
