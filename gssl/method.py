@@ -47,6 +47,23 @@ class Method(nn.Module, ABC):
     def loss(self, batch: MiniBatch) -> Tensor:
         """The loss of one batch, a scalar; ``batch.weight`` weighs the items."""
 
+    @property
+    def measured(self) -> nn.Module:
+        """The module at whose output the gradient norm of each target is measured: the encoder, or a linear head.
+
+        It must give one row for each target of the batch.
+        """
+        return self.encoder
+
+    def mass(self, batch: MiniBatch) -> Tensor | float:
+        """What turns the objective's self-normalised mean over a sampled batch into the Horvitz-Thompson estimate.
+
+        That is the sum of the weights over the number of items that they stand for, one in expectation.
+        """
+        if batch.population is None or batch.weight is None:
+            return 1.0
+        return batch.weight.sum() / batch.population
+
     def embed(self, batch: MiniBatch) -> Tensor:
         """Frozen representation: (num_targets, out_dim), or (num_graphs, out_dim) for a batch of graphs."""
         nodes: Tensor = self.encoder(batch)

@@ -77,20 +77,15 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
     group="gssl.objectives",
 )
 
-SAMPLERS: "Resolver[type[Sampler]]" = Resolver(
-    "sampler",
-    {
-        "full": "gssl.samplers.full:FullBatch",
-        "graphs": "gssl.samplers.full:GraphBatches",
-    },
-    group="gssl.samplers",
-)
-
 PROPAGATIONS: "Resolver[type[Propagation]]" = Resolver(
     "propagation",
     {
         "exact": "gssl.samplers.propagation.exact:Exact",
         "neighbor": "gssl.samplers.propagation.neighbor:Neighbor",
+        "vrgcn": "gssl.samplers.propagation.vrgcn:VRGCNPropagation",
+        "history": "gssl.samplers.propagation.history:HistoryPropagation",
+        "lmc": "gssl.samplers.propagation.lmc:LMCPropagation",
+        "adjoint": "gssl.samplers.propagation.adjoint:AdjointPropagation",
     },
     group="gssl.propagations",
 )
@@ -105,6 +100,39 @@ SELECTIONS: "Resolver[type[Selection]]" = Resolver(
         "cluster": "gssl.samplers.selection.cluster:Cluster",
     },
     group="gssl.selections",
+)
+
+
+class SamplerResolver(Resolver["Callable[..., Sampler]"]):
+    """Samplers by name, and any pair ``SELECTION+PROPAGATION``."""
+
+    def canonical(self, name: str) -> str:
+        if "+" not in name or ":" in name:
+            return super().canonical(name)
+        selection, _, propagation = name.partition("+")
+        return f"{SELECTIONS.canonical(selection)}+{PROPAGATIONS.canonical(propagation)}"
+
+    def get(self, name: str) -> "Callable[..., Sampler]":
+        selection, plus, propagation = self.canonical(name).partition("+")
+        if not plus or ":" in name:
+            return super().get(name)
+        from gssl.samplers.pair import make_pair
+
+        return make_pair(SELECTIONS.get(selection), PROPAGATIONS.get(propagation))
+
+
+SAMPLERS = SamplerResolver(
+    "sampler",
+    {
+        "full": "gssl.samplers.full:FullBatch",
+        "graphs": "gssl.samplers.full:GraphBatches",
+        "mvs": "gssl.samplers.named:mvs",
+        "graphsage": "gssl.samplers.named:graphsage",
+        "vrgcn": "gssl.samplers.named:vrgcn",
+        "gas": "gssl.samplers.named:gas",
+        "lmc": "gssl.samplers.named:lmc",
+    },
+    group="gssl.samplers",
 )
 
 PROBES: "Resolver[type[Probe]]" = Resolver(

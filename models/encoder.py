@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ class Encoder(nn.Module, ABC):
         in_dim: feature dimension of the input.
         out_dim: dimension of the node embeddings.
         num_layers: message-passing layers, which is the number of blocks that a sampled batch must bring.
+        reads_history: whether it completes batches that come with a history.
         readout: how node embeddings become graph embeddings.
     """
 
@@ -30,6 +31,7 @@ class Encoder(nn.Module, ABC):
     out_dim: int
     num_layers: int
     readout: Readout = "sum"
+    reads_history: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: MiniBatch) -> Tensor:

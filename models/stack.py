@@ -72,6 +72,8 @@ class StackedEncoder(Encoder):
         readout: how node embeddings become graph embeddings.
     """
 
+    reads_history = True
+
     def __init__(
         self,
         in_dim: int,

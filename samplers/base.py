@@ -22,5 +22,21 @@ class Sampler(ABC):
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
         """The batches of epoch number ``epoch`` (from 0), on the CPU."""
 
+    @property
+    def stateful(self) -> bool:
+        """Whether later batches depend on what earlier ones left behind; if so, checkpoints are between epochs."""
+        return False
+
+    def state_dict(self) -> dict[str, object]:
+        """What is left behind, as plain containers of tensors and numbers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:  # noqa: B027  nothing to restore
+        """Continue from what :meth:`state_dict` gave.
+
+        Raises:
+            InputError: it belongs to another graph or encoder.
+        """
+
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:  # noqa: B027  static samplers ignore it
         """Told after each step the gradient norm of each item of the batch, shape (num_items,), float."""

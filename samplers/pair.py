@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor
 
+from gssl.common.errors import InputError
+from gssl.common.options import Option, PositiveInt, options_of
 from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Propagation
+from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Selection
 
 Estimator = Literal["ht", "hajek"]
+SELECTION_GIVEN = ("items", "batch_size", "seed")
+PROPAGATION_GIVEN = ("num_layers",)
 
 
 class PairSampler(Sampler):
@@ -35,6 +43,15 @@ class PairSampler(Sampler):
     def batches_per_epoch(self) -> int:
         return self.selection.batches_per_epoch
 
+    @property
+    def stateful(self) -> bool:
+        return self.store is not None or self.selection.stateful
+
+    @property
+    def store(self) -> object | None:
+        """The history, if the propagation has one."""
+        return self.propagation.store if isinstance(self.propagation, StoredPropagation) else None
+
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
         population = len(self.selection.items) if self.estimator == "ht" else None
         for draw in self.selection.epoch(epoch):
@@ -42,4 +59,86 @@ class PairSampler(Sampler):
             yield replace(batch, population=population, step=draw.step, measure=draw.measure)
 
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
-        self.selection.observe(batch.node_ids[: batch.num_targets], gradient_norms)
+        self.selection.observe(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
+
+    def state_dict(self) -> dict[str, object]:
+        state: dict[str, object] = {"selection": self.selection.state_dict()}
+        if isinstance(self.propagation, StoredPropagation):
+            state["history"] = self.propagation.store.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        self.selection.load_state_dict(cast("dict[str, Tensor]", state["selection"]))
+        if isinstance(self.propagation, StoredPropagation):
+            self.propagation.store.load_state_dict(cast("dict[str, object]", state["history"]))
+
+
+def make_pair(
+    selection: type[Selection], propagation: type[Propagation], **defaults: object
+) -> Callable[..., PairSampler]:
+    """What builds the pair: its keyword-only signature is that of both halves together.
+
+    Args:
+        selection: takes the graph, then ``items``, ``batch_size``, ``seed`` and its own options.
+        propagation: takes the graph, then ``num_layers`` and its own options.
+        defaults: option values that differ from those of the halves.
+
+    Returns:
+        ``make(graph, *, num_layers, batch_size=512, items=None, seed=0, estimator="ht", inductive=False, ...)``.
+
+    Raises:
+        InputError: both halves have an option of the same name, or a default belongs to neither.
+    """
+    first = {k: v for k, v in options_of(selection).items() if k not in SELECTION_GIVEN}
+    second = {k: v for k, v in options_of(propagation).items() if k not in PROPAGATION_GIVEN}
+    both = sorted(first.keys() & second.keys())
+    if both:
+        raise InputError(f"{selection.__name__} and {propagation.__name__} both have the option {both[0]!r}")
+    options = _common() | first | second
+    options |= {name: Option(name, options[name].annotation, value) for name, value in defaults.items()}
+
+    def make(graph: Graph, **given: Any) -> PairSampler:
+        values = {name: option.default for name, option in options.items() if not option.required} | given
+        if values["inductive"] and values["items"] is not None:
+            graph = _within(graph, values["items"])
+        if propagation.whole_population:
+            values["items"] = None
+        chosen = selection(graph, **{k: values[k] for k in SELECTION_GIVEN}, **{k: values[k] for k in first})
+        way = propagation(graph, num_layers=values["num_layers"], **{k: values[k] for k in second})
+        return PairSampler(chosen, way, estimator=values["estimator"])
+
+    _sign(make, options)
+    make.__doc__ = f"{selection.__name__} x {propagation.__name__}."
+    return make
+
+
+def _common() -> dict[str, Option]:
+    options = (
+        Option("num_layers", PositiveInt, inspect.Parameter.empty),
+        Option("batch_size", PositiveInt, 512),
+        Option("items", Tensor | None, None),
+        Option("seed", int, 0),
+        Option("estimator", Estimator, "ht"),
+        Option("inductive", bool, False),
+    )
+    return {option.name: option for option in options}
+
+
+def _sign(function: Callable[..., object], options: dict[str, Option]) -> None:
+    """Make a function show keyword-only parameters that it takes as ``**given``."""
+    parameters = [inspect.Parameter("graph", inspect.Parameter.POSITIONAL_ONLY)]
+    parameters += [
+        inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=o.default, annotation=o.annotation)
+        for o in options.values()
+    ]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it
+    function.__annotations__ = {o.name: o.annotation for o in options.values()}
+
+
+def _within(graph: Graph, items: Tensor) -> Graph:
+    """The graph without the edges that begin or end outside ``items``: inductive training sees no other node."""
+    inside = torch.zeros(graph.num_nodes, dtype=torch.bool)
+    inside[items] = True
+    pattern = graph.block.pattern
+    keep = inside[pattern.row.long()] & inside[pattern.col.long()]
+    return replace(graph, block=graph.block.filter(keep))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,6 +28,10 @@ class DropEdge(Augmenter):
         def drop(block: Block) -> Block:
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
             keep = torch.rand(block.num_edges, generator=rng, device=rng.device) >= self.p
-            return block.filter(keep)
+            kept = block.filter(keep)
+            if kept.full_degree is None:
+                return kept
+            # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
+            return replace(kept, full_degree=kept.full_degree * (1 - self.p))
 
         return batch.map_blocks(drop)

@@ -18,7 +18,7 @@ from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
 from gssl.samplers.base import Sampler
 
 # The runner gives these to a sampler; they are not options of ``sampler.NAME``.
-SAMPLER_RESERVED = ("batch_size", "items", "seed")
+SAMPLER_RESERVED = ("batch_size", "items", "seed", "num_layers")
 
 
 def method_class(name: str) -> type[Method]:
@@ -49,9 +49,16 @@ def probe_class(name: str) -> type[Probe]:
     return cast("type[Probe]", _subclass(PROBES.get(name), Probe, name, "probe"))
 
 
-def sampler_class(name: str) -> type[Sampler]:
-    """The sampler called ``name``; raises InputError as :func:`method_class` does."""
-    return cast("type[Sampler]", _subclass(SAMPLERS.get(name), Sampler, name, "sampler"))
+def sampler_factory(name: str) -> Callable[..., Sampler]:
+    """What builds the sampler called ``name``: a class, or the maker of a pair ``SELECTION+PROPAGATION``.
+
+    Raises:
+        InputError: no such sampler, or the object is not one.
+    """
+    found: Any = SAMPLERS.get(name)
+    if isinstance(found, type) or not callable(found):
+        found = _subclass(found, Sampler, name, "sampler")
+    return cast("Callable[..., Sampler]", found)
 
 
 def check_level(kind: str, name: str, levels: Sequence[str], level: str, family: Resolver[Any]) -> None:

@@ -149,11 +149,15 @@ def _encoder(method: type[Method], layers: Sequence[Layer]) -> Component:
 def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, TrainConfig]:
     default = "full" if subject.level == "node" else "graphs"
     name = _name("sampler", default, layers, SAMPLERS)
+    if name not in ("full", "graphs") and subject.level == "graph" and ":" not in name:
+        raise InputError(
+            f"the sampler {name!r} draws nodes of one graph, but {subject.name} is a set of graphs; leave out --sampler"
+        )
     if name == "graphs" and subject.level == "node":
         raise InputError(
             f"the sampler 'graphs' needs a set of graphs, but {subject.name} is one graph; leave out --sampler"
         )
-    sampler = components.sampler_class(name)
+    sampler = components.sampler_factory(name)
     values = settled(TrainConfig, _options(layers, "train"), what="train")
     values["batch_size"] = _batch_size(values["batch_size"], name, options_of(sampler), subject)
     reserved = components.SAMPLER_RESERVED

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
 from gssl.config import components
@@ -18,6 +19,7 @@ from gssl.method import Method
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
 from gssl.results.environment import source_digest
 from gssl.samplers.base import Sampler
+from gssl.samplers.pair import PairSampler
 
 # Packages whose versions stand in the environment.
 _VERSIONED = ("gssl", "torch", "torch_geometric")
@@ -30,20 +32,37 @@ def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
     return components.method_class(config.method.name)(encoder, **config.method.options)
 
 
-def make_sampler(config: RunConfig, dataset: Dataset, seed: int, items: Tensor | None = None) -> Sampler:
+def make_sampler(
+    config: RunConfig, dataset: Dataset, seed: int, method: Method, items: Tensor | None = None
+) -> Sampler:
     """The sampler over the dataset.
 
     Args:
         config: names the sampler, its options and the batch size.
         dataset: what to draw from.
         seed: seed of the repetition.
+        method: what will train on the batches.
         items: restricts a sampler that can be restricted to these items, shape (n,), int64; None means all.
+
+    Raises:
+        InputError: the encoder cannot work on the sampler's batches.
     """
-    sampler = components.sampler_class(config.sampler.name)
-    given = {"batch_size": config.train.batch_size, "items": items, "seed": derive_seed(seed, "sampler")}
-    accepted = options_of(sampler)
+    factory = components.sampler_factory(config.sampler.name)
+    given = {
+        "batch_size": config.train.batch_size,
+        "items": items,
+        "seed": derive_seed(seed, "sampler"),
+        "num_layers": getattr(method.encoder, "num_layers", 1),
+    }
+    accepted = options_of(factory)
     reserved = {name: value for name, value in given.items() if name in accepted}
-    return sampler(dataset.graph, **config.sampler.options, **reserved)  # type: ignore[call-arg]  # checked by name above
+    sampler = factory(dataset.graph, **config.sampler.options, **reserved)
+    if isinstance(sampler, PairSampler) and sampler.store is not None and not method.encoder.reads_history:
+        raise InputError(
+            f"the encoder {config.encoder.name} cannot read a history, which --sampler {config.sampler.name} relies "
+            "on; use one of gssl's own encoders or a propagation without history"
+        )
+    return sampler
 
 
 def make_probe(config: RunConfig) -> Probe:

@@ -87,7 +87,7 @@ def run_experiment(
                         method = trial.method()
                         trained = pretrain(
                             method,
-                            trial.sampler(),
+                            trial.sampler(method),
                             config.train,
                             seed=derive_seed(seed, "train"),
                             device=device,

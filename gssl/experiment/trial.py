@@ -89,10 +89,10 @@ class Trial:
             return None
         return with_validation(self.split, self.dataset.labels, self.seed)
 
-    def sampler(self) -> Sampler:
+    def sampler(self, method: Method) -> Sampler:
         """Where its batches come from; a supervised row on a set of graphs sees the training graphs alone."""
         lesson = self.lesson
-        return make_sampler(self.config, self.dataset, self.seed, None if lesson is None else lesson.train)
+        return make_sampler(self.config, self.dataset, self.seed, method, None if lesson is None else lesson.train)
 
     def validation(self, method: Method) -> Callable[[], float] | None:
         """Score of the method on the validation items, higher is better; None for a self-supervised method."""

@@ -83,7 +83,9 @@ class Supervised(Method):
         items = batch.node_ids[: batch.num_targets] if batch.graph_ids is None else batch.graph_ids
         known = self.known[items]
         rows = known if known.dim() == 1 else known.any(1)
-        logits = self._head(self.embed(batch)[rows])
+        embedding = self.embed(batch)
+        # The norms of a measured batch are those of all its targets, so the head must see them all.
+        logits = self._head(embedding)[rows] if batch.measure else self._head(embedding[rows])
         if not len(logits):
             return logits.sum()
         targets, known = self.targets[items[rows]], known[rows]
@@ -94,6 +96,17 @@ class Supervised(Method):
         terms = criterion(logits, targets, reduction="none")
         weight = None if weight is None else weight[:, None].expand_as(terms)[known]
         return weighted_mean(terms[known], weight)
+
+    @property
+    def measured(self) -> nn.Module:
+        return self.head
+
+    def mass(self, batch: MiniBatch) -> Tensor | float:
+        """As of any method, but for the labelled targets alone: they are what the loss is a mean over."""
+        if batch.population is None or batch.weight is None or self.known.dim() > 1:
+            return super().mass(batch)
+        known = self.known[batch.node_ids[: batch.num_targets]]
+        return batch.weight[known].sum() / self.known.sum()
 
     def _head(self, embedding: Tensor) -> Tensor:
         logits: Tensor = self.head(F.dropout(embedding, self.dropout, self.training))

@@ -16,10 +16,12 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.method import Method
 from gssl.samplers.base import Sampler
+from gssl.samplers.batch import MiniBatch
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
 from gssl.training.memory import PeakMemory
+from gssl.training.norms import GradientNorms
 from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.schedule import rate_factor
@@ -146,10 +148,11 @@ def _epoch(run: Run, saver: _Saver) -> None:
     pending = False
     mark = time.perf_counter()
     for batch in batches:
-        with run.fabric.autocast():
-            loss = method.loss(run.move(batch, run.device))
-        run.fabric.backward(loss)
-        position.loss_sum += _checked(run, loss.item(), "loss")
+        loss = _backward(run, batch)
+        if batch.measure and not batch.step:
+            run.optimizer.zero_grad()
+            continue
+        position.loss_sum += _checked(run, loss, "loss")
         position.batches += 1
         pending = not batch.step
         if batch.step:
@@ -162,6 +165,18 @@ def _epoch(run: Run, saver: _Saver) -> None:
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
             f"{'no batch with step=True at the end' if pending else 'no batch'}; its epochs must end with an update"
         )
+
+
+def _backward(run: Run, batch: MiniBatch) -> float:
+    """Loss and gradient of one batch; a sampler that asked for them is told the gradient norms of its items."""
+    batch = run.move(batch, run.device)
+    with GradientNorms(run.method, active=batch.measure) as norms:
+        with run.fabric.autocast():
+            loss = run.method.loss(batch) * run.method.mass(batch)
+        run.fabric.backward(loss)
+    if batch.measure:
+        run.sampler.observe(batch, norms.of(batch))
+    return loss.item()
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
@@ -248,6 +263,10 @@ class _Saver:
         if self._path is None:
             return
         stop = self._signals.received
+        if self._run.sampler.stateful and self._run.position.batches:
+            if stop:  # the checkpoint of the last epoch stands
+                self._signals.deliver()
+            return
         if stop or time.monotonic() - self._last > self._run.config.checkpoint_seconds:
             self.save()
         if stop:

@@ -95,6 +95,7 @@ class Run:
             "curve": [astuple(record) for record in self.curve],
             "best": None if best is None else (best.epoch, best.score, best.weights),
             "rng": self._rng() if self.position.batches else None,
+            "sampler": self.sampler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -106,6 +107,7 @@ class Run:
         self.curve = [EpochRecord(*record) for record in state["curve"]]
         self.best = None if state["best"] is None else Best(*state["best"])
         self.rng = state["rng"]
+        self.sampler.load_state_dict(state["sampler"])
 
     def _rng(self) -> dict[str, Tensor]:
         states = {"torch": torch.get_rng_state(), "method": self.method.rng.get_state()}

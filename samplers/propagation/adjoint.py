@@ -26,6 +26,7 @@ class AdjointPropagation(StoredPropagation):
     """
 
     mode: ClassVar[Mode] = "adjoint"
+    whole_population: ClassVar[bool] = True
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
         block, sources = touching_rows(self.graph.block, draw.ids)
@@ -45,6 +46,6 @@ class AdjointPropagation(StoredPropagation):
         x = self.graph.x
         if isinstance(x, SparseMatrix):
             row = x.pattern.row.long()
-            return torch.zeros(x.shape[0]).index_add(0, row, x.value.square())
+            return torch.zeros(x.shape[0]).index_add(0, row, x.value.square().float())
         norms: Tensor = torch.linalg.vecdot(x, x)
         return norms.float()

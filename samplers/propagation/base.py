@@ -22,12 +22,15 @@ class Propagation(ABC):
     Attributes:
         unbiased: what is unbiased, for a linear encoder: ``("embedding",)``, ``("embedding", "gradient")``, or ``()``
             where the propagation is biased by design; the class docstring says how.
+        whole_population: whether every node carries gradient of its own, so that targets are drawn from all of them
+            even where the loss is about some.
 
     Args:
         graph: where messages flow.
         num_layers: message-passing layers of the encoder.
     """
 
+    whole_population: ClassVar[bool] = False
     unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ()
 
     def __init__(self, graph: Graph, *, num_layers: int) -> None:

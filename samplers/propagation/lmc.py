@@ -25,8 +25,9 @@ class LMCPropagation(StoredPropagation):
     """Local message compensation (Shi et al., 2023, arXiv:2302.00924).
 
     The halo (neighbours of the targets) takes part with what the batch knows of its neighbourhood, mixed with the
-    history of its embeddings on the way forward and of its adjoints on the way back. Biased by staleness and by the
-    mixing; much less than a truncated backward pass.
+    history of its embeddings on the way forward and of its adjoints on the way back. Biased by staleness, by
+    the mixing, and because the halo's activations are differentiated at values that the batch knows in part; much
+    less than a truncated backward pass.
 
     Args:
         beta: share of the value computed in the batch where a halo node's whole neighbourhood is in it.

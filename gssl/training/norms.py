@@ -1,0 +1,70 @@
+"""Gradient norms of the items of a batch, out of the one backward pass that a step makes anyway."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from gssl.method import Method
+from gssl.samplers.batch import MiniBatch
+
+
+class GradientNorms:
+    """While entered, remembers what the method's measured module takes and gives, in every view.
+
+    The norm of item ``i`` is that of its own term's gradient with respect to a linear layer with a bias, in closed
+    form: ``sqrt(sum over views of |d term_i / d z_i|^2 (|h_i|^2 + 1))``, where ``h_i`` is the layer's input and
+    ``z_i`` its output (MVS, Cong et al., 2020, arXiv:2006.13866, section 4.3). Where the measured module is an
+    encoder, ``h_i`` and ``z_i`` are both the embedding. With adjoint history the norms are those over all layers,
+    which the encoder finds out itself.
+
+    Args:
+        method: about to compute its loss.
+        active: whether anything is to be remembered.
+    """
+
+    def __init__(self, method: Method, *, active: bool) -> None:
+        self._module = method.measured
+        self._active = active
+        self._calls: list[tuple[Tensor, Tensor]] = []
+        self._handle: RemovableHandle | None = None
+
+    def __enter__(self) -> GradientNorms:
+        if self._active:
+            self._handle = self._module.register_forward_hook(self._remember)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+
+    def _remember(self, module: nn.Module, inputs: tuple[object, ...], output: Tensor) -> None:
+        if output.requires_grad:
+            output.retain_grad()
+            taken = inputs[0] if isinstance(inputs[0], Tensor) else output
+            self._calls.append((taken.detach(), output))
+
+    @torch.no_grad()
+    def of(self, batch: MiniBatch) -> Tensor:
+        """Norms of the targets' own terms, unweighted, shape (num_targets,), float32; after the backward pass."""
+        if batch.history is not None and batch.history.squared_norms is not None:
+            return batch.history.squared_norms[: batch.num_targets].sqrt() * _scale(batch)
+        total = torch.zeros(batch.num_targets, device=batch.device)
+        for taken, output in self._calls:
+            if output.grad is not None:
+                size = taken.float().square().sum(1) + 1
+                total += output.grad.float().square().sum(1) * size
+        weight = 1.0 if batch.weight is None else batch.weight
+        return total.sqrt() / weight * _scale(batch)
+
+
+def _scale(batch: MiniBatch) -> float:
+    """Items that the loss is a mean over: a term's own gradient is so many times its part of the loss's."""
+    if batch.population is not None:
+        return float(batch.population)
+    return float(batch.num_items if batch.weight is None else batch.weight.sum())
