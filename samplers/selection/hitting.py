@@ -99,8 +99,8 @@ def _back_after_two(pattern: Pattern) -> Tensor:
     """Over the edges v -> w, the sum of 1 / d_v times the probability of the step w -> v."""
     size, counts = pattern.num_rows, pattern.counts.double()
     row, col = pattern.row.long(), pattern.col.long()
-    edges = (row * size + col).sort().values
-    reverse = col * size + row
+    edges, reverse = (row * size + col).sort().values, (col * size + row).sort().values
+    row, col = reverse % size, reverse // size  # in this order, which is kinder to the cache
     times = torch.searchsorted(edges, reverse, right=True) - torch.searchsorted(edges, reverse)
     share = times / (counts[row] * counts[col]).clamp(min=1)  # a row that is not empty; an empty column never fits
     back = torch.zeros(size, dtype=torch.float64).index_add(0, row, share)

@@ -150,7 +150,6 @@ class MinimalVariance(Selection):
     def _checkpoint(self, key: Key) -> Draw:
         hashes = hash64(key.stream(Slot.CHECKPOINT), self._ids)
         self._pool = hashes.topk(self.pool_size, largest=False).indices.sort().values
-        self._table.forget(self._pool)
         share = torch.full((self.pool_size,), self.pool_size / len(self._ids), dtype=torch.float64)
         return Draw(self._ids[self._pool], share, key, step=self.step_at_checkpoint, measure=True, exact=True)
 

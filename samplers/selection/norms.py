@@ -44,10 +44,6 @@ class NormTable:
         self.norm[position] = values
         self.seen[position] = now
 
-    def forget(self, position: Tensor) -> None:
-        """The norms of some items are as if they had never been observed."""
-        self.norm[position] = torch.nan
-
     def estimate(self, position: Tensor | None = None, *, now: int, staleness: float = 0.0) -> Tensor:
         """Norms as one believes them to be.
 
