@@ -1,0 +1,1 @@
+"""The instrument that measures what a sampler does to the gradient."""

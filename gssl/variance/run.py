@@ -1,0 +1,127 @@
+"""From a configuration to a table of samplers: warm up on the whole graph, freeze, redraw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from gssl.common.errors import InputError
+from gssl.common.options import options_of
+from gssl.common.seeds import derive_seed
+from gssl.config.options import settled
+from gssl.config.record import RunConfig
+from gssl.datasets.types import Dataset
+from gssl.experiment.build import make_method, make_probe
+from gssl.methods.supervised import Supervised
+from gssl.registry import SAMPLERS
+from gssl.samplers.full import FullBatch
+from gssl.samplers.pair import PairSampler
+from gssl.training.config import TrainConfig
+from gssl.training.loop import pretrain
+from gssl.training.supervised import with_validation
+from gssl.variance.frozen import Frozen
+from gssl.variance.measure import SamplerError, measure
+
+Norms = Literal["fresh", "own"]
+
+
+@dataclass(frozen=True)
+class VarianceRequest:
+    """What to measure.
+
+    Attributes:
+        samplers: names of samplers or pairs.
+        batch_size: expected targets in a batch.
+        draws: batches of each sampler.
+        warmup: full-batch steps before the weights are frozen.
+        views: draws of the views that the full gradient is a mean of (one for methods without randomness).
+        norms: ``fresh`` gives minimal-variance selection the norms of all items at the frozen weights, which is the
+            best that it can do; ``own`` leaves it to its own checkpoints.
+        options: sampler options, each given to the samplers that have it.
+        seed: decides everything.
+    """
+
+    samplers: tuple[str, ...]
+    batch_size: int = 512
+    draws: int = 50
+    warmup: int = 20
+    views: int = 8
+    norms: Norms = "fresh"
+    options: tuple[tuple[str, object], ...] = ()
+    seed: int = 0
+
+
+def sampler_errors(
+    request: VarianceRequest, config: RunConfig, dataset: Dataset, say: Callable[[str], None] = lambda _: None
+) -> dict[str, SamplerError]:
+    """Errors of each sampler's gradient, in the order of the request.
+
+    Raises:
+        InputError: a set of graphs, an unknown sampler, an encoder that cannot take a sampler's batches.
+    """
+    if dataset.level != "node":
+        raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
+    names = [SAMPLERS.canonical(name) for name in request.samplers]
+    makers = {name: _maker(name, request) for name in names}
+    frozen, items = _warmed_up(request, config, dataset)
+    stochastic = not isinstance(frozen.method, Supervised)
+    truth = frozen.full_gradient(request.views if stochastic else 1)
+    exact = frozen.layer_outputs(dataset.graph.full_batch())
+    found: dict[str, SamplerError] = {}
+    for name in names:
+        say(f"{name}: {request.draws} batches")
+        sampler = makers[name](
+            dataset.graph,
+            items=items,
+            batch_size=request.batch_size,
+            seed=derive_seed(request.seed, "sampler"),
+            num_layers=frozen.method.encoder.num_layers,
+        )
+        frozen.settle(sampler)
+        found[name] = measure(frozen, truth, exact, sampler, request.draws)
+    return found
+
+
+def _maker(name: str, request: VarianceRequest) -> Callable[..., PairSampler]:
+    factory = SAMPLERS.get(name)
+    known = options_of(factory)
+    if "num_layers" not in known:
+        raise InputError(f"{name} is not a pair of a selection and a propagation, so it has no variance to measure")
+    given = {key: value for key, value in request.options if key in known}
+    if request.norms == "fresh" and "norms" in known:
+        given.setdefault("norms", "online")
+    reserved = ("items", "batch_size", "seed", "num_layers")
+    options = settled(factory, [given], what=f"sampler {name}", reserved=reserved)
+
+    def make(*args: object, **more: object) -> PairSampler:
+        sampler = factory(*args, **options, **more)
+        assert isinstance(sampler, PairSampler)
+        return sampler
+
+    return make
+
+
+def _warmed_up(request: VarianceRequest, config: RunConfig, dataset: Dataset) -> tuple[Frozen, torch.Tensor | None]:
+    """The method after full-batch steps, and the nodes that its loss is about (None for all)."""
+    method, items = make_method(config, dataset, request.seed), None
+    if isinstance(method, Supervised):
+        if dataset.labels is None:
+            raise InputError(f"{config.method.name} learns from labels, but {dataset.name} has none")
+        split = make_probe(config).splits(dataset, request.seed)[0]
+        lesson = with_validation(split, dataset.labels, request.seed)
+        method.fit_labels(dataset.labels, lesson)
+        items = lesson.train
+    train = TrainConfig(
+        epochs=request.warmup, lr=config.train.lr, weight_decay=config.train.weight_decay, optimizer="adam"
+    )
+    pretrain(method, FullBatch(dataset.graph), train, seed=derive_seed(request.seed, "train"))
+    method.eval()
+    return Frozen(method, dataset.graph, request.seed), items
+
+
+def known_options(samplers: Sequence[str]) -> set[str]:
+    """Every option that one of the samplers has."""
+    return {option for name in samplers for option in options_of(SAMPLERS.get(name))}
