@@ -16,7 +16,7 @@ class Sampler(ABC):
     @property
     @abstractmethod
     def batches_per_epoch(self) -> int:
-        """Batches that one epoch yields (the expected number, where it is random)."""
+        """Updates of one epoch (the expected number, where it is random)."""
 
     @abstractmethod
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:

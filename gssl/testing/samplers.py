@@ -87,13 +87,14 @@ class SamplerContract:
         graph = self.graph(kind)
         known = set(map(tuple, graph.block.edge_index.T.tolist()))
         for batch in self.batches(kind):
-            for block in batch.blocks:
-                ids = batch.node_ids[: block.num_src]
+            for layer, block in enumerate(batch.blocks):
+                own = batch.history.sources if batch.history is not None else ()
+                ids = own[layer] if own else batch.node_ids[: block.num_src]
                 assert set(map(tuple, ids[block.edge_index].T.tolist())) <= known
 
-    def test_number_of_batches(self, kind: Kind) -> None:
+    def test_number_of_updates(self, kind: Kind) -> None:
         sampler = self.build(self.graph(kind), 0)
-        counts = [len(list(sampler.epoch(epoch))) for epoch in range(8)]
+        counts = [sum(batch.step for batch in sampler.epoch(epoch)) for epoch in range(8)]
         if not self.random or self.covers:
             assert set(counts) == {sampler.batches_per_epoch}
         else:
