@@ -16,6 +16,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
         "spmm": "gssl.benchmarks.perf.spmm:run",
         "infonce": "gssl.benchmarks.perf.infonce:run",
         "grace-step": "gssl.benchmarks.perf.grace_step:run",
+        "neighbor": "gssl.benchmarks.perf.neighbor:run",
     },
     group="gssl.benchmarks",
 )

@@ -1,11 +1,12 @@
 import json
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 
-from gssl.benchmarks.perf import grace_step, infonce, measure, spmm
+from gssl.benchmarks.perf import grace_step, infonce, measure, neighbor, spmm
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.grace_task import Task, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
@@ -129,3 +130,25 @@ def test_installed_peers_step_and_their_losses_are_ours_or_differ_as_documented(
         assert figures["DIG gradient_difference"] < 1e-4
     if "PyGCL loss_difference" in figures:  # its anchors are negatives of their own: a little more in each denominator
         assert 1e-5 < figures["PyGCL loss_difference"] < 0.1
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("installed", [False, True])
+def test_neighbor_reports_both_fanouts_and_the_floor(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if installed and find_spec("torch_sparse") is None:
+        pytest.skip("the peer is not installed: pip install --no-deps a wheel of torch-sparse")
+    if not installed:
+        monkeypatch.setattr(neighbor, "find_spec", lambda name: None)
+    for module in (neighbor, measure):
+        monkeypatch.setattr(module, "in_fresh_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(neighbor, "_GATHERS", 1000)
+    result = neighbor.run(nodes=300, degree=6, fanouts=(3, 2), batch_size=20, batches=2, repeats=2)
+    figures = result.figures
+    assert headline(result)["peer_name"] == (neighbor.PEER if installed else None)
+    assert set(result.absent) == (set() if installed else {neighbor.PEER})
+    assert figures["nanoseconds_per_edge"] == pytest.approx(1e9 / float(figures["edges_per_second"]))
+    assert figures["random_gather_nanoseconds"] > 0
+    assert figures["second_edges_per_batch"] > figures["edges_per_batch"]
+    if installed:
+        assert figures["first_hop_difference"] == figures["second_first_hop_difference"] == 0
+        assert result.ratio == pytest.approx(figures["ratio"])
