@@ -32,6 +32,8 @@ def row_weighted(
     Returns:
         Shape (n, ...).
     """
+    if not torch.is_grad_enabled():
+        return call(*inputs)
     trained = [p for p in parameters if p.requires_grad]
     out: Tensor = _RowWeighted.apply(  # type: ignore[no-untyped-call]  # of torch
         call, tell, len(inputs), weight, *inputs, *trained
