@@ -18,8 +18,7 @@ class GradientNorms:
     The norm of item ``i`` is that of its own term's gradient with respect to a linear layer with a bias, in closed
     form: ``sqrt(sum over views of |d term_i / d z_i|^2 (|h_i|^2 + 1))``, where ``h_i`` is the layer's input and
     ``z_i`` its output (MVS, Cong et al., 2020, arXiv:2006.13866, section 4.3). Where the measured module is an
-    encoder, ``h_i`` and ``z_i`` are both the embedding. With adjoint history the norms are those over all layers,
-    which the encoder finds out itself.
+    encoder, ``h_i`` and ``z_i`` are both the embedding. With adjoint history the encoder adds those of all its layers.
 
     Args:
         method: about to compute its loss.
@@ -52,15 +51,16 @@ class GradientNorms:
     @torch.no_grad()
     def of(self, batch: MiniBatch) -> Tensor:
         """Norms of the targets' own terms, unweighted, shape (num_targets,), float32; after the backward pass."""
-        if batch.history is not None and batch.history.squared_norms is not None:
-            return batch.history.squared_norms[: batch.num_targets].sqrt() * _scale(batch)
         total = torch.zeros(batch.num_targets, device=batch.device)
         for taken, output in self._calls:
             if output.grad is not None:
                 size = taken.float().square().sum(1) + 1
                 total += output.grad.float().square().sum(1) * size
         weight = 1.0 if batch.weight is None else batch.weight
-        return total.sqrt() / weight * _scale(batch)
+        total = total / weight**2
+        if batch.history is not None and batch.history.squared_norms is not None:  # adjoints are not weighted
+            total += batch.history.squared_norms[: batch.num_targets]
+        return total.sqrt() * _scale(batch)
 
 
 def _scale(batch: MiniBatch) -> float:
