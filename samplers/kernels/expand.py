@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, uint64
 
 from gssl.samplers.kernels.prefetch import prefetch
-from gssl.samplers.kernels.rng import below, hash64
+from gssl.samplers.kernels.rng import below, hash64, uniform
 
 Array = np.ndarray
 _CHUNK = 256  # rows; what is fetched for their picks stays in the nearest caches
@@ -157,3 +157,99 @@ def _renumber(nodes: Array, count: int, stamp: Array, base: int, ids: Array, beg
             count += 1
         ids[e] = number
     return count
+
+
+@njit(nogil=True, cache=True)
+def shared_edges(
+    rowptr: Array, col: Array, nodes: Array, fanout: int, stream: int, offsets: Array, position: Array
+) -> int:
+    """Edges whose source has a number below ``fanout / degree`` of the destination; one number for each source.
+
+    Args:
+        rowptr, col: the graph.
+        nodes: destinations, shape (n,).
+        fanout: expected edges of a row.
+        stream: of the numbers.
+        offsets: written, shape (n + 1,).
+        position: written as far as there are edges; room for all in-edges of the nodes.
+
+    Returns:
+        The number of edges.
+    """
+    total = 0
+    offsets[0] = 0
+    for i in range(len(nodes)):
+        begin, end = rowptr[nodes[i]], rowptr[nodes[i] + 1]
+        degree = end - begin
+        chance = 1.0 if degree <= fanout else fanout / degree
+        for e in range(begin, end):
+            position[total] = e
+            total += chance == 1.0 or uniform(stream, col[e]) < chance
+        offsets[i + 1] = total
+    return total
+
+
+@njit(nogil=True, cache=True)
+def inner_edges(
+    rowptr: Array, col: Array, nodes: Array, stamp: Array, base: int, offsets: Array, position: Array, local: Array
+) -> int:
+    """Edges among the nodes of a batch, with their sources' numbers; arguments as of :func:`shared_edges`."""
+    total = 0
+    offsets[0] = 0
+    for i in range(len(nodes)):
+        for e in range(rowptr[nodes[i]], rowptr[nodes[i] + 1]):
+            number = stamp[col[e]] - base
+            position[total] = e
+            local[total] = number
+            total += number >= 0
+        offsets[i + 1] = total
+    return total
+
+
+@njit(nogil=True, cache=True)
+def ego_edges(
+    rowptr: Array,
+    col: Array,
+    nodes: Array,
+    starts: Array,
+    stamp: Array,
+    base: int,
+    offsets: Array,
+    position: Array,
+    local: Array,
+) -> int:
+    """Edges within each of many small node sets, or how many there are in each row where there is no room for them.
+
+    Args:
+        rowptr, col: the graph.
+        nodes: the first nodes of all sets, then the others set by set.
+        starts: where the others of each set begin and end, shape (num_sets + 1,).
+        stamp, base: of the batch; every set uses up as many numbers as it has nodes.
+        offsets: row offsets, shape (num_nodes + 1,); without room, counts are written to ``offsets[row + 1]``.
+        position, local: written: which edge of the graph, and the row of its source; empty for no room.
+
+    Returns:
+        The base that the next batch may use.
+    """
+    fill = len(position) > 0
+    for group in range(len(starts) - 1):
+        before = starts[group] - 1  # what a number in the set, from 1, is counted from
+        size = starts[group + 1] - before
+        stamp[nodes[group]] = base
+        for number in range(1, size):
+            stamp[nodes[before + number]] = base + number
+        for index in range(size):
+            row = before + index if index else group
+            place = offsets[row]
+            found = 0
+            for e in range(rowptr[nodes[row]], rowptr[nodes[row] + 1]):
+                number = stamp[col[e]] - base
+                if number >= 0:
+                    if fill:
+                        position[place + found] = e
+                        local[place + found] = before + number if number else group
+                    found += 1
+            if not fill:
+                offsets[row + 1] = found
+        base += size
+    return base

@@ -54,6 +54,23 @@ class Expansion(ABC):
         """
 
     @abstractmethod
+    def shared(self, fanout: int, stream: int) -> Hop:
+        """A hop along the edges whose source has a number below ``fanout / degree`` of the destination (LABOR-0).
+
+        Args:
+            fanout: expected edges into each node; all where there are no more.
+            stream: of the numbers, one for each source, which all its edges share.
+        """
+
+    @abstractmethod
+    def inner(self) -> Hop:
+        """The edges among the nodes so far."""
+
+    @abstractmethod
+    def add(self, ids: Tensor) -> None:
+        """Nodes that belong to the batch, repeats and those there already allowed, shape (n,), int64."""
+
+    @abstractmethod
     def take(self, rowptr: Tensor, position: Tensor) -> Hop:
         """A hop along chosen edges.
 
@@ -93,9 +110,27 @@ class Engine:
         """A batch of the targets ``ids``, shape (n,), int64, distinct; it ends the thread's one before."""
         if not self.numba:
             return _TorchExpansion(self.pattern, ids)
+        return _NumbaExpansion(self._space(), ids)
+
+    def ego_edges(self, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
+        """The edges within each of many small node sets, which do not see each other.
+
+        Args:
+            nodes: global ids, the first node of every set, then the others set by set, shape (n,), int64.
+            starts: where the others of each set begin and end in ``nodes``, shape (num_sets + 1,), int64.
+
+        Returns:
+            The square pattern over ``nodes``, and which edge of the graph each non-zero is.
+        """
+        if not self.numba:
+            return torch_ops.ego_edges(self.pattern, nodes, starts)
+        return self._space().ego_edges(nodes, starts)
+
+    def _space(self) -> _Workspace:
         if not hasattr(self._local, "workspace"):
             self._local.workspace = _Workspace(self.pattern)
-        return _NumbaExpansion(self._local.workspace, ids)
+        space: _Workspace = self._local.workspace
+        return space
 
     def with_transpose(self, pattern: Pattern) -> Pattern:
         """The same pattern, which knows its transpose where a kernel finds it faster than sorting would."""
@@ -130,14 +165,41 @@ class _Workspace:
             grown[: self.count] = self.nodes[: self.count]
             self.nodes = grown
 
+    def incoming(self) -> int:
+        """In-edges of all nodes of the batch."""
+        rowptr, rows = self.rowptr, self.nodes[: self.count]
+        return int((rowptr[rows + 1] - rowptr[rows]).sum(dtype=np.int64))
+
     def begin(self, owner: object, ids: Tensor) -> None:
         """Forget the batch before."""
         self.base, self.count, self.owner = self.base + self.count, 0, owner
-        if self.base > 2**31 - 2 - len(self.stamp):
-            self.stamp.fill(-1)
-            self.base = 0
+        self.spend(len(self.stamp))
         self.reserve(len(ids))
         self.number(ids.to(torch.int64).numpy().astype(self.nodes.dtype))
+
+    def spend(self, numbers: int) -> None:
+        """See to it that so many numbers can follow the base."""
+        if self.base > 2**31 - 2 - numbers:
+            self.stamp.fill(-1)
+            self.base = 0
+
+    def ego_edges(self, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
+        """What :meth:`Engine.ego_edges` says."""
+        rowptr, col = self.rowptr, self.col
+        self.base, self.count, self.owner = self.base + self.count, 0, None
+        ids, bounds = nodes.numpy(), starts.numpy()
+        offsets, nothing = np.zeros(len(ids) + 1, rowptr.dtype), np.empty(0, rowptr.dtype)
+        position, local = nothing, nothing
+        for _ in range(2):  # count, then fill
+            self.spend(len(ids))
+            self.base = expand.ego_edges(rowptr, col, ids, bounds, self.stamp, self.base, offsets, position, local)
+            if len(position) == 0:
+                np.cumsum(offsets, out=offsets)
+                position, local = (np.empty(offsets[-1], rowptr.dtype) for _ in range(2))
+                if len(position) == 0:
+                    break
+        pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), len(ids))
+        return pattern, torch.from_numpy(position)
 
     def number(self, ids: np.ndarray) -> np.ndarray:
         """Numbers of the ids in the batch, in place; new ones are appended."""
@@ -186,6 +248,28 @@ class _NumbaExpansion(Expansion):
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
         return Hop(pattern, torch.from_numpy(position), torch.from_numpy(degree))
 
+    def add(self, ids: Tensor) -> None:
+        self.space.reserve(len(ids))
+        self.space.number(ids.numpy().astype(self.space.nodes.dtype))
+
+    def shared(self, fanout: int, stream: int) -> Hop:
+        space = self.space
+        rowptr, col, rows = space.rowptr, space.col, space.nodes[: space.count]
+        position = np.empty(space.incoming() + 1, rowptr.dtype)  # written in vain beyond the edges that are kept
+        offsets = np.empty(len(rows) + 1, rowptr.dtype)
+        edges = expand.shared_edges(rowptr, col, rows, fanout, stream, offsets, position)
+        return self.take(torch.from_numpy(offsets), torch.from_numpy(position[:edges].copy()))
+
+    def inner(self) -> Hop:
+        space = self.space
+        rowptr, col, rows = space.rowptr, space.col, space.nodes[: space.count]
+        room, offsets = space.incoming() + 1, np.empty(len(rows) + 1, rowptr.dtype)
+        position, local = np.empty(room, rowptr.dtype), np.empty(room, col.dtype)
+        edges = expand.inner_edges(rowptr, col, rows, space.stamp, space.base, offsets, position, local)
+        pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local[:edges].copy()), space.count)
+        degree = torch.from_numpy(rowptr[rows + 1] - rowptr[rows])
+        return Hop(pattern, torch.from_numpy(position[:edges].copy()), degree)
+
     def take(self, rowptr: Tensor, position: Tensor) -> Hop:
         space = self.space
         rows = space.nodes[: space.count]
@@ -208,8 +292,16 @@ class _TorchExpansion(Expansion):
         return self._nodes
 
     def uniform(self, fanout: int, stream: int) -> Hop:
-        rowptr, position = torch_ops.uniform_edges(self._pattern, self._nodes, fanout, stream)
-        return self.take(rowptr, position)
+        return self.take(*torch_ops.uniform_edges(self._pattern, self._nodes, fanout, stream))
+
+    def add(self, ids: Tensor) -> None:
+        self._nodes, _ = torch_ops.renumber(self._nodes, ids)
+
+    def shared(self, fanout: int, stream: int) -> Hop:
+        return self.take(*torch_ops.shared_edges(self._pattern, self._nodes, fanout, stream))
+
+    def inner(self) -> Hop:
+        return self.take(*torch_ops.inner_edges(self._pattern, self._nodes))
 
     def take(self, rowptr: Tensor, position: Tensor) -> Hop:
         dtype = self._pattern.rowptr.dtype

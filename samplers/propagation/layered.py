@@ -119,3 +119,14 @@ def per_layer(values: int | tuple[int, ...], num_layers: int, name: str) -> tupl
             "give one for each layer, or one for all"
         )
     return given
+
+
+def positive(values: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """The values.
+
+    Raises:
+        InputError: one is not positive.
+    """
+    if min(values) < 1:
+        raise InputError(f"{name} must be positive (got {values})")
+    return values

@@ -5,12 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gssl.samplers.rng import below, hash64
+from gssl.samplers.rng import below, hash64, uniform
 from gssl.samplers.sparse import Pattern
 
 
-def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tuple[Tensor, Tensor]:
+def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor]:
     """The picks of :func:`gssl.samplers.kernels.expand.uniform_hop`.
+
+    Args:
+        pattern: edges of the graph.
+        rows: destinations, shape (n,), int64.
+        fanout: edges into each, -1 for all.
+        stream: of random numbers; or each row's own, shape (n,), int64.
 
     Returns:
         Offsets of the picks of each row, shape (num_rows + 1,), int64, and the edge that each is, shape (nnz,), int64.
@@ -24,10 +30,63 @@ def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> t
     position = torch.arange(total, device=rows.device) + shift
     large = (degree > kept).nonzero().squeeze(1)
     if fanout > 0 and len(large):
-        picks = floyd(hash64(stream, rows[large]), degree[large], fanout)
+        own = stream[large] if isinstance(stream, Tensor) else hash64(stream, rows[large])
+        picks = floyd(own, degree[large], fanout)
         place = offsets[large].unsqueeze(1) + torch.arange(fanout, device=rows.device)
         position[place] = start[large].unsqueeze(1) + picks
     return offsets, position
+
+
+def shared_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tuple[Tensor, Tensor]:
+    """The edges of :func:`gssl.samplers.kernels.expand.shared_edges`; returns as :func:`uniform_edges`."""
+    edges, position = pattern.select_rows(rows)
+    degree = edges.counts.double()
+    chance = torch.where(degree <= fanout, 1.0, fanout / degree)
+    chance = chance.repeat_interleave(edges.counts.long(), output_size=edges.nnz)
+    return kept(edges, position, uniform(stream, edges.col.long()) < chance)
+
+
+def inner_edges(pattern: Pattern, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The edges among the distinct nodes ``rows``; returns as :func:`uniform_edges`."""
+    edges, position = pattern.select_rows(rows)
+    return kept(edges, position, member(rows.sort().values, edges.col.long())[1])
+
+
+def ego_edges(pattern: Pattern, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
+    """What :meth:`gssl.samplers.propagation.expansion.Engine.ego_edges` says."""
+    sets = len(starts) - 1
+    group = torch.arange(sets, device=nodes.device)
+    group = torch.cat([group, group.repeat_interleave(starts.diff())])
+    edges, position = pattern.select_rows(nodes)
+    key, order = (group * pattern.num_rows + nodes).sort()
+    wanted = group.repeat_interleave(edges.counts.long()) * pattern.num_rows + edges.col.long()
+    place, keep = member(key, wanted)
+    rowptr, position = kept(edges, position, keep)
+    dtype = pattern.rowptr.dtype
+    return Pattern(rowptr.to(dtype), order[place[keep]].to(dtype), len(nodes)), position.to(dtype)
+
+
+def kept(edges: Pattern, position: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Some of the edges of selected rows; returns as :func:`uniform_edges`.
+
+    Args:
+        edges: the rows, as ``pattern.select_rows`` gives them.
+        position: their edges in the graph, shape (nnz,).
+        keep: bool, shape (nnz,).
+    """
+    return edges.filter(keep).rowptr, position[keep]
+
+
+def member(members: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Where ids are among sorted, distinct members.
+
+    Returns:
+        The place of each id, shape of ``ids``, and whether it is there, bool; without it the place means nothing.
+    """
+    if not len(members):
+        return torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
+    place = torch.searchsorted(members, ids).clamp(max=len(members) - 1)
+    return place, members[place] == ids
 
 
 def floyd(streams: Tensor, degree: Tensor, fanout: int) -> Tensor:
