@@ -1,0 +1,63 @@
+"""``gssl variance`` as its users call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gssl.cli.main import main
+
+QUICK = ["--batch-size", "64", "--draws", "4", "--warmup", "2", "--views", "1", "--set", "encoder.hidden_dim=8"]
+
+
+def test_json_has_both_variances_by_layer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plot = tmp_path / "variance.svg"
+    samplers = "uniform+exact,graphsage,minvar+adjoint"
+    words = ["variance", "supervised", "digits", "--samplers", samplers, *QUICK, "--plot", str(plot), "--json"]
+    assert main(words) == 0
+    found = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+    assert list(found["samplers"]) == samplers.split(",")
+    for name, error in found["samplers"].items():
+        assert {"bias2", "variance", "mse", "layers", "ms_per_batch", "nodes", "edges", "embedding"} <= set(error)
+        assert error["mse"] == pytest.approx(error["bias2"] + error["variance"])
+        assert {layer["name"] for layer in error["layers"]} >= {"layer 1", "layer 2"}, name
+    assert found["samplers"]["uniform+exact"]["embedding"][-1] < 1e-8
+    assert plot.read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_the_table_names_every_sampler(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["variance", "BGRL", "digits", "--samplers", "mvs,uniform+neighbor", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert "mvs" in out
+    assert "uniform+neighbor" in out
+    assert "ms/batch" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--samplers", "mvz"], "did you mean 'mvs'"),
+        (["--samplers", "minvarr+exact"], "did you mean 'minvar'"),
+        (["--samplers", "uniform+neighbour"], "did you mean 'neighbor'"),
+        (["--samplers", "full"], "has no variance to measure"),
+        (["--samplers", "mvs", "--set", "sampler.gama=0.5"], "did you mean 'gamma'"),
+        (["--samplers", "mvs", "--set", "sampler.gamma=1.5"], "gamma"),
+        (["--samplers", "graphsage", "--batch-size", "64", "--set", "sampler.fanouts=[5,5,5]"], "fanouts"),
+        (["--samplers", "uniform+exact", "--batch-size", "100000"], "--batch-size"),
+        (["--samplers", "uniform+exact", "--draws", "1"], "--draws"),
+    ],
+)
+def test_wrong_input_is_answered(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["variance", "supervised", "digits", "--draws", "2", "--warmup", "0", "--set", "encoder.hidden_dim=8"]
+    if "--draws" in words:
+        base = [word for word in base if word not in ("--draws", "2")]
+    assert main([*base, *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_format_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["variance", "supervised", "digits", "--samplers", "uniform+exact", *QUICK]
+    assert main([*words, "--plot", str(tmp_path / "x.nothing")]) == 2
+    assert "cannot be drawn" in capsys.readouterr().err
