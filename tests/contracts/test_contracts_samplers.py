@@ -49,7 +49,7 @@ class PairContract(SamplerContract):
 
     def build(self, graph: Graph, seed: int) -> Sampler:
         factory = SAMPLERS.get(self.pair)
-        given = {"num_layers": 2, "batch_size": 6, "seed": seed}
+        given: dict[str, float] = {"num_layers": 2, "batch_size": 6, "seed": seed}
         if "gamma" in options_of(factory):
             given["gamma"] = 0.5
         return factory(graph, **given)
