@@ -84,6 +84,7 @@ def uniform_hop(
     col: Array,
     nodes: Array,
     count: int,
+    skip: int,
     rows: int,
     start: Array,
     degree: Array,
@@ -95,13 +96,14 @@ def uniform_hop(
     position: Array,
     local: Array,
 ) -> int:
-    """Pick edges of the first ``rows`` nodes and number their sources in order of first appearance.
+    """Pick edges of some nodes of a batch and number their sources in order of first appearance.
 
     Args:
         col: sources of the graph's edges.
         nodes: ids of the batch, of which the first ``count`` are there; new ones are appended.
         count: nodes of the batch so far.
-        rows: destinations of the hop.
+        skip: how many of the first nodes are no destinations.
+        rows: destinations of the hop, the nodes that follow.
         start, degree, offsets: from :func:`hop_offsets`.
         fanout: edges to pick in each row; -1 for all.
         stream: of the hop's random numbers.
@@ -125,7 +127,7 @@ def uniform_hop(
                     position[begin + j] = origin + j
                     prefetch(col, origin + j)
             else:
-                _pick(col, nodes[i], origin, incoming, fanout, stream, bits, position, begin)
+                _pick(col, nodes[skip + i], origin, incoming, fanout, stream, bits, position, begin)
         begin, end = offsets[first], offsets[stop]
         for e in range(begin, end):
             local[e] = col[position[e]]

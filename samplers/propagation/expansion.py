@@ -45,21 +45,23 @@ class Expansion(ABC):
         """Global ids of the nodes so far, shape (n,), int64."""
 
     @abstractmethod
-    def uniform(self, fanout: int, stream: int) -> Hop:
+    def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         """A hop along ``fanout`` in-edges of every node, without replacement, each subset equally likely.
 
         Args:
             fanout: edges into each node; all where there are fewer, and all everywhere if it is -1.
             stream: of the random numbers, which are keyed by the global id of the destination.
+            skip: how many of the first nodes are left out; the rows of the hop are the nodes that follow.
         """
 
     @abstractmethod
-    def shared(self, fanout: int, stream: int) -> Hop:
+    def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         """A hop along the edges whose source has a number below ``fanout / degree`` of the destination (LABOR-0).
 
         Args:
             fanout: expected edges into each node; all where there are no more.
             stream: of the numbers, one for each source, which all its edges share.
+            skip: as in :meth:`uniform`.
         """
 
     @abstractmethod
@@ -71,12 +73,13 @@ class Expansion(ABC):
         """Nodes that belong to the batch, repeats and those there already allowed, shape (n,), int64."""
 
     @abstractmethod
-    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+    def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
         """A hop along chosen edges.
 
         Args:
-            rowptr: offsets of the chosen edges of each node, shape (n + 1,).
+            rowptr: offsets of the chosen edges of each row, shape (num_rows + 1,).
             position: edges of the graph, shape (nnz,).
+            skip: as in :meth:`uniform`.
         """
 
 
@@ -165,9 +168,9 @@ class _Workspace:
             grown[: self.count] = self.nodes[: self.count]
             self.nodes = grown
 
-    def incoming(self) -> int:
-        """In-edges of all nodes of the batch."""
-        rowptr, rows = self.rowptr, self.nodes[: self.count]
+    def incoming(self, skip: int = 0) -> int:
+        """In-edges of the nodes of the batch but the first few."""
+        rowptr, rows = self.rowptr, self.nodes[skip : self.count]
         return int((rowptr[rows + 1] - rowptr[rows]).sum(dtype=np.int64))
 
     def begin(self, owner: object, ids: Tensor) -> None:
@@ -222,18 +225,19 @@ class _NumbaExpansion(Expansion):
     def nodes(self) -> Tensor:
         return torch.from_numpy(self.space.nodes[: self.space.count].astype(np.int64))
 
-    def uniform(self, fanout: int, stream: int) -> Hop:
+    def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         space = self.space
-        rowptr, col, rows = space.rowptr, space.col, space.count
+        rowptr, col, rows = space.rowptr, space.col, space.count - skip
         dtype = rowptr.dtype
         start, degree, offsets = np.empty(rows, dtype), np.empty(rows, dtype), np.empty(rows + 1, dtype)
-        edges = expand.hop_offsets(rowptr, space.nodes[:rows], fanout, start, degree, offsets)
+        edges = expand.hop_offsets(rowptr, space.nodes[skip : space.count], fanout, start, degree, offsets)
         space.reserve(edges)
         position, local = np.empty(edges, dtype), np.empty(edges, col.dtype)
         space.count = expand.uniform_hop(
             col,
             space.nodes,
             space.count,
+            skip,
             rows,
             start,
             degree,
@@ -252,13 +256,13 @@ class _NumbaExpansion(Expansion):
         self.space.reserve(len(ids))
         self.space.number(ids.numpy().astype(self.space.nodes.dtype))
 
-    def shared(self, fanout: int, stream: int) -> Hop:
+    def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         space = self.space
-        rowptr, col, rows = space.rowptr, space.col, space.nodes[: space.count]
-        position = np.empty(space.incoming() + 1, rowptr.dtype)  # written in vain beyond the edges that are kept
+        rowptr, col, rows = space.rowptr, space.col, space.nodes[skip : space.count]
+        position = np.empty(space.incoming(skip) + 1, rowptr.dtype)  # written in vain beyond the edges that are kept
         offsets = np.empty(len(rows) + 1, rowptr.dtype)
         edges = expand.shared_edges(rowptr, col, rows, fanout, stream, offsets, position)
-        return self.take(torch.from_numpy(offsets), torch.from_numpy(position[:edges].copy()))
+        return self.take(torch.from_numpy(offsets), torch.from_numpy(position[:edges].copy()), skip)
 
     def inner(self) -> Hop:
         space = self.space
@@ -270,9 +274,9 @@ class _NumbaExpansion(Expansion):
         degree = torch.from_numpy(rowptr[rows + 1] - rowptr[rows])
         return Hop(pattern, torch.from_numpy(position[:edges].copy()), degree)
 
-    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+    def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
         space = self.space
-        rows = space.nodes[: space.count]
+        rows = space.nodes[skip : space.count]
         first = space.rowptr
         degree = first[rows + 1] - first[rows]
         space.reserve(len(position))
@@ -291,21 +295,21 @@ class _TorchExpansion(Expansion):
     def nodes(self) -> Tensor:
         return self._nodes
 
-    def uniform(self, fanout: int, stream: int) -> Hop:
-        return self.take(*torch_ops.uniform_edges(self._pattern, self._nodes, fanout, stream))
+    def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
+        return self.take(*torch_ops.uniform_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
 
     def add(self, ids: Tensor) -> None:
         self._nodes, _ = torch_ops.renumber(self._nodes, ids)
 
-    def shared(self, fanout: int, stream: int) -> Hop:
-        return self.take(*torch_ops.shared_edges(self._pattern, self._nodes, fanout, stream))
+    def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
+        return self.take(*torch_ops.shared_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
 
     def inner(self) -> Hop:
         return self.take(*torch_ops.inner_edges(self._pattern, self._nodes))
 
-    def take(self, rowptr: Tensor, position: Tensor) -> Hop:
+    def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
         dtype = self._pattern.rowptr.dtype
-        degree = self._pattern.counts[self._nodes]
+        degree = self._pattern.counts[self._nodes[skip:]]
         self._nodes, local = torch_ops.renumber(self._nodes, self._pattern.col[position])
         pattern = Pattern(rowptr.to(dtype), local.to(dtype), len(self._nodes))
         return Hop(pattern, position.to(dtype), degree)
