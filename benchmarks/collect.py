@@ -9,6 +9,7 @@ results stand beside it in ``NAME.jsonl``, each with its command, and a second c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gssl.benchmarks.rows import ResultRow, format_score, parse_row, read_rows
+from gssl.common import yaml_io
 from gssl.common.errors import InputError, TrainingError
 
 
@@ -45,7 +47,8 @@ def run_command(command: str, *, folder: Path, threads: int | None = None) -> Re
         threads: threads that the process may use; None leaves the default.
 
     Returns:
-        The result with its command; of the run folder only the name is kept, so that rows can be published.
+        The result with its command, full configuration and environment; of the run folder only the name is kept, so
+        that rows can be published.
 
     Raises:
         TrainingError: the command failed; the message carries the last line of its standard error.
@@ -65,7 +68,18 @@ def run_command(command: str, *, folder: Path, threads: int | None = None) -> Re
         raise TrainingError(f"{command} ended with exit code {done.returncode}: {reason}")
     last = (done.stdout.strip().splitlines() or [""])[-1]
     row = parse_row(last, where=command)
-    return row.model_copy(update={"command": command, "run_dir": Path(row.run_dir).name})
+    kept = {"command": command, "run_dir": Path(row.run_dir).name, **_provenance(Path(row.run_dir))}
+    return row.model_copy(update=kept)
+
+
+def _provenance(run: Path) -> dict[str, object]:
+    """The full configuration and the environment of a run, for readers who do not have its folder."""
+    found: dict[str, object] = {}
+    if (run / "config.yaml").exists():
+        found["config"] = yaml_io.read(run / "config.yaml")
+    if (run / "environment.json").exists():
+        found["environment"] = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    return found
 
 
 def collect(

@@ -110,6 +110,9 @@ def test_a_real_command(tmp_path: Path) -> None:
     assert 0.5 < found.test_mean <= 1
     assert (tmp_path / found.run_dir / "result.json").is_file(), "the run is in the folder, and its name is kept"
     assert "/" not in found.run_dir
+    extra = found.model_extra or {}
+    assert extra["config"]["method"]["name"] == found.method
+    assert extra["environment"]["libraries"]["torch"], "the versions stand in the row"
 
 
 def test_a_real_failure_says_why(tmp_path: Path) -> None:
