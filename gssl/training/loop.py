@@ -16,7 +16,6 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
@@ -148,11 +147,21 @@ def _epoch(run: Run, saver: _Saver) -> None:
     pending = False
     mark = time.perf_counter()
     for batch in batches:
-        loss = _backward(run, batch)
-        if batch.measure and not batch.step:
+        batch = run.move(batch, run.device)
+        only_measured = batch.measure and not batch.step
+        if only_measured:
+            method.eval()  # norms and history without dropout
+        with GradientNorms(method, active=batch.measure) as norms:
+            with run.fabric.autocast():
+                loss = method.loss(batch) * method.mass(batch)
+            run.fabric.backward(loss)
+        if batch.measure:
+            run.sampler.observe(batch, norms.of(batch))
+        if only_measured:
             run.optimizer.zero_grad()
+            method.train()
             continue
-        position.loss_sum += _checked(run, loss, "loss")
+        position.loss_sum += _checked(run, loss.item(), "loss")
         position.batches += 1
         pending = not batch.step
         if batch.step:
@@ -165,18 +174,6 @@ def _epoch(run: Run, saver: _Saver) -> None:
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
             f"{'no batch with step=True at the end' if pending else 'no batch'}; its epochs must end with an update"
         )
-
-
-def _backward(run: Run, batch: MiniBatch) -> float:
-    """Loss and gradient of one batch; a sampler that asked for them is told the gradient norms of its items."""
-    batch = run.move(batch, run.device)
-    with GradientNorms(run.method, active=batch.measure) as norms:
-        with run.fabric.autocast():
-            loss = run.method.loss(batch) * run.method.mass(batch)
-        run.fabric.backward(loss)
-    if batch.measure:
-        run.sampler.observe(batch, norms.of(batch))
-    return loss.item()
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
