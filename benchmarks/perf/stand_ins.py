@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -21,7 +22,23 @@ class StandIn(ModuleType):
 
 
 def stand_in(*packages: str) -> None:
-    """Let this process import those of ``packages`` that are not installed. For processes of a benchmark only."""
+    """Let this process import those of ``packages`` that do not import by themselves. For a benchmark's processes only.
+
+    A package that is there without what it needs in its turn, as torch-sparse is without torch-scatter, counts as one
+    that does not import.
+    """
     for package in packages:
-        if package not in sys.modules and find_spec(package) is None:
+        if package not in sys.modules and not _imports(package):
             sys.modules[package] = StandIn(package)
+
+
+def _imports(package: str) -> bool:
+    if find_spec(package) is None:
+        return False
+    try:
+        import_module(package)
+    except Exception:  # noqa: BLE001  a package that is half there may fail in any way
+        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+            del sys.modules[name]
+        return False
+    return True

@@ -122,3 +122,17 @@ def test_only_what_is_missing_gets_a_stand_in() -> None:
         assert sys.modules["statistics"] is statistics
     finally:
         del sys.modules["no_such_package_at_all"]
+
+
+def test_a_package_that_is_there_in_part_gets_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "half_there"
+    package.mkdir()
+    (package / "__init__.py").write_text("import half_there.part\nimport no_such_package_at_all\n")
+    (package / "part.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    stand_in("half_there")
+    try:
+        assert isinstance(sys.modules["half_there"], StandIn)
+        assert "half_there.part" not in sys.modules
+    finally:
+        del sys.modules["half_there"]
