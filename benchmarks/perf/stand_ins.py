@@ -37,7 +37,7 @@ def _imports(package: str) -> bool:
         return False
     try:
         import_module(package)
-    except Exception:  # noqa: BLE001  a package that is half there may fail in any way
+    except Exception:  # a package that is half there may fail in any way
         for name in [name for name in sys.modules if name.split(".")[0] == package]:
             del sys.modules[name]
         return False
