@@ -20,8 +20,8 @@ class LayeredPropagation(Propagation):
     """Base of propagations that draw, for each layer, edges into all nodes of the layer above.
 
     The destinations of a block are its first sources, so self loops are exact, and ``full_degree`` makes encoders
-    normalise as in the whole graph. Each layer draws anew, independently of the others. A draw that asks for exact
-    embeddings gets every edge.
+    normalise as in the whole graph unless a subclass has other ``degrees``. Each layer draws anew, independently of
+    the others. A draw that asks for exact embeddings gets every edge.
 
     Args:
         graph: where messages flow.
@@ -50,6 +50,15 @@ class LayeredPropagation(Propagation):
         """The random stream of each layer."""
         return [draw.key.stream(Slot.PROPAGATION + layer) for layer in range(self.num_layers)]
 
+    def degrees(self, nodes: Tensor, hops: list[tuple[Hop, Tensor | None]]) -> list[Tensor]:
+        """For each layer, the in-degree that encoders normalise by, of at least the sources of its block.
+
+        Args:
+            nodes: ids of the batch, shape (num_nodes,), int64.
+            hops: of each layer, the encoder's first layer first.
+        """
+        return [self.graph.block.degree[nodes]] * len(hops)
+
     def batch(self, draw: Draw) -> MiniBatch:
         growing, streams = self.engine.start(draw.ids), self.streams(draw)
         hops: list[tuple[Hop, Tensor | None]] = []
@@ -59,8 +68,9 @@ class LayeredPropagation(Propagation):
             else:
                 hops.append(self.hop(growing, layer, streams[layer]))
         nodes = growing.nodes
-        degree = self.graph.block.degree[nodes]
-        blocks = tuple(self.block(hop, factor, degree) for hop, factor in reversed(hops))
+        hops.reverse()
+        degrees = [self.graph.block.degree[nodes]] * len(hops) if draw.exact else self.degrees(nodes, hops)
+        blocks = tuple(self.block(*hop, degree) for hop, degree in zip(hops, degrees, strict=True))
         return MiniBatch(
             x=select_features(self.graph.x, nodes),
             blocks=blocks,

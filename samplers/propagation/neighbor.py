@@ -7,33 +7,43 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.samplers.batch import Block
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation, inverse_share, per_layer
 
+Weights = Literal["sampled", "ht"]
+
 
 class Neighbor(LayeredPropagation):
     """Uniform neighbor sampling without replacement (GraphSAGE, Hamilton et al., 2017, arXiv:1706.02216, alg. 2).
 
-    Each destination keeps ``k = min(fanout, degree)`` of its in-edges, every subset equally likely, and their weights
-    grow by ``degree / k`` (the paper takes a plain mean, which is the same where edges have no weights). Sums over
-    neighbors are then Horvitz-Thompson estimates: unbiased, and so are the embeddings of an encoder without
-    activations, whose layers draw independently. Activations, and a loss that is not linear in the embedding, bias
-    both embedding and gradient by an amount of the order of the variance.
+    Each destination keeps ``k = min(fanout, degree)`` of its in-edges, every subset equally likely. Two forms:
+
+    - ``sampled``, the field's practice (PyG's ``NeighborLoader`` with its layers, and this class's default): the chosen
+      edges stand for themselves, and encoders normalise by the number of chosen edges; a node whose own neighbors
+      were not drawn has degree zero. A mean over neighbors stays one; a sum shrinks by ``k / degree``, and GCN's
+      symmetric normalisation is off in both factors, which biases embeddings and gradient however many batches are
+      averaged.
+    - ``ht``: weights grow by ``degree / k`` and encoders normalise as in the whole graph. Sums over neighbors are
+      then Horvitz-Thompson estimates: unbiased, and so are the embeddings of an encoder without activations, whose
+      layers draw independently. Activations, and a loss that is not linear in the embedding, bias both embedding
+      and gradient by an amount of the order of the variance.
 
     Args:
         graph: where messages flow.
         num_layers: message-passing layers of the encoder.
         fanouts: in-edges of each node, first those of the targets (the encoder's last layer), as PyG counts them;
             one number serves every layer, -1 means all in-edges.
+        weights: the form.
         backend: of the engine; the batches are the same.
 
     Raises:
         InputError: a fan-out that is neither -1 nor positive, or as many of them as the encoder has not layers.
     """
 
-    unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ("embedding",)
+    unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ()
 
     def __init__(
         self,
@@ -41,15 +51,33 @@ class Neighbor(LayeredPropagation):
         *,
         num_layers: int,
         fanouts: int | tuple[int, ...] = 10,
+        weights: Weights = "sampled",
         backend: Backend = "auto",
     ) -> None:
         super().__init__(graph, num_layers=num_layers, backend=backend)
         self.fanouts = check_fanouts(fanouts, num_layers)
+        self.weights = weights
 
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         fanout = self.fanouts[self.num_layers - 1 - layer]
         hop = batch.uniform(fanout, stream)
-        return hop, None if fanout < 0 else inverse_share(hop)
+        return hop, None if fanout < 0 or self.weights == "sampled" else inverse_share(hop)
+
+    def degrees(self, nodes: Tensor, hops: list[tuple[Hop, Tensor | None]]) -> list[Tensor]:
+        if self.weights == "ht":
+            return super().degrees(nodes, hops)
+        found, below = [], self.graph.block.degree.new_zeros(len(nodes))
+        for hop, _ in hops:
+            degree = below.clone()
+            degree[: hop.pattern.num_rows] = self._chosen(hop)
+            found.append(degree)
+            below = degree
+        return found
+
+    def _chosen(self, hop: Hop) -> Tensor:
+        """Weighted number of chosen edges of each row."""
+        weight = self.graph.block.weight
+        return Block(hop.pattern, None if weight is None else weight[hop.position]).degree
 
 
 def check_fanouts(fanouts: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
