@@ -11,14 +11,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from gssl.cli import doctor, embed, listing, perf, run, show, variance
+from gssl.cli import converge, doctor, embed, listing, perf, run, show, variance
 from gssl.cli.output import reserved_stdout, say
 from gssl.cli.output import show as show_answer
 from gssl.cli.parser import parse
 from gssl.common.errors import InputError, Interrupted, TrainingError
 from gssl.common.links import REPAIR, broken_links
 
-COMMANDS = (run.COMMAND, embed.COMMAND, listing.COMMAND, show.COMMAND, variance.COMMAND, perf.COMMAND, doctor.COMMAND)
+COMMANDS = (
+    run.COMMAND,
+    embed.COMMAND,
+    listing.COMMAND,
+    show.COMMAND,
+    variance.COMMAND,
+    converge.COMMAND,
+    perf.COMMAND,
+    doctor.COMMAND,
+)
 
 # Trouble with the user's disk or permissions, as opposed to a fault of the program.
 _ENVIRONMENT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}

@@ -87,6 +87,17 @@ def integer(low: int) -> Callable[[str], int]:
     return convert
 
 
+def positive(text: str) -> float:
+    """An argument type: a finite number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number (got {text!r})") from None
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"must be above zero (got {text})")
+    return value
+
+
 def add_json(parser: ArgumentParser) -> None:
     """Declare ``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")

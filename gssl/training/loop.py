@@ -43,6 +43,7 @@ def pretrain(
     progress: Progress | None = None,
     config_key: str = "",
     validate: Callable[[], float] | None = None,
+    watch: Callable[[float], bool] | None = None,
 ) -> TrainResult:
     """Train a method in place.
 
@@ -63,6 +64,8 @@ def pretrain(
         config_key: hash of the whole configuration; a checkpoint with another one is refused.
         validate: score of the weights after an epoch, higher is better. It replaces the loss as criterion of
             early stopping, and the weights of the best epoch are kept even without patience.
+        watch: called before every update with the loss of its last batch, while gradients are those of the update
+            and weights those before it; training ends without the update if it returns true.
 
     Returns:
         The curve and its summary.
@@ -85,7 +88,7 @@ def pretrain(
         with DeferredSignals(active=checkpoint is not None) as signals:
             saver = _Saver(run, signals, checkpoint, config_key)
             while run.position.epoch < config.epochs and not run.exhausted:
-                _epoch(run, saver)
+                _epoch(run, saver, watch)
                 _close_epoch(run, validate)
                 display.epoch(run.curve[-1])
                 saver.between_updates()
@@ -134,8 +137,8 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
     )
 
 
-def _epoch(run: Run, saver: _Saver) -> None:
-    """Run (the rest of) the epoch under way, up to its last update."""
+def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
+    """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
     method, position = run.method, run.position
     method.train()
     method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
@@ -161,10 +164,14 @@ def _epoch(run: Run, saver: _Saver) -> None:
             run.optimizer.zero_grad()
             method.train()
             continue
-        position.loss_sum += _checked(run, loss.item(), "loss")
+        value = _checked(run, loss.item(), "loss")
+        position.loss_sum += value
         position.batches += 1
         pending = not batch.step
         if batch.step:
+            if watch is not None and watch(value):
+                run.watched_enough = True
+                return
             _update(run)
             position.seconds += time.perf_counter() - mark
             saver.between_updates()

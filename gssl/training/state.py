@@ -73,6 +73,7 @@ class Run:
     curve: list[EpochRecord] = field(default_factory=list)
     best: Best | None = None
     rng: dict[str, Tensor] | None = None
+    watched_enough: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -80,8 +81,10 @@ class Run:
 
     @property
     def exhausted(self) -> bool:
-        """Whether patience ran out."""
+        """Whether patience ran out, or whoever watches has seen enough."""
         patience, best = self.config.patience, self.best
+        if self.watched_enough:
+            return True
         return patience is not None and best is not None and len(self.curve) - 1 - best.epoch >= patience
 
     def state(self) -> dict[str, Any]:

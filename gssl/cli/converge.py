@@ -1,0 +1,160 @@
+"""``gssl converge``: train with several samplers, and compare at equal steps and at equal seconds."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gssl.cli.command import Answer, Command, Table
+from gssl.cli.output import say
+from gssl.cli.parser import add_json, choice, integer, positive
+
+if TYPE_CHECKING:
+    from gssl.convergence.run import SamplerChoice
+    from gssl.convergence.summary import By, Setting
+
+_EXAMPLES = (
+    "gssl converge supervised Cora --samplers graphsage,mvs,minvar+adjoint --batch-size 64 --seconds 5",
+    "gssl converge BGRL CS --sampler graphsage fanouts=[5,5] --sampler minvar+adjoint --lr 0.001,0.01 --seeds 3",
+    "gssl converge supervised Cora --samplers graphsage,mvs --gradient-error --plot curves.svg --out curves.jsonl",
+)
+
+
+def run(args: Namespace) -> Answer:
+    """Train, observe, compare."""
+    from gssl.config.resolve import Request
+    from gssl.convergence.plot import draw
+    from gssl.convergence.run import Comparison, trainings
+    from gssl.convergence.summary import chosen, settings
+    from gssl.convergence.watch import Plan
+
+    comparison = Comparison(
+        base=Request(
+            method=args.method,
+            encoder=args.encoder,
+            probe=args.probe,
+            preset=args.preset,
+            assignments=tuple(args.set),
+        ),
+        data=args.dataset,
+        samplers=_samplers(args),
+        batch_sizes=_numbers(args.batch_size, "--batch-size", int),
+        rates=_numbers(args.lr, "--lr", float),
+        seeds=tuple(range(args.seed, args.seed + args.seeds)),
+        plan=Plan(args.seconds, args.steps, args.points, args.clock),
+        gradient_error=args.gradient_error,
+    )
+    found = list(trainings(comparison, args.out, say))
+    if args.plot is not None:
+        draw(found, args.plot, title=f"{found[0].method} on {found[0].dataset}")
+    every = settings(found)
+    data: dict[str, Any] = {
+        "method": found[0].method,
+        "dataset": found[0].dataset,
+        "metric": found[0].metric,
+        "seconds": args.seconds,
+        "steps": args.steps,
+        "clock": args.clock,
+        "seeds": args.seeds,
+        "settings": [asdict(setting) for setting in every],
+        "best_at_seconds": [asdict(setting) for setting in chosen(every, "seconds")],
+        "best_at_steps": [asdict(setting) for setting in chosen(every, "steps")],
+        "trainings": [t.model_dump(mode="json", exclude={"config", "environment"}) for t in found],
+    }
+    return Answer(
+        data,
+        [
+            _table(chosen(every, "seconds"), "seconds", f"best validation score within {args.seconds:g} s"),
+            _table(chosen(every, "steps"), "steps", f"best validation score within {args.steps} steps"),
+        ],
+    )
+
+
+def _samplers(args: Namespace) -> tuple[SamplerChoice, ...]:
+    from gssl.common.errors import InputError
+    from gssl.convergence.run import SamplerChoice
+
+    plain = filter(None, (name.strip() for name in args.samplers.split(",")))
+    found = [SamplerChoice(name) for name in plain]
+    found += [SamplerChoice(name, tuple(options)) for name, *options in args.sampler]
+    if not found:
+        raise InputError("there is nothing to compare; name samplers with --samplers A,B or --sampler A KEY=VALUE")
+    return tuple(found)
+
+
+def _numbers(text: str, flag: str, kind: type[int] | type[float]) -> tuple[Any, ...]:
+    from gssl.common.errors import InputError
+
+    try:
+        values = tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or min(values) <= 0:
+        raise InputError(f"{flag} takes positive numbers with commas between them (got {text!r})")
+    return values
+
+
+def _table(rows: list[Setting], by: By, title: str) -> Table:
+    columns = ("sampler", "batch", "lr", "validation", "steps/s", "failed")
+    return Table(
+        title,
+        columns,
+        [
+            (s.sampler, str(s.batch_size), f"{s.lr:g}", str(s.score(by)), f"{s.steps_per_second:.1f}", str(s.failed))
+            for s in rows
+        ],
+    )
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
+    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
+    what = parser.add_argument_group("what is compared")
+    add = what.add_argument
+    add("--samplers", metavar="A,B,C", default="", help="samplers (see `gssl list samplers`), as they are")
+    add(
+        "--sampler",
+        metavar=("NAME", "KEY=VALUE"),
+        nargs="+",
+        action="append",
+        default=[],
+        help="one sampler with options of its own; may be repeated",
+    )
+    add("--batch-size", metavar="B,...", default="512", help="expected targets in a batch (default: 512)")
+    add("--lr", metavar="LR,...", default="0.001,0.01", help="learning rates, constant (default: 0.001,0.01)")
+    add("--seeds", metavar="N", type=integer(1), default=1, help="repetitions of each (default: 1)")
+    add("--seed", metavar="N", type=integer(0), default=0, help="the first (default: 0)")
+    add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
+    add("--probe", metavar="NAME", help="protocol that gives the validation score (default: the dataset's)")
+    add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one setting of every training, as for `gssl run`; may be repeated",
+    )
+    how = parser.add_argument_group("how long, and what is kept")
+    add = how.add_argument
+    add("--seconds", metavar="S", type=positive, default=30.0, help="equal time, without observing (default: 30)")
+    add("--steps", metavar="N", type=integer(1), default=300, help="equal number of updates (default: 300)")
+    add("--points", metavar="N", type=integer(1), default=6, help="observations in each of the two (default: 6)")
+    add(
+        "--clock",
+        metavar="wall|cpu",
+        type=choice("wall", "cpu"),
+        default="wall",
+        help="what seconds are of; cpu is the computing time of all threads, for a machine that does other work too",
+    )
+    add("--gradient-error", action="store_true", help="also the error of the gradient at each observation")
+    add("--out", metavar="FILE", type=Path, help="keep every training here; what it holds already is not repeated")
+    add("--plot", metavar="FILE", type=Path, help="draw the curves, as SVG or PNG")
+    add_json(parser)
+
+
+COMMAND = Command(
+    "converge", "train with several samplers, compare at equal steps and seconds", _EXAMPLES, _arguments, run
+)

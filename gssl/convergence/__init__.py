@@ -1,0 +1,1 @@
+"""Training with several samplers, compared at equal steps and at equal seconds."""

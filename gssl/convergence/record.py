@@ -1,0 +1,113 @@
+"""What was observed of one training, as one line of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gssl.common.errors import InputError
+
+
+class Point(BaseModel):
+    """One moment of a training, between two updates.
+
+    Attributes:
+        step: updates so far.
+        seconds: time in training so far, without observing.
+        loss: mean loss of the batches since the last point.
+        val: score on the validation items.
+        gradient_error: squared distance of the gradient of the batch under way to the full one at the same weights,
+            relative to the squared norm of the full one; None where it was not asked for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int
+    seconds: float
+    loss: float
+    val: float
+    gradient_error: float | None = None
+
+
+class Training(BaseModel):
+    """One training.
+
+    Attributes:
+        method, dataset: of the training.
+        sampler: its name, with the options that were given.
+        batch_size: expected targets in a batch.
+        lr: learning rate, constant.
+        seed: of weights, batches and views.
+        clock: what ``seconds`` are of: ``wall``, or ``cpu`` of all threads.
+        metric: what ``val`` is.
+        seconds, steps: what the training was to reach, both of them.
+        points: in order.
+        config_hash: of the full configuration.
+        config: the full configuration.
+        environment: versions, commit, device, threads.
+        error: why training ended early; empty if it did not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    dataset: str
+    sampler: str
+    batch_size: int
+    lr: float
+    seed: int
+    clock: str
+    metric: str
+    seconds: float
+    steps: int
+    points: tuple[Point, ...]
+    config_hash: str
+    config: dict[str, object]
+    environment: dict[str, object]
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[str, int, float, int]:
+        """Two trainings with the same key are the same experiment."""
+        return self.config_hash, self.seed, self.seconds, self.steps
+
+    def best(self, *, by: Literal["seconds", "steps"]) -> float | None:
+        """Best validation score within the time or the steps that were planned; None without a point.
+
+        The best rather than the last is what early stopping keeps.
+        """
+        if by == "steps":
+            return max((p.val for p in self.points if p.step <= self.steps), default=None)
+        # A point is observed after the update during which its time came.
+        return max((p.val for p in self.points if p.seconds <= 1.05 * self.seconds), default=None)
+
+
+def read(path: Path) -> list[Training]:
+    """The trainings of a file, none if there is no file.
+
+    Raises:
+        InputError: a line is not one of ours.
+    """
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            found.append(Training.model_validate_json(line))
+        except ValidationError as error:
+            raise InputError(
+                f"{path}:{number} is not the record of a training ({error.error_count()} faults); repair the file, "
+                "or name another one with --out"
+            ) from None
+    return found
+
+
+def append(path: Path, trainings: Sequence[Training]) -> None:
+    """Add trainings to a file, which is made with its folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(t.model_dump(mode="json")) + "\n" for t in trainings)

@@ -1,0 +1,92 @@
+"""Of several learning rates and batch sizes, each sampler's best; tables of scores at equal seconds and steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from gssl.convergence.record import Training
+
+By = Literal["seconds", "steps"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Validation score of one setting over its seeds: mean, standard deviation (0 for one seed), number of seeds."""
+
+    mean: float
+    std: float
+    seeds: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.std:.4f}" if self.seeds > 1 else f"{self.mean:.4f}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One sampler with a batch size and a learning rate.
+
+    Attributes:
+        sampler, batch_size, lr: of the trainings.
+        at_seconds, at_steps: best score within the planned time, and within the planned steps; None if a training
+            has no point there.
+        steps_per_second: updates in a second of training, a mean over the seeds.
+        failed: trainings that ended early.
+    """
+
+    sampler: str
+    batch_size: int
+    lr: float
+    at_seconds: Score | None
+    at_steps: Score | None
+    steps_per_second: float
+    failed: int
+
+    def score(self, by: By) -> Score | None:
+        return self.at_seconds if by == "seconds" else self.at_steps
+
+
+def settings(trainings: Iterable[Training]) -> list[Setting]:
+    """Every setting, in the order of its first training."""
+    groups: dict[tuple[str, int, float], list[Training]] = defaultdict(list)
+    for training in trainings:
+        groups[training.sampler, training.batch_size, training.lr].append(training)
+    return [
+        Setting(
+            *key,
+            at_seconds=_score(group, "seconds"),
+            at_steps=_score(group, "steps"),
+            steps_per_second=fmean(_speed(t) for t in group),
+            failed=sum(bool(t.error) for t in group),
+        )
+        for key, group in groups.items()
+    ]
+
+
+def chosen(found: Sequence[Setting], by: By) -> list[Setting]:
+    """For each sampler the setting with the best mean validation score, the best sampler first."""
+    best: dict[str, Setting] = {}
+    for setting in found:
+        score = setting.score(by)
+        if score is None:
+            continue
+        known = best.get(setting.sampler)
+        if known is None or score.mean > (known.score(by) or score).mean:
+            best[setting.sampler] = setting
+    return sorted(best.values(), key=lambda s: -(s.score(by) or Score(0, 0, 0)).mean)
+
+
+def _score(group: Sequence[Training], by: By) -> Score | None:
+    scores = [t.best(by=by) for t in group]
+    known = [score for score in scores if score is not None]
+    if len(known) < len(group):
+        return None
+    return Score(fmean(known), stdev(known) if len(known) > 1 else 0.0, len(known))
+
+
+def _speed(training: Training) -> float:
+    last = training.points[-1] if training.points else None
+    return last.step / last.seconds if last is not None and last.seconds > 0 else 0.0

@@ -1,0 +1,107 @@
+"""Observing a training at planned times and steps, with the clock stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from gssl.convergence.record import Point
+from gssl.method import Method
+from gssl.samplers.batch import MiniBatch
+
+Clock = Literal["wall", "cpu"]
+_CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When a training is observed; it ends when both the time and the steps are reached.
+
+    Attributes:
+        seconds: of training.
+        steps: updates.
+        points: moments, evenly spread over the time and over the steps (twice as many in all).
+        clock: of the seconds: ``wall``, or ``cpu`` for the time that all threads of the process computed, which
+            does not depend on what else the machine does.
+    """
+
+    seconds: float
+    steps: int
+    points: int
+    clock: Clock = "wall"
+
+
+@dataclass
+class Watch:
+    """What :func:`~gssl.training.loop.pretrain` calls before each update. Its clock starts when it is made.
+
+    Attributes:
+        plan: when to observe.
+        validate: score of the weights, higher is better, on a method in evaluation mode.
+        method: under training.
+        full: the whole graph, for the error of the gradient; None leaves it out.
+        points: what was observed.
+    """
+
+    plan: Plan
+    validate: Callable[[], float]
+    method: Method
+    full: MiniBatch | None = None
+    points: list[Point] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._read = _CLOCKS[self.plan.clock]
+        self._elapsed, self._mark = 0.0, self._read()
+        self._steps = self._due_time = self._due_step = 0
+        self._losses: list[float] = []
+
+    def __call__(self, loss: float) -> bool:
+        self._elapsed += self._read() - self._mark
+        self._losses.append(loss)
+        plan = self.plan
+        by_time = self._due_time <= plan.points and self._elapsed >= plan.seconds * self._due_time / plan.points
+        by_step = self._due_step <= plan.points and self._steps >= plan.steps * self._due_step // plan.points
+        if by_time or by_step:
+            self._observe()
+        while self._due_time <= plan.points and self._elapsed >= plan.seconds * self._due_time / plan.points:
+            self._due_time += 1
+        while self._due_step <= plan.points and self._steps >= plan.steps * self._due_step // plan.points:
+            self._due_step += 1
+        self._steps += 1
+        self._mark = self._read()
+        return min(self._due_time, self._due_step) > plan.points
+
+    def _observe(self) -> None:
+        method = self.method
+        states = torch.get_rng_state(), method.rng.get_state()
+        method.eval()
+        error = None if self.full is None else gradient_error(method, self.full)
+        val = self.validate()
+        method.train()
+        torch.set_rng_state(states[0])
+        method.rng.set_state(states[1])
+        mean = sum(self._losses) / len(self._losses)
+        self._losses.clear()
+        self.points.append(Point(step=self._steps, seconds=self._elapsed, loss=mean, val=val, gradient_error=error))
+
+
+def gradient_error(method: Method, full: MiniBatch) -> float:
+    """Squared distance of the gradients that the parameters hold to the full gradient, relative to its norm squared.
+
+    Args:
+        method: in evaluation mode; its gradients are not touched.
+        full: the whole graph.
+    """
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    truth = torch.autograd.grad(method.loss(full) * method.mass(full), parameters, allow_unused=True)
+    distance = norm = 0.0
+    for parameter, true in zip(parameters, truth, strict=True):
+        true = torch.zeros_like(parameter) if true is None else true
+        own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        distance += float((own - true).square().sum())
+        norm += float(true.square().sum())
+    return distance / norm if norm else float("inf")
