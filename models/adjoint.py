@@ -36,10 +36,10 @@ def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHist
     for index in range(encoder.num_layers):
         if index:
             (kind, layer), block = encoder.separable_layer(index), batch.block(index)
+            dropped = encoder.training and encoder.dropout > 0
             h = F.dropout(h, encoder.dropout, encoder.training)
-            place = Place("adjoint", slot, index)
-            stored = history.pull(Place("embedding", slot, index - 1), slice(fresh, block.num_src), h)
-            aggregated = _aggregate(h, stored, block, kind, history, place)
+            places = Place("embedding", slot, index - 1), Place("adjoint", slot, index)
+            aggregated = _aggregate(h, block, kind, history, places, written=not dropped)
             norms = history.listener(aggregated, h)
             h = row_weighted(layer.update, list(layer.parameters()), weight, aggregated, h, tell=norms)
         if index < len(encoder.activations):
@@ -68,32 +68,41 @@ def _finish(encoder: StackedEncoder, index: int, batch: MiniBatch, weight: Tenso
 
 
 def _aggregate(
-    h: Tensor, stored: Tensor, block: Block, kind: Aggregation, history: BatchHistory, place: Place
+    h: Tensor, block: Block, kind: Aggregation, history: BatchHistory, places: tuple[Place, Place], *, written: bool
 ) -> Tensor:
     out: Tensor = _AdjointAggregate.apply(  # type: ignore[no-untyped-call]  # of torch
-        h, stored, block, kind, history, place
+        h, block, kind, history, places, written
     )
     return out
 
 
 class _AdjointAggregate(torch.autograd.Function):
-    """Aggregates fresh and stored rows; the way back adds the stored adjoints of the destinations outside."""
+    """Aggregates fresh and stored rows; the way back adds the stored adjoints of the destinations outside.
+
+    ``places`` are those of the embeddings that it takes and of the adjoints that it stores; ``written`` says that the
+    embeddings ``h`` stand in the history already.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, stored: Tensor, block: Block, kind: Aggregation, history: BatchHistory, place: Place
+        ctx: Any,
+        h: Tensor,
+        block: Block,
+        kind: Aggregation,
+        history: BatchHistory,
+        places: tuple[Place, Place],
+        written: bool,
     ) -> Tensor:
+        taken, place = places
         ctx.rest = (block, kind, history, place)
-        return head_product(kind, block, torch.cat([h, stored]), len(h))
+        return head_product(kind, block, h, history.row_table(taken, h, block.num_src, written=written))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
         (grad,) = grad_outputs
         block, kind, history, place = ctx.rest
-        fresh = history.num_fresh
-        halo = history.pull(place, slice(fresh, block.num_src), grad)
         history.push(place, grad)
         grad_h = None
         if ctx.needs_input_grad[0]:
-            grad_h = turned_product(kind, block, torch.cat([grad, halo]), fresh)
+            grad_h = turned_product(kind, block, grad, history.row_table(place, grad, block.num_src, written=True))
         return grad_h, None, None, None, None, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gssl.models.ops import gcn_aggregate, matmul
+from gssl.models.ops import aggregates_first, gcn_aggregate, matmul
 from gssl.models.stack import Layer, StackedEncoder
 from gssl.samplers.batch import Block
 from gssl.samplers.sparse import Features
@@ -22,21 +22,12 @@ class GCNLayer(Layer):
         self.bias = nn.Parameter(torch.zeros(out_dim))
 
     def forward(self, block: Block, x: Features) -> Tensor:
-        if isinstance(x, Tensor) and self._aggregates_first(x):
+        if isinstance(x, Tensor) and aggregates_first(block, x, self.weight.shape[1]):
             return torch.addmm(self.bias, gcn_aggregate(block, x), self.weight)
         return gcn_aggregate(block, matmul(x, self.weight)).add_(self.bias)
 
     def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
         return torch.addmm(self.bias, aggregated, self.weight)
-
-    def _aggregates_first(self, x: Tensor) -> bool:
-        """Whether aggregating before the dense product costs less, forward and backward.
-
-        The gradient of the weight needs the aggregate of the features or of the gradient, whichever comes first;
-        features that need no gradient themselves are aggregated once.
-        """
-        in_dim, out_dim = self.weight.shape
-        return in_dim * (1 + x.requires_grad) < out_dim * (1 + torch.is_grad_enabled())
 
 
 class GCN(StackedEncoder):

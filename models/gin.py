@@ -9,10 +9,10 @@ from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegativeInt, PositiveInt, Probability
 from gssl.models.encoder import Readout
 from gssl.models.layers import Activation, JumpingKnowledge, NormKind, make_activation
-from gssl.models.ops import aggregate, matmul, spmm
+from gssl.models.ops import aggregate, aggregates_first, matmul, spmm
 from gssl.models.stack import Layer, StackedEncoder
 from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Features, Pattern, SparseMatrix
+from gssl.samplers.sparse import Features, Pattern
 
 
 class GINLayer(Layer):
@@ -59,12 +59,10 @@ class GINLayer(Layer):
         self.aggregation = None if edge_dim else "sum"
 
     def forward(self, block: Block, x: Features) -> Tensor:
-        in_dim, out_dim = self.weight.shape
-        # Features need no gradient: summed first they cost one product, mapped first a second one in the backward.
-        if isinstance(x, SparseMatrix) or in_dim > (out_dim if x.requires_grad else 2 * out_dim):
-            hidden = self._sum(block, matmul(x, self.weight))
-        else:
+        if isinstance(x, Tensor) and aggregates_first(block, x, self.weight.shape[1]):
             hidden = self._sum(block, x) @ self.weight
+        else:
+            hidden = self._sum(block, matmul(x, self.weight))
         if self.edge_weight is not None:
             hidden = hidden + edge_sum(block, self.edge_weight.shape[0]) @ (self.edge_weight @ self.weight)
         out: Tensor = self.rest(hidden + self.bias)

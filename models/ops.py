@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from gssl.samplers.batch import Block
+from gssl.samplers.history import RowTable
 from gssl.samplers.sparse import Pattern, SparseMatrix
 
 # Row chunk of the gradient of edge values: bounds the gathered rows to a few MB whatever the number of edges.
 _EDGE_CHUNK = 1 << 14
+_GATHER = 8  # what adding an element of a gathered row costs, in multiplications of a dense product
 
 
 def spmm(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:
@@ -93,44 +95,51 @@ def linear_aggregate(kind: Aggregation, block: Block, x: Tensor) -> Tensor:
     return {"gcn": gcn_aggregate, "sum": sum_aggregate, "mean": mean_aggregate}[kind](block, x)
 
 
-def head_product(kind: Aggregation, block: Block, x: Tensor, rows: int) -> Tensor:
+def head_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable) -> Tensor:
     """The aggregate of the first destinations alone, without a gradient.
 
     Args:
         kind: which aggregation.
-        block: its first ``rows`` destinations hold all their edges.
-        x: shape (num_src, dim).
-        rows: how many destinations.
+        block: its first ``len(own)`` destinations hold all their edges.
+        own: rows of the first sources, shape (n, dim).
+        rows: of all sources.
 
     Returns:
-        Shape (rows, dim).
+        Shape (n, dim).
     """
     dst_scale, src_scale, loop = _scales(kind, block)
-    part = block.head(rows)
-    scale = None if dst_scale is None else dst_scale[:rows]
-    out = _product(part.pattern, _scaled(part.weight, part.pattern, scale, src_scale), x)
-    return _add_loop(out, x[:rows], scale, src_scale) if loop else out
+    part = block.head(len(own))
+    scale = None if dst_scale is None else dst_scale[: len(own)]
+    out = _table_product(part.pattern, _scaled(part.weight, part.pattern, scale, src_scale), rows)
+    return _add_loop(out, own, scale, src_scale) if loop else out
 
 
-def turned_product(kind: Aggregation, block: Block, grad: Tensor, rows: int) -> Tensor:
+def turned_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable) -> Tensor:
     """The transposed aggregation into the first sources: what flows back to them.
 
     Args:
         kind: which aggregation.
-        block: its first ``rows`` sources hold all the edges that leave them.
-        grad: gradient of the aggregate of every destination, shape (num_dst, dim).
-        rows: how many sources.
+        block: its first ``len(own)`` sources hold all the edges that leave them.
+        own: gradient of the aggregate of the first destinations, shape (n, dim).
+        rows: that of every destination.
 
     Returns:
-        Shape (rows, dim).
+        Shape (n, dim).
     """
     dst_scale, src_scale, loop = _scales(kind, block)
     turned, order = block.pattern.transposed
-    part = turned.head(rows)
+    part = turned.head(len(own))
     weight = None if block.weight is None else block.weight[order[: part.nnz]]
-    scale = None if src_scale is None else src_scale[:rows]
-    out = _product(part, _scaled(weight, part, scale, dst_scale), grad)
-    return _add_loop(out, grad[:rows], scale, dst_scale) if loop else out
+    scale = None if src_scale is None else src_scale[: len(own)]
+    out = _table_product(part, _scaled(weight, part, scale, dst_scale), rows)
+    return _add_loop(out, own, scale, dst_scale) if loop else out
+
+
+def _table_product(pattern: Pattern, value: Tensor | None, rows: RowTable) -> Tensor:
+    if rows.place is None:
+        return _product(pattern, value, rows.table)
+    col = rows.place.to(pattern.col.dtype)[pattern.col]
+    return _product(Pattern(pattern.rowptr, col, len(rows.table)), value, rows.table)
 
 
 def _scales(kind: Aggregation, block: Block) -> tuple[Tensor | None, Tensor | None, bool]:
@@ -142,6 +151,24 @@ def _scales(kind: Aggregation, block: Block) -> tuple[Tensor | None, Tensor | No
         degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
         return torch.where(degree > 0, 1 / degree, degree), None, False
     return None, None, False
+
+
+def aggregates_first(block: Block, x: Tensor, out_dim: int) -> bool:
+    """Whether ``(A X) W`` costs no more than ``A (X W)``, forward and backward.
+
+    The gradient of the weight needs the aggregate of the features or of the gradient, whichever comes first; features
+    that need no gradient themselves are aggregated once. Sampled blocks have many more sources than destinations,
+    which makes it dear to multiply the sources.
+
+    Args:
+        block: of the aggregation ``A``.
+        x: shape (num_src, in_dim).
+        out_dim: columns of the weight.
+    """
+    in_dim, back = x.shape[1], torch.is_grad_enabled()
+    dense = in_dim * out_dim * (1 + back * (1 + x.requires_grad))  # of each row
+    sums_first = _GATHER * block.num_edges * in_dim * (1 + (back and x.requires_grad)) + block.num_dst * dense
+    return sums_first <= _GATHER * block.num_edges * out_dim * (1 + back) + block.num_src * dense
 
 
 def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:

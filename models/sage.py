@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gssl.models.ops import matmul, mean_aggregate
+from gssl.models.ops import aggregates_first, matmul, mean_aggregate
 from gssl.models.stack import Layer, StackedEncoder
 from gssl.samplers.batch import Block
 from gssl.samplers.sparse import Features, SparseMatrix, select_features
@@ -29,10 +29,10 @@ class SAGELayer(Layer):
             own = select_features(x, torch.arange(block.num_dst, device=x.device))
         else:
             own = x[: block.num_dst]
-        if isinstance(x, SparseMatrix) or self.self_weight.shape[0] >= self.self_weight.shape[1]:
-            neighbors = mean_aggregate(block, matmul(x, self.neighbor_weight))
-        else:
+        if isinstance(x, Tensor) and aggregates_first(block, x, self.neighbor_weight.shape[1]):
             neighbors = mean_aggregate(block, x) @ self.neighbor_weight
+        else:
+            neighbors = mean_aggregate(block, matmul(x, self.neighbor_weight))
         return matmul(own, self.self_weight) + neighbors + self.bias
 
     def update(self, aggregated: Tensor, own: Tensor) -> Tensor:

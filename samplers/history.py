@@ -29,6 +29,19 @@ class Place:
     layer: int
 
 
+@dataclass(frozen=True, eq=False)
+class RowTable:
+    """One row for each source of a block.
+
+    Attributes:
+        table: shape (n, dim).
+        place: where the row of each source stands in ``table``, shape (num_src,), int64; None where they are in order.
+    """
+
+    table: Tensor
+    place: Tensor | None = None
+
+
 class History:
     """Rows of every node for every :class:`Place`, zero until they are first written.
 
@@ -86,6 +99,13 @@ class History:
         if rows is None:
             return like.new_zeros(len(ids), like.shape[1])
         return rows.index_select(0, ids.to(rows.device)).to(like, non_blocking=True)
+
+    def table(self, place: Place, like: Tensor) -> Tensor | None:
+        """The rows of all nodes themselves, where they have the width, type and device of ``like``; else None."""
+        rows = self._rows.get(place)
+        if rows is None or (rows.dtype, rows.device, rows.shape[1]) != (like.dtype, like.device, like.shape[1]):
+            return None
+        return rows
 
     @torch.no_grad()
     def push(self, place: Place, ids: Tensor, rows: Tensor) -> None:
@@ -191,6 +211,20 @@ class BatchHistory:
     def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
         """Stored rows of the batch rows ``rows``; see :meth:`History.pull`."""
         return self.store.pull(place, self.ids[rows], like)
+
+    def row_table(self, place: Place, own: Tensor, num_src: int, *, written: bool) -> RowTable:
+        """Rows of the first ``num_src`` rows of the batch: fresh ones, then stored ones.
+
+        Args:
+            place: of the stored rows.
+            own: fresh rows, shape (num_fresh, dim).
+            num_src: fresh and stored rows.
+            written: whether ``own`` was pushed there; then nothing needs to be copied.
+        """
+        table = self.store.table(place, own) if written and not self.frozen else None
+        if table is not None:
+            return RowTable(table, self.ids[:num_src])
+        return RowTable(torch.cat([own, self.pull(place, slice(len(own), num_src), own)]))
 
     def push(self, place: Place, rows: Tensor) -> None:
         """Store fresh rows, which are the first of the batch; nothing happens if the history is frozen."""

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from gssl.models import ops
 from gssl.models.gcn import GCNLayer
+from gssl.models.ops import aggregates_first
 from gssl.samplers.batch import Block
 from gssl.samplers.sparse import Pattern
 
@@ -65,3 +66,13 @@ def test_the_order_is_the_one_with_the_narrowest_sparse_products(
     x = torch.randn(NODES, dims[0], dtype=torch.float64, requires_grad=features_learn)
     layer(block, x).sum().backward()
     assert seen == widths
+
+
+def test_a_block_with_few_destinations_aggregates_before_it_multiplies() -> None:
+    sources = 300
+    pattern, _ = Pattern.from_coo(torch.arange(sources) % 3, torch.arange(sources), 3, sources)
+    block = Block(pattern, full_degree=torch.ones(sources))
+    x = torch.randn(sources, 16, requires_grad=True)
+    assert aggregates_first(block, x, 8)  # one product of 3 rows instead of one of 300
+    whole, _ = graph()
+    assert not aggregates_first(whole, torch.randn(NODES, 16, requires_grad=True), 8)
