@@ -110,6 +110,7 @@ class MiniBatch:
         step: whether the optimizer steps after this batch.
         measure: whether the sampler wants the gradient norm of each item; the gradient of a measured batch without
             a step is thrown away.
+        refresh: whether the batch is there for the history alone: a forward pass without gradient.
         history: handle of the history that the propagation uses, if it has one.
     """
 
@@ -123,6 +124,7 @@ class MiniBatch:
     population: int | None = None
     step: bool = True
     measure: bool = False
+    refresh: bool = False
     history: BatchHistory | None = None
 
     @property

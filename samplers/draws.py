@@ -15,6 +15,7 @@ from gssl.samplers.rng import hash64, uniform
 Scheme = Literal["poisson", "fixed"]
 NO_NODE = -1
 """Counter of the number that belongs to the batch and to no node of it."""
+_CHUNK = 1 << 18
 _CLOSE = 1e-6
 """A sum of probabilities that is so close to an integer is one; rounding moves it by far less."""
 
@@ -53,6 +54,22 @@ def _poisson(probability: np.ndarray, ids: np.ndarray, stream: int) -> np.ndarra
 def keyed_order(ids: Tensor, stream: int) -> Tensor:
     """A random order of the items that depends on their ids only, as positions, shape (n,), int64."""
     return hash64(stream, ids).argsort()  # distinct counters never share a hash
+
+
+def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
+    """A simple random sample: positions of the ``count`` ids with the smallest hashes, rising, int64.
+
+    The population is gone through in chunks, so that no hash of all ids is held.
+    """
+    best = positions = torch.empty(0, dtype=torch.int64)
+    for start in range(0, len(ids), _CHUNK):
+        hashes = hash64(stream, ids[start : start + _CHUNK])
+        best = torch.cat([best, hashes])
+        positions = torch.cat([positions, torch.arange(start, start + len(hashes))])
+        if len(best) > count:
+            best, order = best.topk(count, largest=False)
+            positions = positions[order]
+    return positions.sort().values
 
 
 class Lottery:

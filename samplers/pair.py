@@ -53,10 +53,12 @@ class PairSampler(Sampler):
         return self.propagation.store if isinstance(self.propagation, StoredPropagation) else None
 
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
-        population = len(self.selection.items) if self.estimator == "ht" else None
+        size = len(self.selection.items)
         for draw in self.selection.epoch(epoch):
-            batch = self.propagation.batch(draw)
-            yield replace(batch, population=population, step=draw.step, measure=draw.measure)
+            # Pieces of a draw add up to it: the weights of a whole checkpoint sum to the population.
+            population = size if self.estimator == "ht" or draw.divided else None
+            for part, batch in self.propagation.batches(draw):
+                yield replace(batch, population=population, step=part.step, measure=part.measure)
 
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
         self.selection.observe(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 
+_PIECE = 1 << 15
+
 
 def finite_norms(norms: Tensor) -> np.ndarray:
     """Gradient norms as float64, checked.
@@ -23,7 +25,7 @@ def finite_norms(norms: Tensor) -> np.ndarray:
             are lost, and there is no inclusion probability that would be right.
         InputError: a norm is negative.
     """
-    values: np.ndarray = norms.detach().cpu().numpy().astype(np.float64)
+    values: np.ndarray = norms.detach().cpu().numpy().astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
         total = values.sum()
     if not np.isfinite(total):
@@ -65,11 +67,14 @@ def inclusion_probability(norms: Tensor, size: int, *, floor: float = 0.0, mix: 
     if not values.any():
         return torch.full((values.size,), share, dtype=torch.float64)
     if floor:
-        np.maximum(values, floor * values.mean(), out=values)
+        values = np.maximum(values, floor * values.mean())
     mu = threshold(values, size)
-    chosen = (values > 0).astype(np.float64) if mu == 0 else np.minimum(values / mu, 1.0)
+    chosen = np.sign(values) if mu == 0 else values / mu
+    np.minimum(chosen, 1.0, out=chosen)
     if mix:
-        chosen = np.minimum((1 - mix) * chosen + mix * share, 1.0)
+        chosen *= 1 - mix
+        chosen += mix * share
+        np.minimum(chosen, 1.0, out=chosen)
     return torch.from_numpy(chosen)
 
 
@@ -95,7 +100,7 @@ def threshold(values: np.ndarray, size: int) -> float:
         return mean
     low = _lower_bound(values, size, mean)
     large = values > low
-    rest = np.where(large, 0.0, values).sum()
+    rest = values.sum(where=~large)
     top = np.sort(values[large])  # rising, so that sums add the small ones first
     remaining = np.append(rest, rest + np.cumsum(top))[::-1]  # entry k: everything but the k largest
     k = min(top.size, size - 1) + 1
@@ -113,9 +118,15 @@ def _lower_bound(values: np.ndarray, size: int, upper: float) -> float:
     """
     while True:
         tried = upper / 2
-        total = float(np.minimum(values, tried).sum())  # F times its argument
+        total = _sum_below(values, tried)  # F times its argument
         above = int(np.count_nonzero(values > tried))
         if total >= size * tried or above >= size:
             return tried
         newton = (total - above * tried) / (size - above)
         upper = newton if 0 < newton < tried else tried
+
+
+def _sum_below(values: np.ndarray, bound: float) -> float:
+    """Sum of ``min(value, bound)``, in pieces, so that no second array of this size is made."""
+    parts = (values[start : start + _PIECE] for start in range(0, values.size, _PIECE))
+    return sum(float(np.minimum(part, bound).sum()) for part in parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,9 +90,10 @@ class Pattern:
         Returns:
             The pattern, and the position (nnz',) int64 of each kept non-zero in this one.
         """
-        counts = self.counts[index].long()
+        first = self.rowptr[index]
+        counts = (self.rowptr[index + 1] - first).long()
         rowptr = _offsets(counts, self.rowptr.dtype)
-        start = (self.rowptr[:-1][index] - rowptr[:-1]).long()
+        start = (first - rowptr[:-1]).long()
         total = int(rowptr[-1])
         position = torch.arange(total, device=self.col.device) + start.repeat_interleave(counts, output_size=total)
         return Pattern(rowptr, self.col[position], self.num_cols), position
@@ -195,7 +197,13 @@ Features = Tensor | SparseMatrix
 
 def select_features(x: Features, index: Tensor) -> Features:
     """Rows ``index`` (int64) of dense or sparse features."""
-    return x.select_rows(index) if isinstance(x, SparseMatrix) else x[index]
+    if isinstance(x, SparseMatrix):
+        return x.select_rows(index)
+    if x.device.type != "cpu" or x.dtype != torch.float32 or x.requires_grad:
+        return x.index_select(0, index)
+    # numpy asks for huge pages where an array is large, and a first touch of small ones costs more than the copy.
+    out = torch.from_numpy(np.empty((len(index), x.shape[1]), np.float32))
+    return torch.index_select(x, 0, index, out=out)
 
 
 def dense_features(x: Features) -> Tensor:

@@ -113,7 +113,7 @@ class _Peak:
 
     def __enter__(self) -> _Peak:
         gc.collect()
-        _return_freed_pages()
+        return_freed_pages()
         self._before = psutil.Process().memory_info().rss / 2**20
         self._meter = PeakMemory(torch.device("cpu"))
         return self
@@ -135,7 +135,7 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
             raise TrainingError(f"{function.__name__} was killed, probably because memory ran out") from None
 
 
-def _return_freed_pages() -> None:
+def return_freed_pages() -> None:
     """Let glibc give back what building has freed, which the step would else reuse unseen."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

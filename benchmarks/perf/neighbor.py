@@ -15,11 +15,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from gssl.benchmarks.perf.graphs import load_pattern, store_rmat
 from gssl.benchmarks.perf.machine import describe
 from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, take_turns
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.options import Positive, PositiveInt
-from gssl.datasets.generators import rmat
 from gssl.samplers.propagation.expansion import Engine, Hop
 from gssl.samplers.sparse import Pattern
 
@@ -44,8 +44,7 @@ class Size:
     batches: int
 
     def pattern(self) -> Pattern:
-        rowptr, col = (torch.from_numpy(np.load(f"{self.folder}/{name}.npy")) for name in ("rowptr", "col"))
-        return Pattern(rowptr, col, len(rowptr) - 1)
+        return load_pattern(self.folder)
 
     def targets(self, pattern: Pattern) -> list[Tensor]:
         """The targets of each batch, among the nodes with an in-edge, shape (batch_size,), int64."""
@@ -84,7 +83,7 @@ def run(
     installed = find_spec("torch_sparse") is not None
     absent = {} if installed else {PEER: "pip install --no-deps a wheel of torch-sparse (0.6.18) for this Python"}
     with tempfile.TemporaryDirectory(prefix="gssl-perf-") as folder:
-        edges = in_fresh_process(store, folder, nodes, degree)
+        edges = in_fresh_process(store_rmat, folder, nodes, degree)
         size, second = (Size(folder, f, batch_size, batches) for f in (fanouts, second_fanouts))
         sides = [sides_of(size, installed), sides_of(second, installed)]
         costs, figures = measure(sides[0], partial(check, size, installed), repeats=repeats, threads=threads)
@@ -120,18 +119,6 @@ def described(figures: dict[str, float], times: list[tuple[float, ...]], batches
         figures["ratio"] = medians[1] / medians[0]
         figures["edge_ratio"] = figures["edges_per_second"] / figures["peer_edges_per_second"]
     return figures
-
-
-def store(folder: str, nodes: int, degree: float) -> int:
-    """Draw the graph, shuffle its ids and write its rows; returns the number of directed edges."""
-    pattern = rmat(nodes=nodes, degree=degree, features=1).graph.block.pattern
-    shuffle = torch.randperm(nodes, generator=torch.Generator().manual_seed(0))
-    number = torch.empty_like(shuffle)
-    number[shuffle] = torch.arange(nodes)
-    rows, _ = pattern.select_rows(shuffle)
-    for name, value in (("rowptr", rows.rowptr), ("col", number[rows.col.long()].to(rows.col.dtype))):
-        np.save(Path(folder) / f"{name}.npy", value.numpy())
-    return rows.nnz
 
 
 def sides_of(size: Size, installed: bool) -> list[Side]:

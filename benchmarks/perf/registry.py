@@ -17,6 +17,8 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
         "infonce": "gssl.benchmarks.perf.infonce:run",
         "grace-step": "gssl.benchmarks.perf.grace_step:run",
         "neighbor": "gssl.benchmarks.perf.neighbor:run",
+        "mvs": "gssl.benchmarks.perf.mvs:run",
+        "memory": "gssl.benchmarks.perf.memory:run",
     },
     group="gssl.benchmarks",
 )

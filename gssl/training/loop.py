@@ -16,6 +16,7 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.method import Method
 from gssl.samplers.base import Sampler
+from gssl.samplers.batch import MiniBatch
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
@@ -151,6 +152,9 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
     mark = time.perf_counter()
     for batch in batches:
         batch = run.move(batch, run.device)
+        if batch.refresh:
+            _refresh(run, batch)
+            continue
         only_measured = batch.measure and not batch.step
         if only_measured:
             method.eval()  # norms and history without dropout
@@ -188,6 +192,15 @@ def _seed_global(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+@torch.no_grad()
+def _refresh(run: Run, batch: MiniBatch) -> None:
+    """Let the encoder write the history, without dropout."""
+    run.method.eval()
+    with run.fabric.autocast():
+        run.method.loss(batch)
+    run.method.train()
 
 
 def _update(run: Run) -> None:

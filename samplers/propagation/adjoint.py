@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import touching_rows
+from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.history import Mode
+from gssl.samplers.propagation.expansion import Hop
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import SparseMatrix, select_features
+from gssl.samplers.sparse import Pattern, SparseMatrix, select_features
 
 
 class AdjointPropagation(StoredPropagation):
@@ -29,7 +29,7 @@ class AdjointPropagation(StoredPropagation):
     whole_population: ClassVar[bool] = True
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        block, sources = touching_rows(self.graph.block, draw.ids)
+        block, sources = self.touching(draw.ids)
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
             x=select_features(self.graph.x, sources),
@@ -39,6 +39,30 @@ class AdjointPropagation(StoredPropagation):
             weight=self.target_weight(draw),
             history=replace(history, input_norm=self._input_norm[draw.ids]),
         )
+
+    def touching(self, ids: Tensor) -> tuple[Block, Tensor]:
+        """All edges that begin or end in some nodes.
+
+        Args:
+            ids: distinct global ids, shape (n,), int64.
+
+        Returns:
+            A square block over ``ids`` and their neighbors in either direction, in which the first n rows and columns
+            are complete, and the global ids of its nodes, ``ids`` first.
+        """
+        turned, order = self.graph.block.pattern.transposed
+        out_of, position_out = turned.select_rows(ids)
+        growing = self.engine.start(ids)
+        into = growing.uniform(-1, 0)
+        reached = growing.number(out_of.col.long())
+        nodes = growing.nodes
+        leaving = reached >= len(ids)  # the others are among those that end in ``ids`` already
+        target = torch.cat([into.pattern.row, reached[leaving]])
+        source = torch.cat([into.pattern.col, out_of.row[leaving]])
+        position = torch.cat([into.position.long(), order[position_out[leaving]]])
+        pattern, sorting = Pattern.from_coo(target, source, len(nodes), len(nodes))
+        degree = self.graph.block.degree[nodes]
+        return self._exact.block(Hop(pattern, position[sorting], degree), None, degree), nodes
 
     @cached_property
     def _input_norm(self) -> Tensor:

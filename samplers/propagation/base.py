@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -44,6 +45,11 @@ class Propagation(ABC):
         ``weight`` is ``1 / draw.probability`` (as float32), which the encoder and the objectives understand as "as
         if it were there so many times", unless the propagation draws targets of its own.
         """
+
+    def batches(self, draw: Draw) -> Iterator[tuple[Draw, MiniBatch]]:
+        """The mini-batch of a draw, or one for each of its parts, with the part that it stands for."""
+        for part in draw.parts():
+            yield part, self.batch(part)
 
     def target_weight(self, draw: Draw) -> Tensor:
         """Horvitz-Thompson weights of the targets, shape (n,), float32."""

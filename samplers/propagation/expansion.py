@@ -69,8 +69,12 @@ class Expansion(ABC):
         """The edges among the nodes so far."""
 
     @abstractmethod
+    def number(self, ids: Tensor) -> Tensor:
+        """Numbers in the batch, shape (n,), of nodes ``ids`` (n,), int64; repeats allowed, new ones are added."""
+
     def add(self, ids: Tensor) -> None:
         """Nodes that belong to the batch, repeats and those there already allowed, shape (n,), int64."""
+        self.number(ids)
 
     @abstractmethod
     def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
@@ -252,9 +256,9 @@ class _NumbaExpansion(Expansion):
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
         return Hop(pattern, torch.from_numpy(position), torch.from_numpy(degree))
 
-    def add(self, ids: Tensor) -> None:
+    def number(self, ids: Tensor) -> Tensor:
         self.space.reserve(len(ids))
-        self.space.number(ids.numpy().astype(self.space.nodes.dtype))
+        return torch.from_numpy(self.space.number(ids.numpy().astype(self.space.nodes.dtype)))
 
     def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         space = self.space
@@ -298,8 +302,9 @@ class _TorchExpansion(Expansion):
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         return self.take(*torch_ops.uniform_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
 
-    def add(self, ids: Tensor) -> None:
-        self._nodes, _ = torch_ops.renumber(self._nodes, ids)
+    def number(self, ids: Tensor) -> Tensor:
+        self._nodes, local = torch_ops.renumber(self._nodes, ids)
+        return local
 
     def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         return self.take(*torch_ops.shared_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)

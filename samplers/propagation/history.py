@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import restrict_rows
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
 
 
 class HistoryPropagation(StoredPropagation):
@@ -18,12 +18,4 @@ class HistoryPropagation(StoredPropagation):
     """
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        block, sources = restrict_rows(self.graph.block, draw.ids)
-        return MiniBatch(
-            x=select_features(self.graph.x, sources),
-            blocks=(block,) * self.num_layers,
-            node_ids=sources,
-            num_targets=len(draw.ids),
-            weight=self.target_weight(draw),
-            history=self.handle(sources, len(draw.ids)),
-        )
+        return replace(self.one_shot(draw.ids), weight=self.target_weight(draw))

@@ -79,13 +79,14 @@ class LayeredPropagation(Propagation):
             weight=self.target_weight(draw),
         )
 
-    def block(self, hop: Hop, factor: Tensor | None, degree: Tensor) -> Block:
+    def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, turned: bool = True) -> Block:
         """The block of a hop.
 
         Args:
             hop: its edges.
             factor: of each edge's weight, shape (nnz,), or None for ones.
             degree: weighted in-degree in the graph of the batch's nodes, at least those of the hop.
+            turned: whether its transpose is made already.
         """
         whole = self.graph.block
         weight = factor
@@ -94,7 +95,7 @@ class LayeredPropagation(Propagation):
             if factor is not None:
                 weight = weight * factor.to(weight.dtype)
         return Block(
-            self.engine.with_transpose(hop.pattern),
+            self.engine.with_transpose(hop.pattern) if turned else hop.pattern,
             weight,
             None if whole.edge_attr is None else whole.edge_attr[hop.position],
             degree[: hop.pattern.num_cols],

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gssl.common.options import Fraction
 from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import induced_rows, restrict_rows
 from gssl.samplers.graph import Graph
 from gssl.samplers.history import Mode, Precision, Storage
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -61,10 +60,11 @@ class LMCPropagation(StoredPropagation):
         self.score = score
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        _, sources = restrict_rows(self.graph.block, draw.ids)
-        block = induced_rows(self.graph.block, sources)
-        degree = self.graph.block.pattern.counts[sources]
-        share = _score(self.score, block.pattern.counts / degree.clamp(min=1))
+        growing = self.engine.start(draw.ids)
+        growing.uniform(-1, 0)
+        inner, sources = growing.inner(), growing.nodes
+        block = self._exact.block(inner, None, self.graph.block.degree[sources])
+        share = _score(self.score, block.pattern.counts / inner.degree.clamp(min=1))
         return MiniBatch(
             x=select_features(self.graph.x, sources),
             blocks=(block,) * self.num_layers,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
+from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.graph import Graph
 from gssl.samplers.history import BatchHistory, History, Mode, Precision, Storage
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
+from gssl.samplers.sparse import select_features
 
 
 class StoredPropagation(Propagation):
     """A propagation that reads what earlier batches wrote. Draws that must be exact refresh it.
+
+    An exact draw in pieces goes layer by layer: whatever its targets hear from in the next layers is computed piece
+    by piece without gradients and written to the history, and then each piece of targets reads rows that are exact.
+    Its memory is that of a piece, and every edge is used once a layer, where the pieces' own neighborhoods of several
+    hops would each be most of a large graph. The gradient of such a batch stops at the history, so a draw that the
+    optimizer steps after is cut into pieces with their whole neighborhoods instead.
 
     Args:
         graph: where messages flow.
@@ -48,6 +56,7 @@ class StoredPropagation(Propagation):
         )
         self.frozen = False
         self._exact = Exact(graph, num_layers=num_layers)
+        self.engine = self._exact.engine
 
     def batch(self, draw: Draw) -> MiniBatch:
         if not self.frozen:
@@ -58,9 +67,60 @@ class StoredPropagation(Propagation):
         history = BatchHistory(self.store, "truncated", batch.node_ids, batch.num_nodes, frozen=self.frozen)
         return replace(batch, history=history)
 
+    def batches(self, draw: Draw) -> Iterator[tuple[Draw, MiniBatch]]:
+        if draw.step or not draw.divided:
+            yield from super().batches(draw)
+            return
+        if not self.frozen:
+            self.store.tick()
+        silent = replace(draw, step=False, measure=False)
+        for ids in self._below(draw):
+            yield silent, replace(self.one_shot(ids), refresh=True)
+        for part in draw.parts():
+            yield part, replace(self.one_shot(part.ids), weight=self.target_weight(part))
+
+    def _below(self, draw: Draw) -> Iterator[Tensor]:
+        """Nodes whose rows of the first layer, then of the second, and so on, the layers above them read, in pieces."""
+        assert draw.piece is not None
+        growing, sizes = self.engine.start(draw.ids), [len(draw.ids)]
+        for hop in range(self.num_layers - 1):
+            done = sizes[-2] if hop else 0
+            for rows in growing.nodes[done:].split(draw.piece):
+                growing.add(self.graph.block.pattern.select_rows(rows)[0].col.long())
+            sizes.append(len(growing.nodes))
+        nodes = growing.nodes
+        for size in reversed(sizes[1:]):
+            yield from nodes[:size].split(draw.piece)
+
     def stored_batch(self, draw: Draw) -> MiniBatch:
         """The batch of a draw that need not be exact."""
         raise NotImplementedError
+
+    def one_shot(self, ids: Tensor) -> MiniBatch:
+        """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
+        block, sources = self.incoming(ids)
+        return MiniBatch(
+            x=select_features(self.graph.x, sources),
+            blocks=(block,) * self.num_layers,
+            node_ids=sources,
+            num_targets=len(ids),
+            history=BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen),
+        )
+
+    def incoming(self, ids: Tensor, *, turned: bool = True) -> tuple[Block, Tensor]:
+        """Messages of all in-neighbors into some nodes.
+
+        Args:
+            ids: destinations, distinct global ids, shape (n,), int64.
+            turned: whether the block's transpose is made already.
+
+        Returns:
+            The block, and the global ids of its sources, ``ids`` first, shape (num_src,), int64.
+        """
+        growing = self.engine.start(ids)
+        hop = growing.uniform(-1, 0)
+        nodes = growing.nodes
+        return self._exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
 
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gssl.common.options import PositiveInt
 from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.blocks import restrict_rows
 from gssl.samplers.graph import Graph
 from gssl.samplers.history import Mode, Precision, Storage
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -60,13 +59,13 @@ class VRGCNPropagation(StoredPropagation):
         sources: list[Tensor] = []
         fresh = draw.ids
         for layer in reversed(range(1, self.num_layers)):
-            block, ids = restrict_rows(self.graph.block, fresh)
+            block, ids = self.incoming(fresh, turned=False)  # it is renumbered yet
             factor = drawn_edges(block.pattern, fresh, self.fanout, draw.key.stream(Slot.PROPAGATION + layer))
             block, ids = _drawn_first(replace(block, sample_weight=factor), ids)
             blocks.append(block)
             sources.append(ids)
             fresh = ids[: _num_fresh(block)]
-        block, ids = restrict_rows(self.graph.block, fresh)
+        block, ids = self.incoming(fresh)
         sources = [*reversed([*sources, ids])]
         history = self.handle(ids, len(fresh))
         return MiniBatch(

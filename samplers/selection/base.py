@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ class Draw:
         step: whether the optimizer steps after it.
         measure: whether the selection wants to be told the gradient norms of its targets.
         exact: whether its embeddings must be computed exactly, as at the checkpoints of MVS.
+        piece: how many targets of an exact draw are embedded at once; None for all.
     """
 
     ids: Tensor
@@ -33,6 +34,24 @@ class Draw:
     step: bool = True
     measure: bool = False
     exact: bool = False
+    piece: int | None = None
+
+    @property
+    def divided(self) -> bool:
+        """Whether it is too large to be one batch."""
+        return self.exact and self.piece is not None and len(self.ids) > self.piece
+
+    def parts(self) -> Iterator[Draw]:
+        """Its pieces, which together are the draw: the optimizer steps after the last, if it does."""
+        if self.piece is None or not self.divided:
+            yield self
+            return
+        for start in range(0, len(self.ids), self.piece):
+            part = slice(start, start + self.piece)
+            last = start + self.piece >= len(self.ids)
+            yield replace(
+                self, ids=self.ids[part], probability=self.probability[part], step=self.step and last, piece=None
+            )
 
 
 class Selection(ABC):

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
-from gssl.samplers.draws import Lottery, Scheme
+from gssl.samplers.draws import Lottery, Scheme, smallest_hashes
 from gssl.samplers.graph import Graph
 from gssl.samplers.probability import inclusion_probability
-from gssl.samplers.rng import Key, Slot, hash64
+from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.norms import NormTable
 
@@ -43,6 +43,8 @@ class MinimalVariance(Selection):
         gamma: size of V_S as a fraction of the items; it must not be smaller than a batch.
         checkpoint_every: batches between two checkpoints, K.
         growth: what each checkpoint adds to K.
+        checkpoint_batch: how many nodes of V_S are embedded at once; None for all. The history and the norms are the
+            same up to rounding (for objectives that are sums over nodes), the memory is that of so many nodes.
         step_at_checkpoint: whether the optimizer steps on V_S too (as the algorithm is printed).
         refresh: whether the norms of V_S are measured again in its batches, which changes the probabilities of the
             next one; ``online`` always measures.
@@ -67,6 +69,7 @@ class MinimalVariance(Selection):
         gamma: Fraction = 0.1,
         checkpoint_every: PositiveInt = 20,
         growth: NonNegativeInt = 0,
+        checkpoint_batch: PositiveInt | None = None,
         step_at_checkpoint: bool = False,
         refresh: bool = True,
         renew_every: PositiveInt = 20,
@@ -78,14 +81,15 @@ class MinimalVariance(Selection):
         super().__init__(graph, items=items, batch_size=batch_size, seed=seed)
         self.norms, self.gamma, self.draw = norms, gamma, draw
         self.checkpoint_every, self.growth, self.renew_every = checkpoint_every, growth, renew_every
-        self.step_at_checkpoint, self.refresh = step_at_checkpoint, refresh
+        self.checkpoint_batch, self.step_at_checkpoint, self.refresh = checkpoint_batch, step_at_checkpoint, refresh
         self.staleness, self.floor, self.mix = staleness, floor, mix
-        names = ("norms", "gamma", "checkpoint_every", "growth", "step_at_checkpoint", "refresh", "renew_every")
-        options = {name: getattr(self, name) for name in (*names, "staleness", "floor", "mix", "draw")}
+        names = ("norms", "gamma", "checkpoint_every", "growth", "checkpoint_batch", "step_at_checkpoint", "refresh")
+        options = {name: getattr(self, name) for name in (*names, "renew_every", "staleness", "floor", "mix", "draw")}
         validate(type(self), options, what="selection minvar")
-        self._ids = self.items.sort().values
+        self._ids = self.items if items is None else self.items.sort().values
         self._table = NormTable(self._ids)
         self._pool: Tensor | None = None  # positions of V_S; None means all
+        self._pool_ids = self._ids
         self._lottery: Lottery | None = None
         self._now = 0  # batches before this one in the whole training
         if norms == "checkpoint" and self.pool_size < batch_size:
@@ -148,10 +152,18 @@ class MinimalVariance(Selection):
         self.empty_draws = int(state["empty_draws"])
 
     def _checkpoint(self, key: Key) -> Draw:
-        hashes = hash64(key.stream(Slot.CHECKPOINT), self._ids)
-        self._pool = hashes.topk(self.pool_size, largest=False).indices.sort().values
+        self._pool = smallest_hashes(self._ids, self.pool_size, key.stream(Slot.CHECKPOINT))
+        self._pool_ids = self._ids[self._pool]
         share = torch.full((self.pool_size,), self.pool_size / len(self._ids), dtype=torch.float64)
-        return Draw(self._ids[self._pool], share, key, step=self.step_at_checkpoint, measure=True, exact=True)
+        return Draw(
+            self._pool_ids,
+            share,
+            key,
+            step=self.step_at_checkpoint,
+            measure=True,
+            exact=True,
+            piece=self.checkpoint_batch,
+        )
 
     def _batch(self, key: Key) -> Draw | None:
         """A batch from V_S (or from all items), None if it is empty."""
@@ -159,8 +171,7 @@ class MinimalVariance(Selection):
         if self._lottery is None:
             norms = self._table.estimate(self._pool, now=self._now, staleness=self.staleness)
             probability = inclusion_probability(norms, self.batch_size, floor=self.floor, mix=self.mix)
-            ids = self._ids if self._pool is None else self._ids[self._pool]
-            self._lottery = Lottery(ids, probability, scheme=self.draw, stream=stream)
+            self._lottery = Lottery(self._pool_ids, probability, scheme=self.draw, stream=stream)
         drawn = self._lottery.draw(stream)
         if drawn.numel() == 0:
             return None

@@ -20,7 +20,7 @@ class NormTable:
     def __init__(self, ids: Tensor) -> None:
         self.ids = ids
         self.norm = torch.full((len(ids),), torch.nan)
-        self.seen = torch.zeros(len(ids), dtype=torch.int64)
+        self.seen = torch.zeros(len(ids), dtype=torch.int32)
 
     def record(self, ids: Tensor, norms: Tensor, *, now: int) -> None:
         """Write down norms.
@@ -55,16 +55,19 @@ class NormTable:
         Returns:
             Shape (n,), float64. What was never observed counts as the mean of the rest; 0 where nothing was.
         """
-        norm, seen = (self.norm, self.seen) if position is None else (self.norm[position], self.seen[position])
-        values = norm.numpy().astype(np.float64)
+        values = _at(self.norm, position).numpy().astype(np.float64)
         unknown = np.isnan(values)
         anything_unknown = bool(unknown.any())
         if not anything_unknown and not staleness:
             return torch.from_numpy(values)
-        known = values[~unknown] if anything_unknown else values
-        mean = float(known.mean()) if known.size else 0.0
+        known = values.size - int(unknown.sum())
+        mean = float(values.sum(where=~unknown)) / max(known, 1)
         if staleness:
-            age = np.maximum(now - seen.numpy(), 0)
+            age = np.maximum(now - _at(self.seen, position).numpy(), 0)
             values = mean + (values - mean) * np.exp(age * np.log1p(-staleness))
         values[unknown] = mean
         return torch.from_numpy(values)
+
+
+def _at(values: Tensor, position: Tensor | None) -> Tensor:
+    return values if position is None else values.index_select(0, position)
