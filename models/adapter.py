@@ -39,8 +39,11 @@ class PyGEncoder(Encoder):
         """Embed the targets; edge weights and attributes are passed on if the module takes them.
 
         Raises:
-            InputError: a batch whose layers have different nodes, which PyG modules cannot be run on.
+            InputError: a batch whose layers have different nodes, which PyG modules cannot be run on, or one with
+                aggregated features.
         """
+        if batch.first is not None:
+            raise InputError("a PyG module aggregates the features itself; set sampler.precompute=false")
         if not batch.is_square:
             raise InputError("a PyG module needs one graph for all layers; use a subgraph sampler or gssl's encoders")
         block = batch.blocks[0]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gssl.models.first import first_layer
 from gssl.models.layers import dropout_features
 from gssl.models.ops import Aggregation, head_product, turned_product
 from gssl.models.row_weight import row_weighted, scale_gradient
@@ -53,9 +54,12 @@ def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHist
 
 def _first(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, weight: Tensor) -> Tensor:
     """The first layer, which nothing flows through: its weights are put on the gradient of its output."""
+    if batch.first is not None:
+        out, aggregated = first_layer(encoder, batch, batch.first)
+        return scale_gradient(out, weight, history.listener(aggregated))
     block = batch.block(0).head(history.num_fresh)
     x = dropout_features(batch.x, encoder.in_dropout, encoder.training)
-    out: Tensor = encoder.layers[0](block, x)
+    out = encoder.layers[0](block, x)
     return scale_gradient(out, weight, history.listener())
 
 

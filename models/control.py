@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.models.first import first_layer
 from gssl.models.layers import dropout_features
 from gssl.models.ops import linear_aggregate
 from gssl.samplers.batch import Block, MiniBatch
@@ -30,7 +31,9 @@ def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchH
     x = batch.x
     for index in range(encoder.num_layers):
         (kind, layer), block = encoder.separable_layer(index), batch.block(index)
-        if index == 0:
+        if index == 0 and batch.first is not None:
+            out, _ = first_layer(encoder, batch, batch.first)
+        elif index == 0:
             out = layer(block, dropout_features(x, encoder.in_dropout, encoder.training))
         else:
             assert isinstance(x, Tensor)

@@ -25,7 +25,7 @@ def layers_with_history(encoder: StackedEncoder, batch: MiniBatch, history: Batc
     Raises:
         InputError: the view has other nodes than the batch, so that stored rows cannot be matched to it.
     """
-    if batch.num_nodes != len(history.ids):
+    if batch.num_nodes != (len(history.ids) if batch.first is None else history.num_fresh):
         raise InputError(
             "a view that removes nodes cannot be completed from history; use an augmenter that keeps them, or a "
             "propagation without history"
@@ -58,7 +58,7 @@ def truncated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHi
     x = batch.x
     for index in range(encoder.num_layers):
         block = batch.block(index)
-        if isinstance(x, Tensor) and x.shape[0] < block.num_src:
+        if index and isinstance(x, Tensor) and x.shape[0] < block.num_src:
             x = torch.cat([x, history.pull(Place("embedding", slot, index - 1), slice(x.shape[0], block.num_src), x)])
         x = encoder.step(index, block, x, batch)
         outputs.append(x)

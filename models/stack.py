@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.models.encoder import Encoder, Readout
+from gssl.models.first import first_layer
 from gssl.models.history import layers_with_history
 from gssl.models.layers import (
     Activation,
@@ -107,12 +108,17 @@ class StackedEncoder(Encoder):
 
     def step(self, index: int, block: Block, x: Features, batch: MiniBatch) -> Tensor:
         """Layer number ``index`` (from 0) with its dropout, norm and activation, shape (num_dst, dim)."""
+        if index == 0 and batch.first is not None:
+            return self.finished(0, first_layer(self, batch, batch.first)[0], batch)
         if index == 0:
             x = dropout_features(x, self.in_dropout, self.training)
         else:
             assert isinstance(x, Tensor)
             x = F.dropout(x, self.dropout, self.training)
-        out: Tensor = self.layers[index](block, x)
+        return self.finished(index, self.layers[index](block, x), batch)
+
+    def finished(self, index: int, out: Tensor, batch: MiniBatch) -> Tensor:
+        """:meth:`finish` where norm and activation follow the layer, else ``out`` itself."""
         return self.finish(index, out, batch) if index < len(self.activations) else out
 
     def finish(self, index: int, out: Tensor, batch: MiniBatch) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.samplers.history import BatchHistory
 from gssl.samplers.sparse import Features, Pattern
+
+if TYPE_CHECKING:
+    from gssl.samplers.first import FirstAggregates
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,8 @@ class MiniBatch:
             a step is thrown away.
         refresh: whether the batch is there for the history alone: a forward pass without gradient.
         history: handle of the history that the propagation uses, if it has one.
+        first: what the first layer reads instead of neighbors, if that is known. The rows of ``x`` are then those of
+            the first block's destinations that are computed anew, and the features cannot be augmented.
     """
 
     x: Features
@@ -126,6 +132,7 @@ class MiniBatch:
     measure: bool = False
     refresh: bool = False
     history: BatchHistory | None = None
+    first: FirstAggregates | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -178,12 +185,30 @@ class MiniBatch:
         return graphs.repeat_interleave(self.graph_ptr.diff(), output_size=self.num_nodes)
 
     def with_x(self, x: Features) -> MiniBatch:
+        """The batch with other features.
+
+        Raises:
+            InputError: the first layer was computed from these already.
+        """
+        self._require_raw()
         return replace(self, x=x)
 
     def map_blocks(self, change: Callable[[Block], Block]) -> MiniBatch:
-        """Replace every block, each distinct one once."""
+        """Replace every block, each distinct one once.
+
+        Raises:
+            InputError: the first layer was computed from these already.
+        """
+        self._require_raw()
         changed = {id(block): change(block) for block in self.blocks}
         return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks))
+
+    def _require_raw(self) -> None:
+        if self.first is not None:
+            raise InputError(
+                "sampler.precompute aggregates the features before training, but this method's views change features "
+                "or edges; set sampler.precompute=false"
+            )
 
     def to(self, device: torch.device) -> MiniBatch:
         moved = {id(block): block.to(device) for block in self.blocks}

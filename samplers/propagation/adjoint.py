@@ -11,10 +11,11 @@ from torch import Tensor
 
 from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.history import Mode
+from gssl.samplers.kernels.touch import append_rows
 from gssl.samplers.propagation.expansion import Hop
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern, SparseMatrix, select_features
+from gssl.samplers.sparse import Pattern, SparseMatrix
 
 
 class AdjointPropagation(StoredPropagation):
@@ -32,12 +33,13 @@ class AdjointPropagation(StoredPropagation):
         block, sources = self.touching(draw.ids)
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
-            x=select_features(self.graph.x, sources),
+            x=self.features(sources, len(draw.ids)),
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
             history=replace(history, input_norm=self._input_norm[draw.ids]),
+            first=self.first,
         )
 
     def touching(self, ids: Tensor) -> tuple[Block, Tensor]:
@@ -54,15 +56,22 @@ class AdjointPropagation(StoredPropagation):
         out_of, position_out = turned.select_rows(ids)
         growing = self.engine.start(ids)
         into = growing.uniform(-1, 0)
-        reached = growing.number(out_of.col.long())
+        reached = growing.number(out_of.col.long())  # edges that end in ``ids`` are there already
         nodes = growing.nodes
-        leaving = reached >= len(ids)  # the others are among those that end in ``ids`` already
-        target = torch.cat([into.pattern.row, reached[leaving]])
-        source = torch.cat([into.pattern.col, out_of.row[leaving]])
-        position = torch.cat([into.position.long(), order[position_out[leaving]]])
-        pattern, sorting = Pattern.from_coo(target, source, len(nodes), len(nodes))
+        position = torch.cat([into.position.long(), order[position_out]])
+        pattern, chosen = self._append(into.pattern, out_of.row, reached, len(nodes))
         degree = self.graph.block.degree[nodes]
-        return self._exact.block(Hop(pattern, position[sorting], degree), None, degree), nodes
+        return self._exact.block(Hop(pattern, position[chosen], degree), None, degree), nodes
+
+    def _append(self, above: Pattern, source: Tensor, target: Tensor, num_rows: int) -> tuple[Pattern, Tensor]:
+        """What :func:`~gssl.samplers.kernels.touch.append_rows` gives, on any device."""
+        if self.engine.numba:
+            return append_rows(above, source, target, num_rows)
+        leaving = (target >= above.num_rows).nonzero().squeeze(1)
+        row, col = torch.cat([above.row, target[leaving]]), torch.cat([above.col, source[leaving]])
+        chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])
+        pattern, sorting = Pattern.from_coo(row, col, num_rows, num_rows)
+        return pattern, chosen[sorting]
 
     @cached_property
     def _input_norm(self) -> Tensor:

@@ -45,6 +45,7 @@ class Labor(LayeredPropagation):
         layer_dependency: whether all layers share the numbers.
         hajek: whether the weights of a row are scaled to their sum in the graph.
         backend: of the engine; the batches are the same.
+        precompute: as in :class:`~gssl.samplers.propagation.layered.LayeredPropagation`.
 
     Raises:
         InputError: as :class:`~gssl.samplers.propagation.neighbor.Neighbor`.
@@ -62,8 +63,9 @@ class Labor(LayeredPropagation):
         layer_dependency: bool = False,
         hajek: bool = False,
         backend: Backend = "auto",
+        precompute: bool = False,
     ) -> None:
-        super().__init__(graph, num_layers=num_layers, backend=backend)
+        super().__init__(graph, num_layers=num_layers, backend=backend, precompute=precompute)
         if iterations != "converge" and iterations < 0:
             raise InputError(f"iterations must not be negative (got {iterations})")
         self.fanouts = check_fanouts(fanouts, num_layers)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.first import FirstAggregates, without_edges
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
@@ -27,11 +28,14 @@ class LayeredPropagation(Propagation):
         graph: where messages flow.
         num_layers: message-passing layers of the encoder.
         backend: of the engine; the batches are the same.
+        precompute: aggregates the features once, before training, so that the first layer needs no neighbors and has
+            no sampling error; for methods that do not augment features and edges.
     """
 
-    def __init__(self, graph: Graph, *, num_layers: int, backend: Backend = "auto") -> None:
+    def __init__(self, graph: Graph, *, num_layers: int, backend: Backend = "auto", precompute: bool = False) -> None:
         super().__init__(graph, num_layers=num_layers)
         self.engine = Engine(graph.block.pattern, backend)
+        self.first = FirstAggregates(graph) if precompute else None
 
     @abstractmethod
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
@@ -62,7 +66,7 @@ class LayeredPropagation(Propagation):
     def batch(self, draw: Draw) -> MiniBatch:
         growing, streams = self.engine.start(draw.ids), self.streams(draw)
         hops: list[tuple[Hop, Tensor | None]] = []
-        for layer in reversed(range(self.num_layers)):
+        for layer in reversed(range(0 if self.first is None else 1, self.num_layers)):
             if draw.exact:
                 hops.append((growing.uniform(-1, 0), None))
             else:
@@ -71,12 +75,15 @@ class LayeredPropagation(Propagation):
         hops.reverse()
         degrees = [self.graph.block.degree[nodes]] * len(hops) if draw.exact else self.degrees(nodes, hops)
         blocks = tuple(self.block(*hop, degree) for hop, degree in zip(hops, degrees, strict=True))
+        if self.first is not None:
+            blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(
             x=select_features(self.graph.x, nodes),
             blocks=blocks,
             node_ids=nodes,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
+            first=self.first,
         )
 
     def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, turned: bool = True) -> Block:

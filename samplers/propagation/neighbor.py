@@ -38,6 +38,7 @@ class Neighbor(LayeredPropagation):
             one number serves every layer, -1 means all in-edges.
         weights: the form.
         backend: of the engine; the batches are the same.
+        precompute: as in :class:`~gssl.samplers.propagation.layered.LayeredPropagation`.
 
     Raises:
         InputError: a fan-out that is neither -1 nor positive, or as many of them as the encoder has not layers.
@@ -53,8 +54,9 @@ class Neighbor(LayeredPropagation):
         fanouts: int | tuple[int, ...] = 10,
         weights: Weights = "sampled",
         backend: Backend = "auto",
+        precompute: bool = False,
     ) -> None:
-        super().__init__(graph, num_layers=num_layers, backend=backend)
+        super().__init__(graph, num_layers=num_layers, backend=backend, precompute=precompute)
         self.fanouts = check_fanouts(fanouts, num_layers)
         self.weights = weights
 

@@ -15,7 +15,7 @@ from gssl.samplers.history import BatchHistory, History, Mode, Precision, Storag
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
+from gssl.samplers.sparse import Features, select_features
 
 
 class StoredPropagation(Propagation):
@@ -33,6 +33,8 @@ class StoredPropagation(Propagation):
         history_storage: where rows are kept: beside the encoder, in (pinned) host memory, or in files.
         history_precision: of the stored rows.
         history_folder: for the files.
+        precompute: aggregates the features once, before training, so that the first layer needs no neighbors; for
+            methods that do not augment features and edges.
 
     Attributes:
         mode: how the encoder uses the stored rows.
@@ -49,13 +51,15 @@ class StoredPropagation(Propagation):
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
         history_folder: Path | None = None,
+        precompute: bool = False,
     ) -> None:
         super().__init__(graph, num_layers=num_layers)
         self.store = History(
             graph.num_nodes, storage=history_storage, precision=history_precision, folder=history_folder
         )
         self.frozen = False
-        self._exact = Exact(graph, num_layers=num_layers)
+        self._exact = Exact(graph, num_layers=num_layers, precompute=precompute)
+        self.first = self._exact.first
         self.engine = self._exact.engine
 
     def batch(self, draw: Draw) -> MiniBatch:
@@ -100,11 +104,12 @@ class StoredPropagation(Propagation):
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids)
         return MiniBatch(
-            x=select_features(self.graph.x, sources),
+            x=self.features(sources, len(ids)),
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(ids),
             history=BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen),
+            first=self.first,
         )
 
     def incoming(self, ids: Tensor, *, turned: bool = True) -> tuple[Block, Tensor]:
@@ -121,6 +126,10 @@ class StoredPropagation(Propagation):
         hop = growing.uniform(-1, 0)
         nodes = growing.nodes
         return self._exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
+
+    def features(self, sources: Tensor, num_fresh: int) -> Features:
+        """Features of all sources, or of the fresh ones where the first layer hears from no others."""
+        return select_features(self.graph.x, sources if self.first is None else sources[:num_fresh])
 
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.common.options import PositiveInt
 from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.first import without_edges
 from gssl.samplers.graph import Graph
 from gssl.samplers.history import Mode, Precision, Storage
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -28,6 +29,7 @@ class VRGCNPropagation(StoredPropagation):
 
     Args:
         fanout: neighbours drawn for each node and layer.
+        precompute: the paper's preprocessing, see ``StoredPropagation``.
 
     The other options are those of ``StoredPropagation``.
     """
@@ -44,6 +46,7 @@ class VRGCNPropagation(StoredPropagation):
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
         history_folder: Path | None = None,
+        precompute: bool = False,
     ) -> None:
         super().__init__(
             graph,
@@ -51,6 +54,7 @@ class VRGCNPropagation(StoredPropagation):
             history_storage=history_storage,
             history_precision=history_precision,
             history_folder=history_folder,
+            precompute=precompute,
         )
         self.fanout = fanout
 
@@ -65,7 +69,10 @@ class VRGCNPropagation(StoredPropagation):
             blocks.append(block)
             sources.append(ids)
             fresh = ids[: _num_fresh(block)]
-        block, ids = self.incoming(fresh)
+        if self.first is None:
+            block, ids = self.incoming(fresh)
+        else:
+            block, ids = without_edges(len(fresh), self.engine.pattern), fresh
         sources = [*reversed([*sources, ids])]
         history = self.handle(ids, len(fresh))
         return MiniBatch(
@@ -75,6 +82,7 @@ class VRGCNPropagation(StoredPropagation):
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
             history=replace(history, sources=tuple(sources)),
+            first=self.first,
         )
 
 
