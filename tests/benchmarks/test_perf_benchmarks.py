@@ -2,16 +2,18 @@ import json
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from gssl.benchmarks.perf import grace_step, infonce, measure, neighbor, spmm
+from gssl.benchmarks.perf import footprint, grace_step, infonce, measure, memory, mvs, neighbor, spmm
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.grace_task import Task, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
 from gssl.samplers.sparse import SparseMatrix
+from gssl.testing.toy import toy_graph
 
 
 @pytest.fixture
@@ -152,3 +154,39 @@ def test_neighbor_reports_both_fanouts_and_the_floor(installed: bool, monkeypatc
     if installed:
         assert figures["first_hop_difference"] == figures["second_first_hop_difference"] == 0
         assert result.ratio == pytest.approx(figures["ratio"])
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("real", [False, True])
+def test_mvs_reports_batches_checkpoints_and_probabilities(real: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = partial(toy_graph, num_nodes=400)
+    monkeypatch.setattr(mvs, "in_fresh_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(mvs, "real_graph_is_there", lambda: real)
+    monkeypatch.setattr(mvs, "load_dataset", lambda name: SimpleNamespace(graph=small()))
+    sizes = {"nodes": 300, "degree": 6, "features": 8, "batch_size": 20, "batches": 3}
+    result = mvs.run(**sizes, gamma=0.5, rmat_gamma=0.5, norms=5000, repeats=2)
+    figures = {key: float(value) for key, value in result.figures.items()}
+    assert headline(result)["peer_name"] == mvs.PEER
+    assert result.config["graph"] == ("ogbn-wordnet" if real else "rmat")
+    assert result.ratio == pytest.approx(1 / figures["cost"])
+    assert figures["checkpoint_amortised_milliseconds"] == pytest.approx(figures["checkpoint_milliseconds"] / 3)
+    assert ("rmat_cost" in figures) == real
+    assert 0 < figures["probability_with_ties_milliseconds"] <= figures["probability_with_ties_median_milliseconds"]
+
+
+def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "in_fresh_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(footprint, "_WARM", 2)
+    sizes = {"degree": 6, "features": 8, "hidden": 4, "batch_size": 32, "pool": 100, "checkpoint_batch": 32}
+    result = memory.run(nodes=(300, 600), **sizes, checkpoint_every=2, repeats=4)
+    figures, mib = result.figures, 2**20
+    assert headline(result)["peer_name"] == "300 nodes"
+    assert result.ratio == pytest.approx(result.peers[0].seconds / result.ours)
+    assert figures["online_600_features_mb"] == 600 * 8 * 4 / mib
+    assert figures["online_600_history_mb"] == 4 * 600 * (4 * 2 + 4) / mib  # two views, online and target
+    edges = 600 * 6
+    assert figures["online_600_graph_mb"] == (4 * edges + 4 * 601 + 4 * 600) / mib
+    assert float(figures["online_600_tables_mb"]) >= (8 + 4 + 4 + 4) * 600 / mib
+    assert float(figures["checkpoint_600_checkpoint_milliseconds"]) > 0
+    assert "online_600_checkpoint_milliseconds" not in figures
+    assert "1,615,685,872" in str(figures["papers100M_statement"])
