@@ -58,6 +58,10 @@ class StoredPropagation(Propagation):
         self._exact = Exact(graph, num_layers=num_layers)
         self.engine = self._exact.engine
 
+    @property
+    def complete(self) -> bool:
+        return True
+
     def batch(self, draw: Draw) -> MiniBatch:
         if not self.frozen:
             self.store.tick()
