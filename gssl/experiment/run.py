@@ -24,8 +24,8 @@ from gssl.results.places import store_url
 from gssl.results.store import Store
 from gssl.training.device import resolve_device
 from gssl.training.loop import pretrain
-from gssl.training.supervised import with_validation
 from gssl.training.progress import Progress
+from gssl.training.supervised import with_validation
 
 _COPIES = 4  # weights, two moments of the optimizer, and the best weights so far
 
