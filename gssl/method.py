@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from gssl.augment.base import Augmenter
+from gssl.common.errors import InputError
 from gssl.common.space import Space
 from gssl.models.encoder import Encoder
+from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.pair import PairSampler
 
 Level = Literal["node", "graph"]
 Target = TypeVar("Target")
@@ -54,6 +57,23 @@ class Method(nn.Module, ABC):
         It must give one row for each target of the batch.
         """
         return self.encoder
+
+    @property
+    def num_layers(self) -> int:
+        """Message-passing layers that a loss needs: the encoder's, and those that a method has on top of them."""
+        return int(getattr(self.encoder, "num_layers", 1))
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        """Called before training, so that a method can refuse batches from which its loss would be another one.
+
+        Raises:
+            InputError: it cannot train on the batches of this sampler; the message names samplers that fit.
+        """
+        if isinstance(sampler, PairSampler) and sampler.propagation.num_layers < self.num_layers:
+            raise InputError(
+                f"more layers than blocks: {type(self).__name__} needs {self.num_layers} layers, but the sampler was "
+                f"made for {sampler.propagation.num_layers}; make it with num_layers={self.num_layers}"
+            )
 
     def mass(self, batch: MiniBatch) -> Tensor | float:
         """What turns the objective's self-normalised mean over a sampled batch into the Horvitz-Thompson estimate.

@@ -110,6 +110,7 @@ def make_pair(
         return PairSampler(chosen, way, estimator=values["estimator"])
 
     _sign(make, options)
+    make.halves = selection, propagation  # type: ignore[attr-defined]  # what ``gssl show`` describes
     make.__doc__ = f"{selection.__name__} x {propagation.__name__}."
     return make
 

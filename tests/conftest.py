@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gssl.cli.main import main
+from gssl.convergence.record import Point, Training
 
 _BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -165,3 +166,30 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root that tests of real data share, so that each set is processed once."""
     return tmp_path_factory.mktemp("processed")
+
+
+@pytest.fixture
+def training() -> Callable[..., Training]:
+    """Makes the training of a sampler; keywords replace its fields."""
+
+    def make(**changes: Any) -> Training:
+        points = tuple(Point(step=10 * i, seconds=2.0 * i, loss=3.0 - i, val=0.2 * i) for i in range(4))
+        values: dict[str, Any] = {
+            "method": "GRACE",
+            "dataset": "toy",
+            "sampler": "mvs",
+            "batch_size": 64,
+            "lr": 0.01,
+            "seed": 0,
+            "clock": "wall",
+            "metric": "accuracy",
+            "seconds": 5.0,
+            "steps": 10,
+            "points": points,
+            "config_hash": "abc",
+            "config": {},
+            "environment": {},
+        }
+        return Training(**{**values, **changes})
+
+    return make

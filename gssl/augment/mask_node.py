@@ -12,25 +12,30 @@ from gssl.samplers.sparse import SparseMatrix, select_features
 def mask_nodes(
     batch: MiniBatch, token: Tensor, *, rate: float, replace_rate: float, rng: torch.Generator
 ) -> tuple[MiniBatch, Tensor]:
-    """Hide the features of some targets (GraphMAE, Hou et al., 2022, arXiv:2205.10803, sec. 3.1).
+    """Hide the features of some nodes (GraphMAE, Hou et al., 2022, arXiv:2205.10803, sec. 3.1).
+
+    The same share of the targets and of the other rows of a sampled batch, at least one target.
 
     Args:
         batch: not changed.
         token: learned mask token, shape (in_dim,); gradients reach it.
-        rate: share of the targets to mask.
+        rate: share of the nodes to mask.
         replace_rate: share of the masked ones that get the features of a random node instead of the token.
         rng: on the device of the batch.
 
     Returns:
-        The view, and the masked rows, shape (num_masked,), int64.
+        The view, and the masked rows, targets first, shape (num_masked,), int64.
     """
     device = rng.device
-    num_masked = max(1, round(rate * batch.num_targets))
-    masked = torch.randperm(batch.num_targets, generator=rng, device=device)[:num_masked]
-    num_replaced = int(replace_rate * num_masked)
-    replaced, hidden = masked[:num_replaced], masked[num_replaced:]
+    num_targets, num_others = batch.num_targets, batch.num_nodes - batch.num_targets
+    replaced, hidden = _split(num_targets, max(1, round(rate * num_targets)), replace_rate, rng)
+    masked = torch.cat([replaced, hidden])
+    if num_others:
+        parts = _split(num_others, round(rate * num_others), replace_rate, rng)
+        masked = torch.cat([masked, *(part + num_targets for part in parts)])
+        replaced, hidden = (torch.cat([a, b + num_targets]) for a, b in zip((replaced, hidden), parts, strict=True))
     source = torch.arange(batch.num_nodes, device=device)
-    source[replaced] = torch.randint(batch.num_nodes, (num_replaced,), generator=rng, device=device)
+    source[replaced] = torch.randint(batch.num_nodes, (replaced.numel(),), generator=rng, device=device)
     is_hidden = torch.zeros(batch.num_nodes, dtype=torch.bool, device=device)
     is_hidden[hidden] = True
     x = select_features(batch.x, source)
@@ -38,3 +43,10 @@ def mask_nodes(
         kept = x.filter(~is_hidden[x.pattern.row.long()])
         return batch.with_x(SparseMatrix(kept.pattern, kept.value, token, is_hidden)), masked
     return batch.with_x(torch.where(is_hidden.unsqueeze(1), token.to(x.dtype), x)), masked
+
+
+def _split(count: int, num_masked: int, replace_rate: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows below ``count`` that get another node's features, and those that get the token, int64."""
+    masked = torch.randperm(count, generator=rng, device=rng.device)[:num_masked]
+    num_replaced = int(replace_rate * num_masked)
+    return masked[:num_replaced], masked[num_replaced:]

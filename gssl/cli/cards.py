@@ -11,9 +11,19 @@ from typing import Any
 
 from gssl.augment.base import Augmenter, Compose
 from gssl.cli.command import Answer, Table
-from gssl.cli.describe import option_data, option_table, summary, value_text
+from gssl.cli.describe import (
+    argument_texts,
+    default_text,
+    description,
+    option_data,
+    option_table,
+    summary,
+    type_text,
+    value_text,
+)
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
+from gssl.common.options import options_of
 from gssl.common.resolve import Resolver, load
 from gssl.common.space import Choice, Float, Space
 from gssl.config import components
@@ -23,8 +33,9 @@ from gssl.datasets.catalog import DATASETS, DatasetSpec, find_spec
 from gssl.evaluate.base import Probe
 from gssl.method import ContrastiveMethod, Method, PredictiveMethod
 from gssl.models.encoder import Encoder
-from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, PROPAGATIONS, SAMPLERS, SELECTIONS
 from gssl.samplers.base import Sampler
+from gssl.samplers.propagation.base import Propagation
 from gssl.training.config import TrainConfig
 
 FAMILIES: dict[str, Resolver[Any]] = {
@@ -34,6 +45,8 @@ FAMILIES: dict[str, Resolver[Any]] = {
     "objective": OBJECTIVES,
     "probe": PROBES,
     "sampler": SAMPLERS,
+    "selection": SELECTIONS,
+    "propagation": PROPAGATIONS,
     "dataset": DATASETS,
 }
 _BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
@@ -48,6 +61,8 @@ def cards(name: str) -> list[Answer]:
     if ":" in name and name.lower().partition(":")[0] not in {known.lower() for known in DATASETS.names()}:
         return [_card(*_imported(name))]
     kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
+    if not kinds and "+" in name:
+        return [_card("sampler", SAMPLERS.canonical(name), None)]
     if not kinds:
         raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
     return [_card(kind, FAMILIES[kind].canonical(name), None) for kind in kinds]
@@ -67,6 +82,8 @@ def _card(kind: str, name: str, found: Any) -> Answer:
     found = FAMILIES[kind].get(name) if found is None else found
     if kind == "method":
         return _method_card(name, found)
+    if kind in ("sampler", "selection", "propagation"):
+        return _sampler_card(kind, name, found)
     facts = _facts(found)
     prefix = "" if kind in ("augmenter", "objective") else f"{kind}."
     component = components.encoder_factory(name) if kind == "encoder" else found
@@ -74,6 +91,33 @@ def _card(kind: str, name: str, found: Any) -> Answer:
     return Answer(
         data, [_head(kind, name, summary(found), facts), *_nonempty(option_table(component, "options", prefix))]
     )
+
+
+def _sampler_card(kind: str, name: str, found: Any) -> Answer:
+    """Of a sampler, or of one of its halves: what it does, and what of it is biased."""
+    halves = getattr(found, "halves", (found,))
+    facts = (
+        dict(zip(("selection", "propagation"), (half.__name__ for half in halves), strict=False)) if halves[1:] else {}
+    )
+    for half in halves:
+        if issubclass(half, Propagation):
+            facts["unbiased"] = " and ".join(half.unbiased) + ", for a linear encoder" if half.unbiased else "see below"
+    facts = {**facts, **_facts(found)}
+    reserved = components.SAMPLER_RESERVED if kind == "sampler" else ("graph", *components.SAMPLER_RESERVED)
+    meanings = {key: text for half in halves for key, text in argument_texts(half).items()}
+    options = [o for o in options_of(found).values() if o.name not in reserved]
+    rows = [(f"sampler.{o.name}", type_text(o.annotation), default_text(o), meanings.get(o.name, "")) for o in options]
+    texts = [description(half) for half in halves]
+    data = {
+        "name": name,
+        "kind": kind,
+        "summary": summary(found),
+        **facts,
+        "description": "\n\n".join(texts),
+        "options": option_data(found),
+    }
+    table = Table("options", ("option", "type", "default", "meaning"), rows)
+    return Answer(data, [_head(kind, name, summary(found), facts), *texts, *_nonempty(table)])
 
 
 def _method_card(name: str, method: type[Method]) -> Answer:

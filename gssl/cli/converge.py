@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from gssl.convergence.summary import By, Setting
 
 _EXAMPLES = (
-    "gssl converge supervised Cora --samplers graphsage,mvs,minvar+adjoint --batch-size 64 --seconds 5",
+    "gssl converge supervised Cora --samplers full,graphsage,minvar+adjoint --batch-size 64 --seconds 5",
     "gssl converge BGRL CS --sampler graphsage fanouts=[5,5] --sampler minvar+adjoint --lr 0.001,0.01 --seeds 3",
-    "gssl converge supervised Cora --samplers graphsage,mvs --gradient-error --plot curves.svg --out curves.jsonl",
+    "gssl converge supervised Cora --samplers full,graphsage --batch-size 64 --gradient-error --plot curves.svg",
+    "gssl converge GRACE Cora --samplers graphsage,mvs --batch-size 256 --out trainings.jsonl",
 )
 
 
 def run(args: Namespace) -> Answer:
     """Train, observe, compare."""
+    from gssl.common.errors import TrainingError
     from gssl.config.resolve import Request
-    from gssl.convergence.plot import draw
+    from gssl.convergence.plot import check, draw
     from gssl.convergence.run import Comparison, trainings
     from gssl.convergence.summary import chosen, settings
     from gssl.convergence.watch import Plan
@@ -46,7 +48,11 @@ def run(args: Namespace) -> Answer:
         plan=Plan(args.seconds, args.steps, args.points, args.clock),
         gradient_error=args.gradient_error,
     )
+    if args.plot is not None:
+        check(args.plot)
     found = list(trainings(comparison, args.out, say))
+    if all(training.error for training in found):
+        raise TrainingError(f"every training ended early; the first: {found[0].error}")
     if args.plot is not None:
         draw(found, args.plot, title=f"{found[0].method} on {found[0].dataset}")
     every = settings(found)
@@ -91,7 +97,7 @@ def _numbers(text: str, flag: str, kind: type[int] | type[float]) -> tuple[Any, 
         values = tuple(kind(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if not values or min(values) <= 0:
+    if not values or not all(0 < value < float("inf") for value in values):
         raise InputError(f"{flag} takes positive numbers with commas between them (got {text!r})")
     return values
 
@@ -102,7 +108,14 @@ def _table(rows: list[Setting], by: By, title: str) -> Table:
         title,
         columns,
         [
-            (s.sampler, str(s.batch_size), f"{s.lr:g}", str(s.score(by)), f"{s.steps_per_second:.1f}", str(s.failed))
+            (
+                s.sampler,
+                str(s.batch_size),
+                f"{s.lr:g}",
+                str(s.score(by) or "none"),
+                f"{s.steps_per_second:.1f}",
+                str(s.failed),
+            )
             for s in rows
         ],
     )

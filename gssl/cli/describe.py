@@ -84,6 +84,12 @@ def summary(component: object) -> str:
     return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
+def description(component: object) -> str:
+    """The docstring up to its first section."""
+    doc = inspect.getdoc(component) or ""
+    return re.split(r"^(?:Args|Attributes|Raises|Warns|Returns):", doc, maxsplit=1, flags=re.MULTILINE)[0].strip()
+
+
 def _sections(doc: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     name, inside = "", False

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from gssl.common.errors import InputError
 from gssl.convergence.record import Point, Training
-from gssl.convergence.summary import chosen, settings
+from gssl.convergence.summary import By, Setting, chosen, settings
 
-_LABELS = {"loss": "loss of a batch", "val": "validation score", "gradient_error": "gradient error"}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Shown = Literal["loss", "val", "gradient_error"]
+_LABELS: dict[Shown, str] = {"loss": "loss of a batch", "val": "validation score", "gradient_error": "gradient error"}
+_AXES: tuple[By, By] = ("steps", "seconds")
+
+
+def check(path: Path) -> None:
+    """Whether a picture can be written there, before hours of work.
+
+    Raises:
+        InputError: matplotlib is missing or does not know the format, or there is no such folder.
+    """
+    formats = _figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise InputError(f"--plot {path} cannot be drawn: its name must end with one of {', '.join(sorted(formats))}")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot {path} cannot be drawn: there is no folder {path.parent}")
 
 
 def draw(trainings: Sequence[Training], path: Path, *, title: str) -> None:
     """Loss, validation score and, where it was measured, gradient error, against steps (left) and seconds (right).
 
-    Each sampler is shown at its best batch size and learning rate at equal seconds, as the mean of its seeds.
+    Each sampler is shown at the batch size and learning rate that are its best at equal steps, or equal seconds, as
+    the mean over its seeds, up to the steps and seconds that all have.
 
     Args:
         trainings: of one method on one dataset.
@@ -27,23 +48,21 @@ def draw(trainings: Sequence[Training], path: Path, *, title: str) -> None:
     Raises:
         InputError: matplotlib is missing, does not know the format, or the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise InputError("a plot needs matplotlib: pip install 'gssl[plot]', or leave out --plot") from None
-    curves = _curves(trainings)
-    shown = [key for key in _LABELS if any(getattr(p, key) is not None for points in curves.values() for p in points)]
-    figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
+    points = [point for training in trainings for point in training.points]
+    shown: list[Shown] = [key for key in _LABELS if any(getattr(point, key) is not None for point in points)]
+    figure = _figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
     grid = figure.subplots(len(shown), 2, squeeze=False, sharey="row")
+    for column, by in enumerate(_AXES):
+        for setting in chosen(settings(trainings), by):
+            group = [t.points for t in trainings if _belongs(t, setting)]
+            for axes, key in zip(grid[:, column], shown, strict=True):
+                label = f"{setting.sampler}, {setting.batch_size}, {setting.lr:g}"
+                axes.plot(*mean_curve(group, by, key), label=label)
+        for axes, key in zip(grid[:, column], shown, strict=True):
+            _describe(axes, by, key, trainings[0])
+        grid[0][column].legend(fontsize="small")
     for row, key in zip(grid, shown, strict=True):
-        for axes, against in zip(row, ("step", "seconds"), strict=True):
-            for name, points in curves.items():
-                axes.plot([getattr(p, against) for p in points], [getattr(p, key) for p in points], label=name)
-            axes.set_xlabel("steps" if against == "step" else f"seconds ({trainings[0].clock})")
-            if key != "val":
-                axes.set_yscale("log")
         row[0].set_ylabel(_LABELS[key])
-    grid[0][1].legend(fontsize="small")
     figure.suptitle(title)
     try:
         figure.savefig(path)
@@ -51,25 +70,51 @@ def draw(trainings: Sequence[Training], path: Path, *, title: str) -> None:
         raise InputError(f"{path} cannot be drawn: {error}") from None
 
 
-def _curves(trainings: Sequence[Training]) -> dict[str, list[Point]]:
-    """For each sampler the mean over seeds of the n-th point of its best setting."""
-    groups: dict[tuple[str, int, float], list[Training]] = defaultdict(list)
-    for training in trainings:
-        groups[training.sampler, training.batch_size, training.lr].append(training)
-    curves = {}
-    for best in chosen(settings(trainings), "seconds"):
-        group = groups[best.sampler, best.batch_size, best.lr]
-        rows = zip(*(t.points for t in group), strict=False)
-        curves[f"{best.sampler}, {best.batch_size}, {best.lr:g}"] = [_mean(row) for row in rows]
-    return curves
+def mean_curve(group: Sequence[Sequence[Point]], by: By, key: Shown) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over trainings of what was observed.
+
+    The seeds of a sampler are observed at times and steps of their own; between observations a curve is straight.
+
+    Args:
+        group: the points of each training, rising.
+        by: the axis.
+        key: what; points without it are left out.
+
+    Returns:
+        Positions on the axis and means, shape (n,), where all trainings have a value; possibly none.
+    """
+    where = "step" if by == "steps" else "seconds"
+    curves = [
+        np.array([(getattr(p, where), getattr(p, key)) for p in points if getattr(p, key) is not None], dtype=float)
+        for points in group
+    ]
+    if not curves or not all(map(len, curves)):
+        return np.empty(0), np.empty(0)
+    low, high = max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves)
+    at = np.unique(np.concatenate([c[:, 0] for c in curves]))
+    at = at[(low <= at) & (at <= high)]
+    mean: np.ndarray = np.mean([np.interp(at, c[:, 0], c[:, 1]) for c in curves], axis=0)
+    return at, mean
 
 
-def _mean(points: Sequence[Point]) -> Point:
-    errors = [p.gradient_error for p in points if p.gradient_error is not None]
-    return Point(
-        step=round(fmean(p.step for p in points)),
-        seconds=fmean(p.seconds for p in points),
-        loss=fmean(p.loss for p in points),
-        val=fmean(p.val for p in points),
-        gradient_error=fmean(errors) if errors else None,
-    )
+def _belongs(training: Training, setting: Setting) -> bool:
+    own = (training.sampler, training.batch_size, training.lr)
+    return own == (setting.sampler, setting.batch_size, setting.lr)
+
+
+def _describe(axes: Axes, by: By, key: Shown, training: Training) -> None:
+    axes.set_xlabel("steps" if by == "steps" else f"seconds ({training.clock})")
+    axes.set_xlim(0, training.steps if by == "steps" else training.seconds)
+    if key != "val":
+        axes.set_yscale("symlog" if key == "loss" else "log", **({"linthresh": 0.1} if key == "loss" else {}))
+
+
+def _figure(**settings: object) -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise InputError("a plot needs matplotlib: pip install 'gssl[plot]', or leave out --plot") from None
+    figure = Figure(**settings)  # type: ignore[arg-type]  # passed through
+    FigureCanvasAgg(figure)
+    return figure

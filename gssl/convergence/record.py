@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,17 +12,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.common.errors import InputError
 
+Key = tuple[str, int, str, float, int, int, bool]
+
 
 class Point(BaseModel):
     """One moment of a training, between two updates.
 
     Attributes:
         step: updates so far.
-        seconds: time in training so far, without observing.
+        seconds: time in training so far, without observing; what the sampler prepares before its first batch counts.
         loss: mean loss of the batches since the last point.
-        val: score on the validation items.
+        val: score on the validation items, higher is better (errors have a minus sign).
         gradient_error: squared distance of the gradient of the batch under way to the full one at the same weights,
-            relative to the squared norm of the full one; None where it was not asked for.
+            relative to the squared norm of the full one; None where it was not asked for, or where the full gradient
+            vanishes or is not finite.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +49,8 @@ class Training(BaseModel):
         clock: what ``seconds`` are of: ``wall``, or ``cpu`` of all threads.
         metric: what ``val`` is.
         seconds, steps: what the training was to reach, both of them.
+        observations: moments that were planned in each of the two.
+        measured: whether the error of the gradient was asked for.
         points: in order.
         config_hash: of the full configuration.
         config: the full configuration.
@@ -64,6 +70,8 @@ class Training(BaseModel):
     metric: str
     seconds: float
     steps: int
+    observations: int = 6
+    measured: bool = False
     points: tuple[Point, ...]
     config_hash: str
     config: dict[str, object]
@@ -71,9 +79,9 @@ class Training(BaseModel):
     error: str = ""
 
     @property
-    def key(self) -> tuple[str, int, float, int]:
+    def key(self) -> Key:
         """Two trainings with the same key are the same experiment."""
-        return self.config_hash, self.seed, self.seconds, self.steps
+        return self.config_hash, self.seed, self.clock, self.seconds, self.steps, self.observations, self.measured
 
     def best(self, *, by: Literal["seconds", "steps"]) -> float | None:
         """Best validation score within the time or the steps that were planned; None without a point.
@@ -87,15 +95,17 @@ class Training(BaseModel):
 
 
 def read(path: Path) -> list[Training]:
-    """The trainings of a file, none if there is no file.
+    """The trainings of a file, none if there is no file. A last line that was not written to its end does not count.
 
     Raises:
-        InputError: a line is not one of ours.
+        InputError: a line is not one of ours, or the file cannot be read.
     """
-    if not path.exists():
-        return []
+    try:
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; name another file with --out") from None
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line break is a line that was cut off
         try:
             found.append(Training.model_validate_json(line))
         except ValidationError as error:
@@ -107,7 +117,26 @@ def read(path: Path) -> list[Training]:
 
 
 def append(path: Path, trainings: Sequence[Training]) -> None:
-    """Add trainings to a file, which is made with its folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(t.model_dump(mode="json")) + "\n" for t in trainings)
+    """Add trainings to a file, which is made with its folder if need be. A line that was cut off is removed.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    lines = "".join(json.dumps(t.model_dump(mode="json"), allow_nan=False) + "\n" for t in trainings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            _cut_off(path, file.tell())
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; name another file with --out") from None
+
+
+def _cut_off(path: Path, size: int) -> None:
+    """Shorten a file of ``size`` bytes to its last line break."""
+    with path.open("rb+") as file:
+        if size and file.seek(size - 1) >= 0 and file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)

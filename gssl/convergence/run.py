@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from torch import Tensor
+
 from gssl.common.errors import InputError, TrainingError
+from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
+from gssl.config.components import sampler_factory
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.convergence.record import Training, append, read
 from gssl.convergence.watch import Plan, Watch
-from gssl.datasets.types import Dataset, Split
-from gssl.evaluate.base import Probe
+from gssl.datasets.types import Dataset
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
 from gssl.experiment.embed import embed_dataset
@@ -26,6 +30,14 @@ from gssl.training.loop import pretrain
 from gssl.training.supervised import validation, with_validation
 
 _ENDLESS = 1_000_000  # epochs; the plan says when a training ends
+_FIXED = {
+    "lr": "give learning rates with --lr",
+    "batch_size": "give batch sizes with --batch-size",
+    "epochs": "--seconds and --steps say how long a training is",
+    "schedule": "rates are constant, because trainings are as long as their time lasts",
+    "warmup_epochs": "rates are constant, because trainings are as long as their time lasts",
+    "patience": "trainings go on until --seconds and --steps are both reached",
+}
 
 
 @dataclass(frozen=True)
@@ -83,16 +95,17 @@ def trainings(
         InputError: something in the request is wrong, found before the first training.
     """
     done = {} if out is None else {t.key: t for t in read(out)}
-    grid = list(product(comparison.samplers, comparison.batch_sizes, comparison.rates))
-    requests = [_request(comparison, *cell) for cell in grid]
-    first, dataset = prepare(requests[0], comparison.data)
-    _check(dataset)
-    subject = Subject(first.dataset, first.data, dataset.level, dataset.probe)
-    cells = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
+    dataset, cells = _cells(comparison)
+    if out is not None:
+        append(out, [])  # it must be possible before hours of work
+    plan, warm = comparison.plan, set[str]()
     for seed, (choice, config) in product(comparison.seeds, cells):
-        plan = comparison.plan
-        known = done.get((config.hash, seed, plan.seconds, plan.steps))
+        key = (config.hash, seed, plan.clock, plan.seconds, plan.steps, plan.points, comparison.gradient_error)
+        known = done.get(key)
         if known is None:
+            if choice.label not in warm:
+                _warm_up(config, dataset, seed)
+                warm.add(choice.label)
             known = _train(config, dataset, choice.label, seed, comparison)
             if out is not None:
                 append(out, [known])
@@ -100,8 +113,43 @@ def trainings(
         yield known
 
 
-def _request(comparison: Comparison, choice: SamplerChoice, size: int, rate: float) -> Request:
+def _cells(comparison: Comparison) -> tuple[Dataset, list[tuple[SamplerChoice, RunConfig]]]:
+    """The dataset, and the configuration of every sampler with every batch size and learning rate.
+
+    Raises:
+        InputError: something in the request is wrong.
+    """
+    grid = [
+        (choice, size, rate)
+        for choice in comparison.samplers
+        for size, rate in product(_sizes(choice, comparison), comparison.rates)
+    ]
+    requests = [_request(comparison, *cell) for cell in grid]
+    first, dataset = prepare(requests[0], comparison.data)
+    _check(dataset)
+    subject = Subject(first.dataset, first.data, dataset.level, dataset.probe)
+    cells = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
+    seen = set[str]()
+    for choice, config in cells:
+        if config.hash in seen:
+            raise InputError(f"{choice.label!r} would be trained twice; name every sampler, batch size and rate once")
+        seen.add(config.hash)
+        task = _task(config, dataset, comparison.seeds[0])
+        make_sampler(config, dataset, comparison.seeds[0], task.method, task.items)
+    return dataset, cells
+
+
+def _sizes(choice: SamplerChoice, comparison: Comparison) -> tuple[int | None, ...]:
+    """Batch sizes for a sampler; one that takes everything at once has none."""
+    return comparison.batch_sizes if "batch_size" in options_of(sampler_factory(choice.name)) else (None,)
+
+
+def _request(comparison: Comparison, choice: SamplerChoice, size: int | None, rate: float) -> Request:
     base = comparison.base
+    for text in base.assignments:
+        key = text.partition("=")[0].strip().removeprefix("train.")
+        if text.strip().startswith("train.") and key in _FIXED:
+            raise InputError(f"--set {text} does not go with a comparison: {_FIXED[key]}")
     fixed = (f"train.lr={rate}", "train.schedule=constant", "train.warmup_epochs=0", "train.patience=null")
     return replace(
         base,
@@ -119,34 +167,70 @@ def _check(dataset: Dataset) -> None:
         raise InputError(f"{dataset.name} has no labels, so there is no validation score to compare by")
 
 
-def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:
-    method, probe = make_method(config, dataset, seed), make_probe(config)
-    split = probe.splits(dataset, seed)[0]
-    score, items = _judge(method, dataset, probe, split, seed), None
+@dataclass(frozen=True)
+class _Task:
+    """A method with new weights, how its weights are scored (higher is better), and what its loss is about."""
+
+    method: Method
+    validate: Callable[[], float]
+    metric: str
+    items: Tensor | None
+
+
+def _task(config: RunConfig, dataset: Dataset, seed: int) -> _Task:
+    method, probe, labels = make_method(config, dataset, seed), make_probe(config), dataset.labels
+    assert labels is not None
+    if not method.trains:
+        raise InputError(f"{config.method.name} is a reference row that does not train; choose another method")
+    split, metric = probe.splits(dataset, seed)[0], probe.metric(dataset)
     if isinstance(method, Supervised):
-        assert dataset.labels is not None
-        split = with_validation(split, dataset.labels, seed)
-        method.fit_labels(dataset.labels, split)
-        score, items = validation(method, dataset, split, probe.metric(dataset)), split.train
-    sampler = make_sampler(config, dataset, seed, method, items)
+        split = with_validation(split, labels, seed)
+        method.fit_labels(labels, split)
+        return _Task(method, validation(method, dataset, split, metric), metric, split.train)
+    sign = 1 if higher_is_better(metric) else -1
+
+    def validate() -> float:  # what the probe says of the test items is dropped
+        return sign * probe.score(embed_dataset(method, dataset), labels, split, metric, seed).val
+
+    return _Task(method, validate, metric, None)
+
+
+def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
+    """One update that is thrown away, so that the first training does not pay for imports and compilation."""
+    task, calls = _task(config, dataset, seed), []
+
+    def second(loss: float) -> bool:
+        calls.append(loss)
+        return len(calls) == 2
+
+    sampler = make_sampler(config, dataset, seed, task.method, task.items)
+    with suppress(TrainingError):  # the training itself will say so
+        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=second)
+
+
+def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:
+    task, plan, error = _task(config, dataset, seed), comparison.plan, ""
     full = dataset.graph.full_batch() if comparison.gradient_error else None
-    watch, error = Watch(comparison.plan, score, method, full), ""
+    watch = Watch(plan, task.validate, task.method, full)
+    sampler = make_sampler(config, dataset, seed, task.method, task.items)
     try:
-        pretrain(method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
+        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
     except TrainingError as failure:
         error = str(failure)
-    assert config.train.batch_size is not None
+    size = config.train.batch_size
     return Training(
         method=config.method.name,
         dataset=dataset.name,
         sampler=label,
-        batch_size=config.train.batch_size,
+        batch_size=dataset.graph.num_nodes if size is None else size,
         lr=config.train.lr,
         seed=seed,
-        clock=comparison.plan.clock,
-        metric=probe.metric(dataset),
-        seconds=comparison.plan.seconds,
-        steps=comparison.plan.steps,
+        clock=plan.clock,
+        metric=task.metric,
+        seconds=plan.seconds,
+        steps=plan.steps,
+        observations=plan.points,
+        measured=comparison.gradient_error,
         points=tuple(watch.points),
         config_hash=config.hash,
         config=config.mapping(),
@@ -155,16 +239,12 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
     )
 
 
-def _judge(method: Method, dataset: Dataset, probe: Probe, split: Split, seed: int) -> Callable[[], float]:
-    """Validation score of the probe on one split, higher is better; what it says of the test items is dropped."""
-    labels, metric = dataset.labels, probe.metric(dataset)
-    assert labels is not None
-    sign = 1 if higher_is_better(metric) else -1
-    return lambda: sign * probe.score(embed_dataset(method, dataset), labels, split, metric, seed).val
-
-
 def _line(training: Training) -> str:
-    best = training.best(by="seconds")
     steps = training.points[-1].step if training.points else 0
-    score = training.error or f"{training.metric} {best:.4f} after {training.seconds:g} s, {steps} steps"
-    return f"{training.sampler}, batch {training.batch_size}, lr {training.lr:g}, seed {training.seed}: {score}"
+    best = training.best(by="seconds")
+    score = "no score" if best is None else f"{training.metric} {best:.4f}"
+    end = f"; ended early: {training.error}" if training.error else ""
+    return (
+        f"{training.sampler}, batch {training.batch_size}, lr {training.lr:g}, seed {training.seed}: "
+        f"{score} within {training.seconds:g} s, {steps} steps in all{end}"
+    )

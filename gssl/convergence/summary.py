@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Setting:
     Attributes:
         sampler, batch_size, lr: of the trainings.
         at_seconds, at_steps: best score within the planned time, and within the planned steps; None if a training
-            has no point there.
+            has no point there. Those of a training that ended early are from before it did.
         steps_per_second: updates in a second of training, a mean over the seeds.
         failed: trainings that ended early.
     """
@@ -67,16 +68,22 @@ def settings(trainings: Iterable[Training]) -> list[Setting]:
 
 
 def chosen(found: Sequence[Setting], by: By) -> list[Setting]:
-    """For each sampler the setting with the best mean validation score, the best sampler first."""
+    """For each sampler the setting with the best mean validation score, the best sampler first.
+
+    Settings in which a training ended early come after all others of the sampler, and those without a score last, so
+    that every sampler is there.
+    """
     best: dict[str, Setting] = {}
     for setting in found:
-        score = setting.score(by)
-        if score is None:
-            continue
         known = best.get(setting.sampler)
-        if known is None or score.mean > (known.score(by) or score).mean:
+        if known is None or _rank(setting, by) > _rank(known, by):
             best[setting.sampler] = setting
-    return sorted(best.values(), key=lambda s: -(s.score(by) or Score(0, 0, 0)).mean)
+    return sorted(best.values(), key=lambda s: (s.score(by) is not None, _rank(s, by)[-1]), reverse=True)
+
+
+def _rank(setting: Setting, by: By) -> tuple[bool, bool, float]:
+    score = setting.score(by)
+    return score is not None, not setting.failed, -math.inf if score is None else score.mean
 
 
 def _score(group: Sequence[Training], by: By) -> Score | None:

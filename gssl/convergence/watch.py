@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from gssl.common.errors import TrainingError
 from gssl.convergence.record import Point
 from gssl.method import Method
 from gssl.samplers.batch import MiniBatch
@@ -38,6 +40,9 @@ class Plan:
 @dataclass
 class Watch:
     """What :func:`~gssl.training.loop.pretrain` calls before each update. Its clock starts when it is made.
+
+    Observing leaves the training as it was: weights, gradients, running statistics and random streams are the same
+    as without it.
 
     Attributes:
         plan: when to observe.
@@ -81,6 +86,8 @@ class Watch:
         method.eval()
         error = None if self.full is None else gradient_error(method, self.full)
         val = self.validate()
+        if not math.isfinite(val):
+            raise TrainingError(f"the validation score is {val} after {self._steps} steps")
         method.train()
         torch.set_rng_state(states[0])
         method.rng.set_state(states[1])
@@ -89,12 +96,18 @@ class Watch:
         self.points.append(Point(step=self._steps, seconds=self._elapsed, loss=mean, val=val, gradient_error=error))
 
 
-def gradient_error(method: Method, full: MiniBatch) -> float:
+def gradient_error(method: Method, full: MiniBatch) -> float | None:
     """Squared distance of the gradients that the parameters hold to the full gradient, relative to its norm squared.
+
+    The full gradient is without dropout and, for methods with random views, of views drawn for it, so that even
+    training on the whole graph has an error then.
 
     Args:
         method: in evaluation mode; its gradients are not touched.
         full: the whole graph.
+
+    Returns:
+        None where the full gradient vanishes or the error is not finite.
     """
     parameters = [p for p in method.parameters() if p.requires_grad]
     truth = torch.autograd.grad(method.loss(full) * method.mass(full), parameters, allow_unused=True)
@@ -104,4 +117,5 @@ def gradient_error(method: Method, full: MiniBatch) -> float:
         own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         distance += float((own - true).square().sum())
         norm += float(true.square().sum())
-    return distance / norm if norm else float("inf")
+    error = distance / norm if norm else math.inf
+    return error if math.isfinite(error) else None

@@ -45,14 +45,14 @@ def make_sampler(
         items: restricts a sampler that can be restricted to these items, shape (n,), int64; None means all.
 
     Raises:
-        InputError: the encoder cannot work on the sampler's batches.
+        InputError: the encoder or the method cannot work on the sampler's batches.
     """
     factory = components.sampler_factory(config.sampler.name)
     given = {
         "batch_size": config.train.batch_size,
         "items": items,
         "seed": derive_seed(seed, "sampler"),
-        "num_layers": getattr(method.encoder, "num_layers", 1),
+        "num_layers": method.num_layers,
     }
     accepted = options_of(factory)
     reserved = {name: value for name, value in given.items() if name in accepted}
@@ -62,6 +62,7 @@ def make_sampler(
             f"the encoder {config.encoder.name} cannot read a history, which --sampler {config.sampler.name} relies "
             "on; use one of gssl's own encoders or a propagation without history"
         )
+    method.check_sampler(sampler)
     return sampler
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -12,30 +12,42 @@ from torch import Tensor, nn
 
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_node import mask_nodes
+from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.method import Level, PredictiveMethod
-from gssl.models.decoder import make_decoder
+from gssl.models.decoder import LinearDecoder, make_decoder
 from gssl.models.encoder import Encoder
 from gssl.objectives.scaled_cosine import scaled_cosine_error
+from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.blocks import restrict_rows
+from gssl.samplers.pair import PairSampler
 from gssl.samplers.sparse import dense_features, select_features
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """The hidden rows (num_masked,) int64 and their true features (num_masked, in_dim)."""
+    """What was hidden.
+
+    Attributes:
+        rows: hidden targets, shape (num_masked,), int64.
+        features: their true features, shape (num_masked, in_dim).
+        others: hidden rows that are no targets, shape (n,), int64.
+    """
 
     rows: Tensor
     features: Tensor
+    others: Tensor
 
 
 class GraphMAE(PredictiveMethod[Masked]):
     """Self-supervised masked graph autoencoders (Hou et al., 2022, arXiv:2205.10803).
 
     Node features are hidden behind a learned token, the code of the hidden nodes is masked again, and a decoder
-    layer reconstructs the features under the scaled cosine error.
+    layer reconstructs the features under the scaled cosine error. A linear decoder has no neighbors to decode from,
+    so the code is not masked for it, as in the authors' code. Other decoders are one more layer, for which sampled
+    batches need one more block; a history has no codes of the neighbors.
 
     Args:
         encoder: sees the masked graph.
@@ -83,17 +95,60 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Masked]:
         view, rows = mask_nodes(batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng)
-        target = dense_features(select_features(batch.x, rows))
-        return self.drop(view, self.rng), Masked(rows, target)
+        hidden = rows < batch.num_targets
+        target = dense_features(select_features(batch.x, rows[hidden]))
+        return self.drop(view, self.rng), Masked(rows[hidden], target, rows[~hidden])
+
+    @property
+    def num_layers(self) -> int:
+        return super().num_layers + (not self.decodes_rows)
+
+    @property
+    def decodes_rows(self) -> bool:
+        """Whether the decoder works on each node's own code."""
+        return isinstance(self.decoder, LinearDecoder)
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        super().check_sampler(sampler)
+        if isinstance(sampler, PairSampler) and sampler.store is not None and not self.decodes_rows:
+            raise InputError(
+                f"the decoder of {type(self).__name__} needs codes of the neighbors, which a history does not have: "
+                "use --set decoder=linear, or a propagation without history, for example --sampler graphsage"
+            )
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        view, target = self.pretext(batch)
+        return self.error(self.encoder(self.encoded(view)), view, target)
+
+    def encoded(self, view: MiniBatch) -> MiniBatch:
+        """The batch whose targets are all nodes that the decoder takes the codes of."""
+        if self.decodes_rows:
+            return view
+        num_codes = view.num_nodes if view.is_square else view.blocks[-1].num_src
+        if num_codes == view.num_targets:
+            return view
+        blocks = view.blocks if view.is_square else view.blocks[:-1]
+        return replace(view, blocks=blocks, num_targets=num_codes, weight=None)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
+        items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]
+        weight = None if view.weight is None else view.weight[items]
+        prediction = self.reconstruct(embedding, view, target)
+        return scaled_cosine_error(prediction, target.features, gamma=self.gamma, weight=weight)
+
+    def reconstruct(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
+        """Features of the hidden targets, shape (num_masked, in_dim)."""
+        if isinstance(self.decoder, LinearDecoder):
+            code = self.encoder_to_decoder(embedding.index_select(0, target.rows))
+            reconstructed: Tensor = self.decoder.linear(F.dropout(code, self.decoder_dropout, self.training))
+            return reconstructed
         # Only the hidden rows are compared, so only they are decoded; their own code is masked again, and they come
         # first among the sources, so the codes in need of a product are those behind them.
         block, sources = restrict_rows(view.blocks[-1], target.rows)
         num_masked = target.rows.numel()
         code = self.encoder_to_decoder(embedding.index_select(0, sources[num_masked:]))
+        if target.others.numel():
+            code = code.masked_fill(torch.isin(sources[num_masked:], target.others).unsqueeze(1), 0.0)
         code = torch.cat([code.new_zeros(num_masked, code.shape[1]), code])
-        code = F.dropout(code, self.decoder_dropout, self.training)
-        items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]
-        weight = None if view.weight is None else view.weight[items]
-        return scaled_cosine_error(self.decoder(block, code), target.features, gamma=self.gamma, weight=weight)
+        decoded: Tensor = self.decoder(block, F.dropout(code, self.decoder_dropout, self.training))
+        return decoded

@@ -27,7 +27,8 @@ class VGAE(GAE):
     Args:
         encoder: ``out_dim`` is twice the latent dimension.
         negatives_per_edge: non-edges drawn for every edge, anew at each step.
-        kl_weight: weight of the divergence; None means 1 / num_nodes, as in the authors' code.
+        kl_weight: weight of the divergence; None means 1 / num_nodes, as in the authors' code, also where batches
+            are sampled.
     """
 
     search_space: ClassVar[Mapping[str, Space]] = {**GAE.search_space, "kl_weight": Float(1e-6, 1e-1, log=True)}
@@ -48,5 +49,12 @@ class VGAE(GAE):
         log_std = log_std.clamp(max=10)
         noise = torch.randn(mean.shape, generator=self.rng, device=mean.device, dtype=mean.dtype)
         z = mean + noise * log_std.exp()
-        kl_weight = 1 / view.num_targets if self.kl_weight is None else self.kl_weight
+        kl_weight = 1 / _population(view) if self.kl_weight is None else self.kl_weight
         return super().error(z, view, target) + kl_weight * gaussian_kl(mean, log_std, weight=view.weight)
+
+
+def _population(batch: MiniBatch) -> float:
+    """Nodes that the targets stand for."""
+    if batch.population is not None:
+        return float(batch.population)
+    return float(batch.num_targets if batch.weight is None else batch.weight.sum())

@@ -72,7 +72,8 @@ def pretrain(
         The curve and its summary.
 
     Raises:
-        InputError: no such device, nothing to train, or a checkpoint that cannot be used.
+        InputError: no such device, nothing to train, a sampler that the method cannot use, or a checkpoint that
+            cannot be used.
         TrainingError: the loss or the gradient is not finite, or the loss exploded.
         KeyboardInterrupt: SIGINT, after the checkpoint was written.
         Interrupted: SIGTERM, after the checkpoint was written.
@@ -120,6 +121,7 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
 
 
 def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> Run:
+    method.check_sampler(sampler)
     fabric = build_fabric(device, config.precision)
     fabric.to_device(method)
     parameters = [p for p in method.parameters() if p.requires_grad]

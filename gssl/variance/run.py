@@ -78,8 +78,9 @@ def sampler_errors(
             items=items,
             batch_size=request.batch_size,
             seed=derive_seed(request.seed, "sampler"),
-            num_layers=frozen.method.encoder.num_layers,
+            num_layers=frozen.method.num_layers,
         )
+        frozen.method.check_sampler(sampler)
         frozen.settle(sampler)
         found[name] = measure(frozen, truth, exact, sampler, request.draws)
     return found

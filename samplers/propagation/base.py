@@ -38,6 +38,11 @@ class Propagation(ABC):
         self.graph = graph
         self.num_layers = num_layers
 
+    @property
+    def complete(self) -> bool:
+        """Whether the last block of every batch has all the edges of the graph among the targets."""
+        return False
+
     @abstractmethod
     def batch(self, draw: Draw) -> MiniBatch:
         """The mini-batch, targets first and in the order of the draw.

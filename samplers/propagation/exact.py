@@ -19,5 +19,9 @@ class Exact(LayeredPropagation):
 
     unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ("embedding", "gradient")
 
+    @property
+    def complete(self) -> bool:
+        return True
+
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         return batch.uniform(-1, stream), None

@@ -18,6 +18,10 @@ class Induced(SubgraphPropagation):
     targets' weights.
     """
 
+    @property
+    def complete(self) -> bool:
+        return True
+
     def subgraph(self, draw: Draw) -> MiniBatch:
         growing = self.engine.start(draw.ids)
         hop = growing.inner()

@@ -78,6 +78,10 @@ class Labor(LayeredPropagation):
             return [draw.key.stream(Slot.PROPAGATION)] * self.num_layers
         return super().streams(draw)
 
+    @property
+    def complete(self) -> bool:
+        return self.fanouts[0] < 0
+
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         fanout = self.fanouts[self.num_layers - 1 - layer]
         if fanout < 0:

@@ -60,6 +60,10 @@ class Neighbor(LayeredPropagation):
         self.fanouts = check_fanouts(fanouts, num_layers)
         self.weights = weights
 
+    @property
+    def complete(self) -> bool:
+        return self.fanouts[0] < 0
+
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         fanout = self.fanouts[self.num_layers - 1 - layer]
         hop = batch.uniform(fanout, stream)

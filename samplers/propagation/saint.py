@@ -69,6 +69,10 @@ class Saint(SubgraphPropagation):
         self.subgraphs = subgraphs
         self._counts: tuple[Tensor, Tensor] | None = None
 
+    @property
+    def complete(self) -> bool:
+        return True
+
     def subgraph(self, draw: Draw) -> MiniBatch:
         growing, hop = self.grown(draw.ids, draw.key.stream(Slot.PROPAGATION))
         nodes = growing.nodes

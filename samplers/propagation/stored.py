@@ -62,6 +62,10 @@ class StoredPropagation(Propagation):
         self.first = self._exact.first
         self.engine = self._exact.engine
 
+    @property
+    def complete(self) -> bool:
+        return True
+
     def batch(self, draw: Draw) -> MiniBatch:
         if not self.frozen:
             self.store.tick()

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from gssl.cli.describe import argument_texts, type_text
+from gssl.cli.describe import argument_texts, description, type_text
 from gssl.cli.main import main
 from gssl.common.options import options_of
 from gssl.config.presets import presets_of
-from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
+from gssl.registry import ENCODERS, METHODS, PROBES, PROPAGATIONS, SAMPLERS
 
 
 def card(name: str, capfd: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -107,3 +107,40 @@ def test_published_numbers_stand_on_the_card(
 )
 def test_types_in_words(annotation: object, text: str) -> None:
     assert type_text(annotation) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "unbiased", "says"),
+    [
+        ("exact", "embedding and gradient", "those of the whole graph"),
+        ("neighbor", "see below", "which biases embeddings and gradient"),
+        ("history", "see below", "Biased: embeddings by the staleness"),
+        ("adjoint", "see below", "biased by its staleness"),
+        ("induced", "see below", "Biased: messages from outside"),
+        ("saint", "see below", "Biased from two layers on"),
+        ("mvs", "see below", "Biased: embeddings by the staleness"),
+        ("graphsage", "see below", "which biases embeddings and gradient"),
+        ("minvar+exact", "embedding and gradient", "those of the whole graph"),
+    ],
+)
+def test_the_card_of_a_sampler_says_what_is_biased(
+    name: str, unbiased: str, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = card(name, capfd)
+    assert str(data["unbiased"]).startswith(unbiased)
+    assert says in " ".join(str(data["description"]).split())
+
+
+def test_every_biased_propagation_says_so() -> None:
+    for name in PROPAGATIONS.names():
+        propagation = PROPAGATIONS.get(name)
+        if not propagation.unbiased:
+            assert "bias" in description(propagation).lower(), name
+
+
+def test_options_of_a_pair_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "mvs"]) == 0
+    out = capsys.readouterr().out
+    assert "size of V_S as a fraction of the items" in out
+    assert "sampler.history_precision" in out
+    assert "sampler.batch_size" not in out, "it is --batch-size"

@@ -8,19 +8,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch_geometric import nn as pyg_nn
 
 from gssl.common.errors import InputError
 from gssl.models.encoder import Encoder
-from gssl.models.gcn import GCN
+from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.gin import GIN
-from gssl.models.sage import SAGE
+from gssl.models.sage import SAGE, SAGELayer
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.propagation.expansion import Engine
-from gssl.samplers.propagation.neighbor import Neighbor
+from gssl.samplers.propagation.neighbor import Neighbor, Weights
 from gssl.samplers.rng import hash64
 from gssl.samplers.sparse import Pattern
 from gssl.testing.compare import assert_valid, in_other_process
@@ -38,6 +39,7 @@ from gssl.testing.propagations import (
 from gssl.testing.toy import toy_graph
 
 BACKENDS: tuple[Backend, ...] = ("numba", "torch")
+FORMS: tuple[Weights, ...] = ("sampled", "ht")
 
 
 def edges_of(batch: MiniBatch, layer: int) -> list[tuple[int, int]]:
@@ -95,7 +97,7 @@ def test_linear_embeddings_are_unbiased(
     kind: Kind, weighted: bool, fanouts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = directed(weighted=weighted)
-    sampler = Neighbor(graph, num_layers=2, fanouts=fanouts, backend="torch")
+    sampler = Neighbor(graph, num_layers=2, fanouts=fanouts, weights="ht", backend="torch")
     targets = (1, 7, 8) if fanouts[0] == 2 else (0,)
 
     def embeddings(choices: Choices) -> Tensor:
@@ -104,6 +106,82 @@ def test_linear_embeddings_are_unbiased(
 
     exact = linear(graph.full_batch(), kind)[list(targets)]
     torch.testing.assert_close(expectation(embeddings), exact, rtol=1e-5, atol=1e-6)  # weights are float32
+
+
+@pytest.mark.parametrize(("kind", "bias"), [("mean", 0.0), ("sum", -0.5)])
+def test_the_sampled_form_keeps_means_and_shrinks_sums(
+    kind: Kind, bias: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without edge weights a mean of drawn neighbors is unbiased; a sum falls short by 1 - fanout / degree."""
+    cycle = torch.tensor([[1, 2, 0, 2, 0, 1], [0, 0, 1, 1, 2, 2]])
+    x = torch.tensor([[1.0], [2.0], [4.0]]).double()
+    graph = Graph.from_edge_index(cycle, x)
+    sampler = Neighbor(graph, num_layers=1, fanouts=1, backend="torch")
+
+    def messages(choices: Choices) -> Tensor:
+        monkeypatch.setattr(torch_ops, "floyd", every_subset(choices))
+        return linear(sampler.batch(draw(0, 1, 2)), kind, 1) - x
+
+    exact = linear(graph.full_batch(), kind, 1) - x
+    torch.testing.assert_close(expectation(messages), (1 + bias) * exact)
+
+
+def test_the_sampled_form_biases_gcn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two neighbors is drawn: the target counts degree 1 instead of 2, and its source 0 instead of 2.
+
+    So its own features weigh 1/2 instead of 1/3, and each neighbor's ``1/2 * 1 / sqrt(2)`` instead of 1/3.
+    """
+    cycle = torch.tensor([[1, 2, 0, 2, 0, 1], [0, 0, 1, 1, 2, 2]])
+    graph = Graph.from_edge_index(cycle, torch.eye(3).double())
+    sampler = Neighbor(graph, num_layers=1, fanouts=1, backend="torch")
+
+    def embedding(choices: Choices) -> Tensor:
+        monkeypatch.setattr(torch_ops, "floyd", every_subset(choices))
+        return linear(sampler.batch(draw(0)), "gcn", 1)
+
+    assert linear(graph.full_batch(), "gcn", 1)[0].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    side = 0.5 / math.sqrt(2)
+    assert expectation(embedding)[0].tolist() == pytest.approx([1 / 2, side, side], rel=1e-6)
+
+
+def copied(layer: SAGELayer | GCNLayer, theirs: pyg_nn.MessagePassing) -> pyg_nn.MessagePassing:
+    """PyG's layer with the weights of ours."""
+    with torch.no_grad():
+        if isinstance(layer, GCNLayer):
+            theirs.lin.weight.copy_(layer.weight.T)
+            theirs.bias.copy_(layer.bias)
+        else:
+            theirs.lin_l.weight.copy_(layer.neighbor_weight.T)
+            theirs.lin_l.bias.copy_(layer.bias)
+            theirs.lin_r.weight.copy_(layer.self_weight.T)
+    return theirs
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_sampled_form_is_what_pyg_computes_on_the_sampled_edges(weighted: bool) -> None:
+    """GCNConv on the drawn edges of each layer, with the edges that a source received below; SAGEConv on each hop."""
+    graph = toy_graph(num_nodes=60, in_dim=8, attributes=weighted, isolated=1)
+    batch = Neighbor(graph, num_layers=2, fanouts=(3, 2)).batch(draw(0, 5, 17, 59))
+    assert isinstance(batch.x, Tensor)
+    torch.manual_seed(0)
+    x = batch.x
+    if not weighted:  # SAGEConv takes no edge weights
+        sage = SAGE(8, hidden_dim=6, num_layers=2, activation="tanh").eval()
+        for layer, block in zip(sage.layers, batch.blocks, strict=True):
+            theirs = copied(layer, pyg_nn.SAGEConv(x.shape[1], 6))  # type: ignore[arg-type]  # a layer of SAGE
+            x = theirs((x, x[: block.num_dst]), block.edge_index).tanh()
+        torch.testing.assert_close(sage(batch), x, rtol=1e-5, atol=1e-6)
+    gcn = GCN(8, hidden_dim=6, num_layers=2, activation="tanh").eval()
+    x, edges, weights = batch.x, torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0)
+    for layer, block in zip(gcn.layers, batch.blocks, strict=True):
+        below = edges[1] >= block.num_dst
+        own = torch.ones(block.num_edges) if block.weight is None else block.weight
+        edges = torch.cat([block.edge_index, edges[:, below]], dim=1)
+        weights = torch.cat([own, weights[below]])
+        theirs = copied(layer, pyg_nn.GCNConv(x.shape[1], 6))  # type: ignore[arg-type]  # a layer of GCN
+        everything = torch.cat([x, torch.zeros(batch.num_nodes - len(x), x.shape[1])])
+        x = theirs(everything, edges, weights)[: block.num_dst].tanh()
+    torch.testing.assert_close(gcn(batch), x, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -117,15 +195,20 @@ def test_all_edges_give_the_full_forward(make: type[Encoder], weighted: bool, sp
     exact = Exact(graph, num_layers=3).batch(draw(*ids))
     torch.testing.assert_close(encoder(exact), expected, rtol=1e-5, atol=1e-5)
     assert exact.num_nodes <= graph.num_nodes
-    assert_same_batch(Neighbor(graph, num_layers=3, fanouts=-1).batch(draw(*ids)), exact)
-    assert_same_batch(Neighbor(graph, num_layers=3, fanouts=2).batch(draw(*ids, exact=True)), exact)
+    for form in FORMS:
+        assert_same_batch(Neighbor(graph, num_layers=3, fanouts=2, weights=form).batch(draw(*ids, exact=True)), exact)
+        every = Neighbor(graph, num_layers=3, fanouts=1000, weights=form).batch(draw(*ids))
+        if form == "ht" or make is not GCN:  # the sources whose own edges were not looked at have degree zero
+            torch.testing.assert_close(encoder(every), expected, rtol=1e-5, atol=1e-5)
+    assert_same_batch(Neighbor(graph, num_layers=3, fanouts=-1, weights="ht").batch(draw(*ids)), exact)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fanouts", [1, (2, 3, -1), (15, 10, 5), 1000])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_both_backends_make_the_same_batch(fanouts: int | tuple[int, ...], weighted: bool) -> None:
+def test_both_backends_make_the_same_batch(fanouts: int | tuple[int, ...], weighted: bool, form: Weights) -> None:
     graph = toy_graph(num_nodes=300, attributes=weighted, isolated=3)
-    samplers = [Neighbor(graph, num_layers=3, fanouts=fanouts, backend=b) for b in BACKENDS]
+    samplers = [Neighbor(graph, num_layers=3, fanouts=fanouts, weights=form, backend=b) for b in BACKENDS]
     for step in range(5):
         batches = [sampler.batch(draw(299, 0, 41, 7 * step + 1, step=step)) for sampler in samplers]
         assert_same_batch(*batches)
@@ -219,7 +302,7 @@ def test_an_expansion_that_was_left_cannot_go_on() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_target_without_edges_and_a_hub(backend: Backend) -> None:
     graph = directed(weighted=True)
-    batch = Neighbor(graph, num_layers=2, fanouts=(3, 2), backend=backend).batch(draw(8, 7, 0))
+    batch = Neighbor(graph, num_layers=2, fanouts=(3, 2), weights="ht", backend=backend).batch(draw(8, 7, 0))
     assert_valid(batch)
     assert batch.blocks[1].pattern.counts.tolist() == [0, 0, 3]
     assert batch.node_ids[:3].tolist() == [8, 7, 0]
@@ -232,7 +315,8 @@ def test_a_target_without_edges_and_a_hub(backend: Backend) -> None:
     assert alone.blocks[0].num_edges == 0
 
 
-def test_attributes_and_weights_are_those_of_the_edges() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_attributes_and_weights_are_those_of_the_edges(form: Weights) -> None:
     graph = directed(weighted=True)
     known = {
         edge: (weight, attributes)
@@ -243,14 +327,15 @@ def test_attributes_and_weights_are_those_of_the_edges() -> None:
             strict=True,
         )
     }
-    batch = Neighbor(graph, num_layers=1, fanouts=2).batch(draw(0, 1))
+    batch = Neighbor(graph, num_layers=1, fanouts=2, weights=form).batch(draw(0, 1))
     block = batch.blocks[0]
+    factor = {0: 7 / 2, 1: 3 / 2} if form == "ht" else {0: 1.0, 1: 1.0}
     assert block.weight is not None
     assert block.edge_attr is not None
     for edge, weight, attributes in zip(
         edges_of(batch, 0), block.weight.tolist(), block.edge_attr.tolist(), strict=True
     ):
-        assert weight == pytest.approx(known[edge][0] * {0: 7 / 2, 1: 3 / 2}[edge[1]])
+        assert weight == pytest.approx(known[edge][0] * factor[edge[1]])
         assert attributes == known[edge][1]
 
 
