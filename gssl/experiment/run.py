@@ -15,7 +15,7 @@ from gssl.config import components
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe
-from gssl.experiment.build import make_method, make_probe, plugin_digests
+from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
 from gssl.experiment.record import Record
 from gssl.experiment.trial import Trial
 from gssl.results.environment import current
@@ -127,6 +127,8 @@ def trials(config: RunConfig, dataset: Dataset, probe: Probe | None, seed: int, 
 def _bytes_needed(config: RunConfig, dataset: Dataset, splits: dict[int, tuple[Split, ...]]) -> int:
     """About what the run writes. Building the method here also finds parts that do not fit before anything is made."""
     method = make_method(config, dataset, config.seeds[0])
+    if config.sampler.options.get("history_storage") == "mmap":
+        make_sampler(config, dataset, config.seeds[0], method)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in method.parameters())
     once = dataset.num_items * method.encoder.out_dim * 4 + _COPIES * weights
     trainings = sum(len(own) if method.needs_labels else 1 for own in splits.values())

@@ -80,6 +80,7 @@ def sampler_errors(
             seed=derive_seed(request.seed, "sampler"),
             num_layers=frozen.method.encoder.num_layers,
         )
+        sampler.prefetch = 0  # its batches are timed
         frozen.settle(sampler)
         found[name] = measure(frozen, truth, exact, sampler, request.draws)
     return found

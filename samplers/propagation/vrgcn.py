@@ -43,7 +43,7 @@ class VRGCNPropagation(StoredPropagation):
         fanout: PositiveInt = 2,
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
-        history_folder: Path | None = None,
+        history_folder: str | Path | None = None,
     ) -> None:
         super().__init__(
             graph,
