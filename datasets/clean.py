@@ -9,11 +9,13 @@ from torch_geometric import EdgeIndex
 
 from gssl.common.errors import InputError
 from gssl.datasets.features import compact_features, degree_features, sparse_from_torch
+from gssl.datasets.mapped import check_can_be_read, mapped_tensor, stays_mapped
 from gssl.samplers.batch import Block
 from gssl.samplers.graph import Graph
 from gssl.samplers.sparse import Features, Pattern, SparseMatrix
 
 Array = Tensor | np.ndarray
+_CHUNK = 1 << 16  # rows that are looked at together
 
 
 def clean_graph(
@@ -30,7 +32,8 @@ def clean_graph(
 
     Args:
         edge_index: row 0 sources, row 1 destinations, shape (2, num_edges), integers.
-        x: node features, shape (num_nodes, dim), dense or sparse; None for degree features.
+        x: node features, shape (num_nodes, dim), dense or sparse; None for degree features. Memory-mapped float32
+            ones stay in their file (see :mod:`gssl.datasets.mapped`).
         num_nodes: needed where ``x`` is None.
         edge_attr: shape (num_edges,) or (num_edges, edge_dim); of duplicate edges the first one's is kept.
         edge_weight: shape (num_edges,); duplicates are added up.
@@ -73,6 +76,11 @@ def clean_features(x: Array | SparseMatrix, what: str) -> Features:
     if isinstance(x, SparseMatrix):
         _check_finite(x.value, what)
         return x
+    if stays_mapped(x):
+        mapped = mapped_tensor(x)
+        _check_finite(mapped, what)
+        return mapped
+    check_can_be_read(x, what)
     tensor = as_numbers(x, what)
     if tensor.dim() != 2:
         raise InputError(f"{what} must have shape (num_nodes, features), but has shape {tuple(tensor.shape)}")
@@ -167,13 +175,17 @@ def _check_finite(values: Tensor, what: str) -> None:
     # The extremes are NaN where any value is; isfinite() would hold several copies of large features.
     if values.numel() == 0 or all(bool(extreme.isfinite()) for extreme in values.aminmax()):
         return
-    wrong = ~values.isfinite()
-    place = ""
-    if wrong.dim() == 2:
-        rows, columns = int(wrong.any(dim=1).sum()), int(wrong.any(dim=0).sum())
-        first = tuple(int(i) for i in wrong.nonzero()[0])
-        place = f" in {rows} rows and {columns} columns, first at {first}"
-    raise InputError(f"{what} has {int(wrong.sum())} values that are NaN or infinite{place}: replace them")
+    count, rows, first = 0, 0, None
+    columns = torch.zeros(values.shape[1:], dtype=torch.bool)
+    for number, chunk in enumerate(values.split(_CHUNK)):
+        wrong = ~chunk.isfinite()
+        if not wrong.any():
+            continue
+        first = first or (int(wrong.nonzero()[0, 0]) + number * _CHUNK, *wrong.nonzero()[0, 1:].tolist())
+        count, columns = count + int(wrong.sum()), columns | wrong.any(dim=0)
+        rows += int(wrong.flatten(1).any(dim=1).sum()) if wrong.dim() > 1 else int(wrong.sum())
+    place = f" in {rows} rows and {int(columns.sum())} columns, first at {first}" if values.dim() == 2 else ""
+    raise InputError(f"{what} has {count} values that are NaN or infinite{place}: replace them")
 
 
 def _check_collection(edges: Tensor, ptr: Tensor | None, num_nodes: int) -> None:

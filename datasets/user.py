@@ -1,4 +1,4 @@
-"""The user's own graphs from files: ``graph.npz``, a saved PyG ``Data``, a folder in OGB's layout."""
+"""The user's own graphs from files: ``graph.npz``, a saved PyG ``Data``, a folder of arrays or in OGB's layout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from gssl.common.errors import InputError
 from gssl.datasets.convert import from_arrays, from_pyg
+from gssl.datasets.mapped import open_array
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.pickles import load_tensors
 from gssl.datasets.store import META, Store
@@ -30,9 +31,9 @@ def load_path(path: Path, store: Store) -> Dataset:
         raise InputError(f"there is no file or folder {path}: give a dataset's name or the path of a graph")
     try:
         if path.is_dir():
-            if not (path / META).is_file():
-                raise InputError(f"the folder {path} has no {META}: only folders in OGB's layout can be read")
-            return load_folder(path.absolute(), store, in_store=False)
+            if (path / META).is_file():
+                return load_folder(path.absolute(), store, in_store=False)
+            return from_arrays(load_arrays(path), name=path.resolve().name)
         if path.suffix.lower() == ".npz":
             return from_arrays(load_npz(path), name=path.stem)
         if path.suffix.lower() in TENSOR_SUFFIXES:
@@ -44,6 +45,23 @@ def load_path(path: Path, store: Store) -> Dataset:
     raise InputError(f"{path} is of no known kind: save the graph as {', '.join(SUFFIXES)}")
 
 
+def load_arrays(folder: Path) -> dict[str, Any]:
+    """The arrays of a graph, each in a file ``<key>.npy``, without reading what is in them.
+
+    Features in float32 stay in their file, from which batches take their rows, so they may exceed the memory.
+
+    Raises:
+        InputError: there is no ``edge_index.npy``, or a file is damaged or holds Python objects.
+    """
+    files = {key: folder / f"{key}.npy" for key in KEYS}
+    if not files["edge_index"].is_file():
+        raise InputError(
+            f"the folder {folder} has neither {META} (OGB's layout) nor edge_index.npy: write edge_index.npy "
+            "(2, num_edges) and x.npy (num_nodes, features) with numpy.save"
+        )
+    return {key: open_array(path) for key, path in files.items() if path.is_file()}
+
+
 def load_npz(path: Path) -> dict[str, Any]:
     """The arrays of a graph; pickled objects are refused.
 
@@ -52,7 +70,11 @@ def load_npz(path: Path) -> dict[str, Any]:
     """
     if not is_zip(path):
         raise InputError(f"{path} is not an npz file: write it with numpy.savez(path, edge_index=..., x=..., y=...)")
-    check_fits_memory(path)
+    try:
+        check_fits_memory(path)
+    except InputError as error:
+        advice = "numpy cannot map arrays inside an npz, so save the graph as a folder with edge_index.npy and x.npy"
+        raise InputError(f"{error}; {advice}" if "unpacks to" in str(error) else str(error)) from None
     values = {}
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -11,7 +11,14 @@ from gssl.samplers.batch import MiniBatch
 
 
 class Sampler(ABC):
-    """A source of mini-batches; the same seed and epoch give the same batches in every process."""
+    """A source of mini-batches; the same seed and epoch give the same batches in every process.
+
+    Attributes:
+        pin: whether batches are to lie in pinned memory, from which a CUDA device reads them without waiting; the
+            training loop sets it.
+    """
+
+    pin: bool = False
 
     @property
     @abstractmethod
@@ -20,7 +27,15 @@ class Sampler(ABC):
 
     @abstractmethod
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
-        """The batches of epoch number ``epoch`` (from 0), on the CPU."""
+        """The batches of epoch number ``epoch`` (from 0), on the CPU.
+
+        Asking for the next batch says that everything to observe of the ones before was observed.
+        """
+
+    @property
+    def empty_draws(self) -> int:
+        """Random draws that came out empty so far and were skipped."""
+        return 0
 
     @property
     def stateful(self) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.history import BatchHistory
-from gssl.samplers.sparse import Features, Pattern
+from gssl.samplers.sparse import Features, Pattern, SparseMatrix
 
 if TYPE_CHECKING:
     from gssl.samplers.first import FirstAggregates
@@ -85,9 +85,15 @@ class Block:
         pattern = self.pattern.head(num_dst)
         return self._with_edges(pattern, lambda values: values[: pattern.nnz])
 
-    def to(self, device: torch.device) -> Block:
-        moved = self._with_edges(self.pattern.to(device), lambda values: values.to(device))
-        return moved if self.full_degree is None else replace(moved, full_degree=self.full_degree.to(device))
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Block:
+        if self.pattern.col.device == device:
+            return self
+        return self.map(lambda values: values.to(device, non_blocking=non_blocking))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Block:
+        """The block with each tensor replaced by an equal one."""
+        changed = self._with_edges(self.pattern.map(change), change)
+        return changed if self.full_degree is None else replace(changed, full_degree=change(self.full_degree))
 
     def _with_edges(self, pattern: Pattern, select: Callable[[Tensor], Tensor]) -> Block:
         """Another pattern over the same sources; ``select`` gives what belongs to its edges."""
@@ -118,6 +124,9 @@ class MiniBatch:
         history: handle of the history that the propagation uses, if it has one.
         first: what the first layer reads instead of neighbors, if that is known. The rows of ``x`` are then those of
             the first block's destinations that are computed anew, and the features cannot be augmented.
+        scale: what the training loop multiplies the loss by, so that the mean of the gradients of several ranks is
+            that of the batch which they share.
+        time: draws before that of the batch, as the selection counts them.
     """
 
     x: Features
@@ -133,6 +142,8 @@ class MiniBatch:
     refresh: bool = False
     history: BatchHistory | None = None
     first: FirstAggregates | None = None
+    scale: float = 1.0
+    time: int = 0
 
     @property
     def num_nodes(self) -> int:
@@ -210,14 +221,30 @@ class MiniBatch:
                 "or edges; set sampler.precompute=false"
             )
 
-    def to(self, device: torch.device) -> MiniBatch:
-        moved = {id(block): block.to(device) for block in self.blocks}
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> MiniBatch:
+        """The batch on another device; the history stays where it is.
+
+        Args:
+            device: where to.
+            non_blocking: whether copies from pinned memory to a CUDA device may still be under way on return; the
+                work that the device is given next waits for them. Not for copies to the CPU.
+        """
+        if self.device == device:
+            return self  # what its pattern learns about itself serves the next user too
+        return self._map(lambda values: values.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> MiniBatch:
+        """The batch in page-locked memory, without a copy of what is there already."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
+        blocks = {id(block): block.map(change) for block in self.blocks}
         return replace(
             self,
-            x=self.x.to(device),
-            blocks=tuple(moved[id(block)] for block in self.blocks),
-            node_ids=self.node_ids.to(device),
-            weight=None if self.weight is None else self.weight.to(device),
-            graph_ptr=None if self.graph_ptr is None else self.graph_ptr.to(device),
-            graph_ids=None if self.graph_ids is None else self.graph_ids.to(device),
+            x=self.x.map(change) if isinstance(self.x, SparseMatrix) else change(self.x),
+            blocks=tuple(blocks[id(block)] for block in self.blocks),
+            node_ids=change(self.node_ids),
+            weight=None if self.weight is None else change(self.weight),
+            graph_ptr=None if self.graph_ptr is None else change(self.graph_ptr),
+            graph_ids=None if self.graph_ids is None else change(self.graph_ids),
         )

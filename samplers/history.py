@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.samplers import manifest
+from gssl.samplers.staleness import Kind, StalenessLog
 
 Storage = Literal["device", "pinned", "mmap"]
 Precision = Literal["float32", "bfloat16"]
-Kind = Literal["embedding", "adjoint"]
 Mode = Literal["truncated", "compensated", "adjoint", "control"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -50,7 +51,8 @@ class History:
         storage: ``device`` keeps rows where the encoder works, ``pinned`` in host memory that a GPU reads directly
             (plain memory without one), ``mmap`` in files.
         precision: of the stored rows.
-        folder: for the files of ``mmap``.
+        folder: for the files of ``mmap``. Nothing is read from files that a former process left; a folder that
+            belongs to another history (see ``signature``) is refused rather than overwritten.
         signature: names graph and encoder; a saved history with another one is refused.
 
     Raises:
@@ -117,6 +119,16 @@ class History:
         stored.index_copy_(0, ids.to(stored.device), rows.detach().to(stored))
         self._written[place].index_fill_(0, ids.cpu(), self.clock)
 
+    def sign(self, signature: str) -> None:
+        """Say what graph and encoder the rows are of, before the first is written.
+
+        Raises:
+            InputError: the folder holds the history of another graph or another encoder.
+        """
+        self.signature = signature
+        if self.storage == "mmap" and self.folder is not None:
+            manifest.check(self.folder, signature, self.num_nodes)
+
     def tick(self) -> None:
         """One more step; staleness is counted in these."""
         self.clock += 1
@@ -147,8 +159,9 @@ class History:
         """
         if state.get("signature") != self.signature or state.get("num_nodes") != self.num_nodes:
             raise InputError(
-                "the stored history belongs to another graph or another encoder; delete it, or train with the "
-                "configuration that it was written for"
+                f"the stored history belongs to another graph or another encoder ({state.get('signature') or 'unnamed'}"
+                f", not {self.signature or 'unnamed'}); delete it, or train with the configuration that it was "
+                "written for"
             )
         self.clock = int(state["clock"])  # type: ignore[call-overload]
         self._rows.clear()
@@ -166,7 +179,7 @@ class History:
         if self.storage == "pinned":
             return torch.zeros(shape, dtype=self.dtype, pin_memory=torch.cuda.is_available())
         assert self.folder is not None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        manifest.claim(self.folder, self.signature, self.num_nodes)
         path = self.folder / f"{place.kind}-{place.slot}-{place.layer}.bin"
         size = shape[0] * shape[1]
         path.unlink(missing_ok=True)
@@ -186,10 +199,12 @@ class BatchHistory:
             (``control``), one tensor (num_src,) int64 a layer.
         beta: share of the fresh, incomplete value in a halo row (``compensated``), shape (num_src,), float32.
         frozen: reads only, so that an instrument can measure the same state repeatedly.
+        is_step: whether its first view is a step of the history; false for pieces of a draw after the first one.
         input_norm: squared norm of the aggregated features of each fresh row, shape (num_fresh,), float32, where
             the first layer does not compute them.
         squared_norms: what :meth:`listener` has added up, shape (num_fresh,), float32; None before.
         slots: encoder calls so far.
+        reads: age of the stored rows that were read so far.
     """
 
     store: History
@@ -199,18 +214,30 @@ class BatchHistory:
     sources: tuple[Tensor, ...] = ()
     beta: Tensor | None = None
     frozen: bool = False
+    is_step: bool = True
     input_norm: Tensor | None = None
     squared_norms: Tensor | None = field(default=None, init=False)
     slots: int = field(default=0, init=False)
+    reads: StalenessLog = field(default_factory=StalenessLog, init=False)
 
     def open(self) -> int:
-        """The slot of the next view: the n-th encoder call of a batch is the n-th of every batch."""
+        """The slot of the next view: the n-th encoder call of a batch is the n-th of every batch.
+
+        The first view of a batch is a step of the history, unless it is frozen or a further piece of a draw.
+        """
+        if not self.slots and self.is_step and not self.frozen:
+            self.store.tick()
         self.slots += 1
         return self.slots - 1
 
     def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
         """Stored rows of the batch rows ``rows``; see :meth:`History.pull`."""
-        return self.store.pull(place, self.ids[rows], like)
+        return self.pull_nodes(place, self.ids[rows], like)
+
+    def pull_nodes(self, place: Place, ids: Tensor, like: Tensor) -> Tensor:
+        """Stored rows of any nodes; see :meth:`History.pull`."""
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
+        return self.store.pull(place, ids, like)
 
     def row_table(self, place: Place, own: Tensor, num_src: int, *, written: bool) -> RowTable:
         """Rows of the first ``num_src`` rows of the batch: fresh ones, then stored ones.
@@ -223,6 +250,7 @@ class BatchHistory:
         """
         table = self.store.table(place, own) if written and not self.frozen else None
         if table is not None:
+            self.reads.add(place.kind, place.layer, self.store.staleness(place, self.ids[len(own) : num_src]))
             return RowTable(table, self.ids[:num_src])
         return RowTable(torch.cat([own, self.pull(place, slice(len(own), num_src), own)]))
 

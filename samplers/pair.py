@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.common.options import Option, PositiveInt, options_of
+from gssl.common.options import NonNegativeInt, Option, PositiveInt, options_of
 from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
+from gssl.samplers.history import History
+from gssl.samplers.prefetch import prefetched
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.stored import StoredPropagation
+from gssl.samplers.ranks import Ranks
 from gssl.samplers.selection.base import Selection
 
 Estimator = Literal["ht", "hajek"]
@@ -32,12 +35,34 @@ class PairSampler(Sampler):
         propagation: makes the batch of a draw.
         estimator: how weighted terms become a loss: ``ht`` (Horvitz-Thompson) divides by the size of the
             population and is unbiased; ``hajek`` divides by the sum of the weights in the batch.
+        prefetch: batches that a thread makes ahead; 0 makes each when it is asked for. The batches are the same. No
+            draw is made before what decides it was observed, so there is nothing to gain where every draw learns
+            from the one before (``minvar`` with ``checkpoint`` norms and ``refresh``).
+        ranks: which of several processes this is, where they share the draws.
+
+    Raises:
+        InputError: several processes and a history, which each would fill for itself.
     """
 
-    def __init__(self, selection: Selection, propagation: Propagation, *, estimator: Estimator = "ht") -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        propagation: Propagation,
+        *,
+        estimator: Estimator = "ht",
+        prefetch: int = 0,
+        ranks: Ranks = Ranks(),  # noqa: B008  frozen
+    ) -> None:
         self.selection = selection
         self.propagation = propagation
         self.estimator = estimator
+        self.prefetch = prefetch
+        self.ranks = ranks
+        if ranks.world > 1 and self.store is not None:
+            raise InputError(
+                "a history is kept by one process, but the draws are shared by several: choose a propagation without "
+                "history, such as neighbor"
+            )
 
     @property
     def batches_per_epoch(self) -> int:
@@ -48,20 +73,49 @@ class PairSampler(Sampler):
         return self.store is not None or self.selection.stateful
 
     @property
-    def store(self) -> object | None:
+    def empty_draws(self) -> int:
+        return self.selection.empty_draws
+
+    @property
+    def store(self) -> History | None:
         """The history, if the propagation has one."""
         return self.propagation.store if isinstance(self.propagation, StoredPropagation) else None
 
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
+        if not self.prefetch:
+            return (batch for batch, _ in self._made(epoch))
+        return prefetched(lambda: self._made(epoch), self.prefetch)
+
+    def of_rank(self, rank: int, world: int) -> PairSampler:
+        """The same sampler as rank ``rank`` of ``world`` processes has it (see :class:`~gssl.samplers.ranks.Ranks`).
+
+        Selection and propagation are shared with this one, which should not be used any more.
+
+        Raises:
+            InputError: no such rank, or the propagation has a history.
+        """
+        ranks = Ranks(rank, world)
+        return PairSampler(
+            self.selection, self.propagation, estimator=self.estimator, prefetch=self.prefetch, ranks=ranks
+        )
+
+    def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
+        ids, norms = self.ranks.gathered(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
+        self.selection.observe(ids, norms, time=batch.time)
+
+    def _made(self, epoch: int) -> Iterator[tuple[MiniBatch, bool]]:
+        """Each batch, and whether the next draw waits for what is observed of it."""
         size = len(self.selection.items)
         for draw in self.selection.epoch(epoch):
             # Pieces of a draw add up to it: the weights of a whole checkpoint sum to the population.
             population = size if self.estimator == "ht" or draw.divided else None
-            for part, batch in self.propagation.batches(draw):
-                yield replace(batch, population=population, step=part.step, measure=part.measure)
-
-    def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
-        self.selection.observe(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
+            own = self.ranks.part(draw)
+            left = len(own.ids)
+            for part, made in self.propagation.batches(own):
+                batch = replace(made, population=population, step=part.step, measure=part.measure, time=part.time)
+                batch = self.ranks.fitted(batch, draw)
+                left -= 0 if batch.refresh else len(part.ids)
+                yield batch.pin_memory() if self.pin else batch, draw.is_awaited and not left
 
     def state_dict(self) -> dict[str, object]:
         state: dict[str, object] = {"selection": self.selection.state_dict()}
@@ -86,7 +140,8 @@ def make_pair(
         defaults: option values that differ from those of the halves.
 
     Returns:
-        ``make(graph, *, num_layers, batch_size=512, items=None, seed=0, estimator="ht", inductive=False, ...)``.
+        ``make(graph, *, num_layers, batch_size=512, items=None, seed=0, estimator="ht", inductive=False, prefetch=2,
+        ...)``.
 
     Raises:
         InputError: both halves have an option of the same name, or a default belongs to neither.
@@ -107,7 +162,7 @@ def make_pair(
             values["items"] = None
         chosen = selection(graph, **{k: values[k] for k in SELECTION_GIVEN}, **{k: values[k] for k in first})
         way = propagation(graph, num_layers=values["num_layers"], **{k: values[k] for k in second})
-        return PairSampler(chosen, way, estimator=values["estimator"])
+        return PairSampler(chosen, way, estimator=values["estimator"], prefetch=values["prefetch"])
 
     _sign(make, options)
     make.halves = selection, propagation  # type: ignore[attr-defined]  # what ``gssl show`` describes
@@ -123,6 +178,7 @@ def _common() -> dict[str, Option]:
         Option("seed", int, 0),
         Option("estimator", Estimator, "ht"),
         Option("inductive", bool, False),
+        Option("prefetch", NonNegativeInt, 2),
     )
     return {option.name: option for option in options}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -102,15 +103,19 @@ class Pattern:
         """The first rows, without a copy."""
         return Pattern(self.rowptr[: num_rows + 1], self.col[: int(self.rowptr[num_rows])], self.num_cols)
 
-    def to(self, device: torch.device) -> Pattern:
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Pattern:
         """This pattern on another device, with its transpose if that is known."""
         if self.col.device == device:
             return self
-        moved = Pattern(self.rowptr.to(device), self.col.to(device), self.num_cols)
+        return self.map(lambda values: values.to(device, non_blocking=non_blocking))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Pattern:
+        """The pattern with each tensor, those of a known transpose too, replaced by an equal one."""
+        changed = Pattern(change(self.rowptr), change(self.col), self.num_cols)
         if "transposed" in self.__dict__:
             pattern, order = self.transposed
-            moved.__dict__["transposed"] = (pattern.to(device), order.to(device))
-        return moved
+            changed.__dict__["transposed"] = (pattern.map(change), change(order))
+        return changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,12 +179,16 @@ class SparseMatrix:
             raise ValueError("the matrix has no token")
         return self.token.expand(int(self.token_rows.sum()), -1)
 
-    def to(self, device: torch.device) -> SparseMatrix:
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> SparseMatrix:
+        return self.map(lambda values: values.to(device, non_blocking=non_blocking))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> SparseMatrix:
+        """The matrix with each tensor replaced by an equal one."""
         return SparseMatrix(
-            self.pattern.to(device),
-            self.value.to(device),
-            None if self.token is None else self.token.to(device),
-            None if self.token_rows is None else self.token_rows.to(device),
+            self.pattern.map(change),
+            change(self.value),
+            None if self.token is None else change(self.token),
+            None if self.token_rows is None else change(self.token_rows),
         )
 
     def to_dense(self) -> Tensor:

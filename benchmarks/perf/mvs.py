@@ -186,9 +186,10 @@ def apart(size: Size) -> dict[str, float]:
         nodes: list[int] = []
 
         def tell(batch: MiniBatch, seconds: float, own: tuple[list[float], list[float], list[int]]) -> None:
-            own[0 if batch.step else 1].append(seconds)
+            took, checkpoint, widths = own
+            (took if batch.step else checkpoint).append(seconds)
             if batch.step:
-                own[2].append(batch.num_nodes)
+                widths.append(batch.num_nodes)
 
         stream.take(size.batches, lambda batch, seconds: None)
         stream.take(2 * size.batches, partial(tell, own=(steps, checkpoints, nodes)))

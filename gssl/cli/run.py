@@ -73,6 +73,11 @@ def _table(result: dict[str, Any]) -> Table:
         ("split", result["split_hash"] or "none"),
         ("folder", result["run_dir"]),
     ]
+    if result.get("staleness_mean") is not None:
+        age = f"{result['staleness_mean']:.1f} steps old on average, {result['staleness_max']} at most"
+        rows.insert(-3, ("history rows read", age))
+    if result.get("empty_draws"):
+        rows.insert(-3, ("empty draws", str(result["empty_draws"])))
     return Table("", ("", ""), rows)
 
 

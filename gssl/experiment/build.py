@@ -16,6 +16,7 @@ from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
 from gssl.evaluate.base import Probe
 from gssl.method import Method
+from gssl.models.encoder import Encoder
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
 from gssl.results.environment import source_digest
 from gssl.samplers.base import Sampler
@@ -45,7 +46,8 @@ def make_sampler(
         items: restricts a sampler that can be restricted to these items, shape (n,), int64; None means all.
 
     Raises:
-        InputError: the encoder or the method cannot work on the sampler's batches.
+        InputError: the encoder or the method cannot work on the sampler's batches, or the folder of its history holds
+            that of another graph or encoder.
     """
     factory = components.sampler_factory(config.sampler.name)
     given = {
@@ -57,13 +59,23 @@ def make_sampler(
     accepted = options_of(factory)
     reserved = {name: value for name, value in given.items() if name in accepted}
     sampler = factory(dataset.graph, **config.sampler.options, **reserved)
-    if isinstance(sampler, PairSampler) and sampler.store is not None and not method.encoder.reads_history:
+    method.check_sampler(sampler)
+    if not isinstance(sampler, PairSampler) or sampler.store is None:
+        return sampler
+    if not method.encoder.reads_history:
         raise InputError(
             f"the encoder {config.encoder.name} cannot read a history, which --sampler {config.sampler.name} relies "
             "on; use one of gssl's own encoders or a propagation without history"
         )
-    method.check_sampler(sampler)
+    # Labels do not matter, but the dataset's checksum is known without reading the features again.
+    sampler.store.sign(f"{dataset.name} {dataset.checksum}, {encoder_signature(method.encoder)}")
     return sampler
+
+
+def encoder_signature(encoder: Encoder) -> str:
+    """Class and dimensions of an encoder: ``GCN 1433x256 256 256x256 256``, the shapes of its parameters in order."""
+    shapes = ("x".join(map(str, parameter.shape)) or "1" for parameter in encoder.parameters())
+    return " ".join((type(encoder).__name__, *shapes))
 
 
 def make_probe(config: RunConfig) -> Probe:

@@ -21,6 +21,7 @@ from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow, Status, Store
 from gssl.results.summary import mean_and_std, summarise
+from gssl.samplers.staleness import overall
 
 
 class Record:
@@ -86,6 +87,7 @@ class Record:
             splits: what it was judged on.
         """
         scores = [score for outcome in outcomes for score in outcome.scores]
+        stale, oldest = overall(row for o in outcomes for record in o.trained.curve for row in record.history)
         metrics = SeedMetrics(
             seed=seed,
             val=mean_and_std([score.val for score in scores])[0],
@@ -100,6 +102,9 @@ class Record:
             environment=self._environment,
             date=_now(),
             notes=self._seed_notes,
+            empty_draws=sum(outcome.trained.empty_draws for outcome in outcomes),
+            staleness_mean=stale,
+            staleness_max=oldest,
         )
         write_json(self.folder.seed(seed) / "metrics.json", metrics.mapping())
         self._seeds[seed] = metrics

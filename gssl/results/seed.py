@@ -38,6 +38,9 @@ class SeedMetrics:
         environment: the environment that finished it, with its hash.
         date: when it was finished, ISO 8601 in UTC.
         notes: what should be said about it.
+        empty_draws: random draws of targets that came out empty.
+        staleness_mean: mean age in steps of the history rows that batches read; None without a history.
+        staleness_max: largest age.
     """
 
     seed: int
@@ -53,6 +56,9 @@ class SeedMetrics:
     environment: dict[str, Any]
     date: str
     notes: tuple[str, ...] = ()
+    empty_draws: int = 0
+    staleness_mean: float | None = None
+    staleness_max: int | None = None
 
     def mapping(self) -> dict[str, Any]:
         return asdict(self)

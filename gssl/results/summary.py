@@ -18,6 +18,7 @@ def summarise(
 
     Scores are means over the seeds, each seed being the mean over its splits; ``*_std`` is the sample standard
     deviation over the seeds (divided by n - 1), 0 for one seed. Times are means per seed, memory is the largest.
+    ``staleness_*`` is the age in steps of the history rows that batches read; both are None without a history.
 
     Args:
         config: the run.
@@ -48,6 +49,9 @@ def summarise(
         "seconds_per_epoch": statistics.fmean(seed.seconds_per_epoch for seed in seeds),
         "probe_seconds": statistics.fmean(seed.probe_seconds for seed in seeds),
         "peak_memory_mb": max(seed.peak_memory_mb for seed in seeds),
+        "empty_draws": sum(seed.empty_draws for seed in seeds),
+        "staleness_mean": mean_and_std([seed.staleness_mean for seed in seeds])[0],
+        "staleness_max": max((s.staleness_max for s in seeds if s.staleness_max is not None), default=None),
         "config_hash": config.hash,
         "split_hash": joint_hash([seed.split_hash for seed in seeds]),
         "environment_hash": joint_hash([str(seed.environment["hash"]) for seed in seeds]),

@@ -58,7 +58,8 @@ class Mover:
         if batch.device == device:
             return batch
         if self._last is None or self._last[0] is not batch or self._last[1].device != device:
-            self._last = (batch, batch.to(device))
+            # Pinned batches travel while the CPU goes on; others are copied before the call returns.
+            self._last = (batch, batch.to(device, non_blocking=device.type == "cuda"))
         return self._last[1]
 
 

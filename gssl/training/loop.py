@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,7 @@ from gssl.common.seeds import derive_seed
 from gssl.method import Method
 from gssl.samplers.base import Sampler
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.staleness import StalenessLog
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
@@ -124,6 +126,7 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
     method.check_sampler(sampler)
     fabric = build_fabric(device, config.precision)
     fabric.to_device(method)
+    sampler.pin = fabric.device.type == "cuda"
     parameters = [p for p in method.parameters() if p.requires_grad]
     if not parameters:
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
@@ -143,50 +146,64 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
 def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
     """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
     method, position = run.method, run.position
-    method.train()
-    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
-    _seed_global(derive_seed(run.seed, "epoch", position.epoch), run.device)
-    batches = run.sampler.epoch(position.epoch)
-    if position.batches:
-        next(islice(batches, position.batches - 1, None))  # those before the interruption
-        run.restore_rng()
     pending = False
-    mark = time.perf_counter()
-    for batch in batches:
-        batch = run.move(batch, run.device)
-        if batch.refresh:
-            _refresh(run, batch)
-            continue
-        only_measured = batch.measure and not batch.step
-        if only_measured:
-            method.eval()  # norms and history without dropout
-        with GradientNorms(method, active=batch.measure) as norms:
-            with run.fabric.autocast():
-                loss = method.loss(batch) * method.mass(batch)
-            run.fabric.backward(loss)
-        if batch.measure:
-            run.sampler.observe(batch, norms.of(batch))
-        if only_measured:
-            run.optimizer.zero_grad()
-            method.train()
-            continue
-        value = _checked(run, loss.item(), "loss")
-        position.loss_sum += value
-        position.batches += 1
-        pending = not batch.step
-        if batch.step:
-            if watch is not None and watch(value):
-                run.watched_enough = True
-                return
-            _update(run)
-            position.seconds += time.perf_counter() - mark
-            saver.between_updates()
-            mark = time.perf_counter()
+    with closing(_batches(run)) as batches:
+        _begin(run, batches)
+        mark = time.perf_counter()
+        for batch in batches:
+            batch = run.move(batch, run.device)
+            if batch.refresh:
+                _refresh(run, batch)
+                continue
+            only_measured = batch.measure and not batch.step
+            if only_measured:
+                method.eval()  # norms and history without dropout
+            with GradientNorms(method, active=batch.measure) as norms:
+                with run.fabric.autocast():
+                    loss = method.loss(batch) * method.mass(batch) * batch.scale
+                run.fabric.backward(loss)
+            if batch.measure:
+                run.sampler.observe(batch, norms.of(batch))
+            if batch.history is not None:
+                run.reads.merge(batch.history.reads)
+            if only_measured:
+                run.optimizer.zero_grad()
+                method.train()
+                continue
+            value = _checked(run, loss.item(), "loss")
+            position.loss_sum += value
+            position.batches += 1
+            pending = not batch.step
+            if batch.step:
+                if watch is not None and watch(value):
+                    run.watched_enough = True
+                    return
+                _update(run)
+                position.seconds += time.perf_counter() - mark
+                saver.between_updates()
+                mark = time.perf_counter()
     if pending or not position.batches:
         raise TrainingError(
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
             f"{'no batch with step=True at the end' if pending else 'no batch'}; its epochs must end with an update"
         )
+
+
+def _batches(run: Run) -> Generator[MiniBatch, None, None]:
+    # A generator of its own can be closed, and with it that of the sampler, whatever iterator that is.
+    yield from run.sampler.epoch(run.position.epoch)
+
+
+def _begin(run: Run, batches: Iterator[MiniBatch]) -> None:
+    """Start the random streams of an epoch, and pass over the batches before an interruption."""
+    method, position = run.method, run.position
+    method.train()
+    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
+    _seed_global(derive_seed(run.seed, "epoch", position.epoch), run.device)
+    run.reads, run.empty_before = StalenessLog(), run.sampler.empty_draws
+    if position.batches:
+        next(islice(batches, position.batches - 1, None))
+        run.restore_rng()
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
@@ -240,7 +257,15 @@ def _close_epoch(run: Run, validate: Callable[[], float] | None) -> None:
     if validate is not None:
         run.method.eval()
         score = validate()
-    record = EpochRecord(done.epoch, done.loss_sum / done.batches, done.lr, done.seconds, score)
+    record = EpochRecord(
+        done.epoch,
+        done.loss_sum / done.batches,
+        done.lr,
+        done.seconds,
+        score,
+        run.reads.report(),
+        run.sampler.empty_draws - run.empty_before,
+    )
     run.curve.append(record)
     run.position = Position(epoch=done.epoch + 1)
     if validate is None and run.config.patience is None:

@@ -66,5 +66,6 @@ class GradientNorms:
 def _scale(batch: MiniBatch) -> float:
     """Items that the loss is a mean over: a term's own gradient is so many times its part of the loss's."""
     if batch.population is not None:
-        return float(batch.population)
-    return float(batch.num_items if batch.weight is None else batch.weight.sum())
+        return batch.population / batch.scale
+    items = batch.num_items if batch.weight is None else batch.weight.sum()
+    return float(items) / batch.scale

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from gssl.samplers.staleness import Staleness, overall
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class EpochRecord:
         lr: learning rate of its last update.
         seconds: time in batches and updates, without validation and checkpoints.
         val: score on the validation items after the epoch; None where nothing is validated.
+        history: age of the history rows that its batches read, a record a layer; empty where there is no history.
+        empty_draws: random draws of targets that came out empty and were skipped.
     """
 
     epoch: int
@@ -22,6 +28,18 @@ class EpochRecord:
     lr: float
     seconds: float
     val: float | None = None
+    history: tuple[Staleness, ...] = ()
+    empty_draws: int = 0
+
+    def plain(self) -> tuple[Any, ...]:
+        """Numbers, strings and tuples alone, for a checkpoint."""
+        return astuple(self)
+
+    @classmethod
+    def from_plain(cls, values: Sequence[Any]) -> EpochRecord:
+        """From what :meth:`plain` gave."""
+        epoch, loss, lr, seconds, val, history, empty_draws = values
+        return cls(epoch, loss, lr, seconds, val, tuple(Staleness(*record) for record in history), empty_draws)
 
 
 @dataclass(frozen=True)
@@ -49,3 +67,13 @@ class TrainResult:
     def epochs(self) -> int:
         """Epochs run."""
         return len(self.curve)
+
+    @property
+    def empty_draws(self) -> int:
+        """Random draws of targets that came out empty, in all epochs."""
+        return sum(record.empty_draws for record in self.curve)
+
+    @property
+    def staleness(self) -> tuple[float | None, int | None]:
+        """Mean and largest age in steps of the history rows that batches read; None without a history."""
+        return overall(row for record in self.curve for row in record.history)

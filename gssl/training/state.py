@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.method import Method
 from gssl.samplers.base import Sampler
+from gssl.samplers.staleness import StalenessLog
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
 from gssl.training.result import EpochRecord
@@ -59,7 +60,11 @@ class Position:
 
 @dataclass
 class Run:
-    """One training under way: what it works with, where it is and what it found."""
+    """One training under way: what it works with, where it is and what it found.
+
+    ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
+    are none within an epoch, and the empty draws of one that was interrupted are drawn again.
+    """
 
     method: Method
     sampler: Sampler
@@ -74,6 +79,8 @@ class Run:
     best: Best | None = None
     rng: dict[str, Tensor] | None = None
     watched_enough: bool = False
+    reads: StalenessLog = field(default_factory=StalenessLog)
+    empty_before: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -95,7 +102,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
             "position": astuple(self.position),
-            "curve": [astuple(record) for record in self.curve],
+            "curve": [record.plain() for record in self.curve],
             "best": None if best is None else (best.epoch, best.score, best.weights),
             "rng": self._rng() if self.position.batches else None,
             "sampler": self.sampler.state_dict(),
@@ -107,7 +114,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(*state["position"])
-        self.curve = [EpochRecord(*record) for record in state["curve"]]
+        self.curve = [EpochRecord.from_plain(record) for record in state["curve"]]
         self.best = None if state["best"] is None else Best(*state["best"])
         self.rng = state["rng"]
         self.sampler.load_state_dict(state["sampler"])

@@ -81,6 +81,7 @@ def sampler_errors(
             num_layers=frozen.method.num_layers,
         )
         frozen.method.check_sampler(sampler)
+        sampler.prefetch = 0  # its batches are timed
         frozen.settle(sampler)
         found[name] = measure(frozen, truth, exact, sampler, request.draws)
     return found

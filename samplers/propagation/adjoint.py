@@ -17,6 +17,8 @@ from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
 from gssl.samplers.sparse import Pattern, SparseMatrix
 
+_ROWS = 4096  # whose features are looked at together
+
 
 class AdjointPropagation(StoredPropagation):
     """Neighbours' embeddings and the adjoints that they send back both come from the history.
@@ -80,5 +82,5 @@ class AdjointPropagation(StoredPropagation):
         if isinstance(x, SparseMatrix):
             row = x.pattern.row.long()
             return torch.zeros(x.shape[0]).index_add(0, row, x.value.square().float())
-        norms: Tensor = torch.linalg.vecdot(x, x)
-        return norms.float()
+        # By parts, for the product is held in between and features may lie in a file larger than the memory.
+        return torch.cat([torch.linalg.vecdot(part, part).float() for part in x.split(_ROWS)])

@@ -47,7 +47,7 @@ class LMCPropagation(StoredPropagation):
         score: Score = "linear",
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
-        history_folder: Path | None = None,
+        history_folder: str | Path | None = None,
     ) -> None:
         super().__init__(
             graph,

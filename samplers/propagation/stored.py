@@ -50,13 +50,12 @@ class StoredPropagation(Propagation):
         num_layers: int,
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
-        history_folder: Path | None = None,
+        history_folder: str | Path | None = None,
         precompute: bool = False,
     ) -> None:
         super().__init__(graph, num_layers=num_layers)
-        self.store = History(
-            graph.num_nodes, storage=history_storage, precision=history_precision, folder=history_folder
-        )
+        folder = None if history_folder is None else Path(history_folder)
+        self.store = History(graph.num_nodes, storage=history_storage, precision=history_precision, folder=folder)
         self.frozen = False
         self._exact = Exact(graph, num_layers=num_layers, precompute=precompute)
         self.first = self._exact.first
@@ -67,8 +66,6 @@ class StoredPropagation(Propagation):
         return True
 
     def batch(self, draw: Draw) -> MiniBatch:
-        if not self.frozen:
-            self.store.tick()
         if not draw.exact:
             return self.stored_batch(draw)
         batch = self._exact.batch(draw)
@@ -79,13 +76,11 @@ class StoredPropagation(Propagation):
         if draw.step or not draw.divided:
             yield from super().batches(draw)
             return
-        if not self.frozen:
-            self.store.tick()
         silent = replace(draw, step=False, measure=False)
-        for ids in self._below(draw):
-            yield silent, replace(self.one_shot(ids), refresh=True)
+        for number, ids in enumerate(self._below(draw)):
+            yield silent, replace(self.one_shot(ids, is_step=number == 0), refresh=True)
         for part in draw.parts():
-            yield part, replace(self.one_shot(part.ids), weight=self.target_weight(part))
+            yield part, replace(self.one_shot(part.ids, is_step=self.num_layers == 1), weight=self.target_weight(part))
 
     def _below(self, draw: Draw) -> Iterator[Tensor]:
         """Nodes whose rows of the first layer, then of the second, and so on, the layers above them read, in pieces."""
@@ -104,7 +99,7 @@ class StoredPropagation(Propagation):
         """The batch of a draw that need not be exact."""
         raise NotImplementedError
 
-    def one_shot(self, ids: Tensor) -> MiniBatch:
+    def one_shot(self, ids: Tensor, *, is_step: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids)
         return MiniBatch(
@@ -112,7 +107,7 @@ class StoredPropagation(Propagation):
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(ids),
-            history=BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen),
+            history=BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step),
             first=self.first,
         )
 

@@ -45,7 +45,7 @@ class VRGCNPropagation(StoredPropagation):
         fanout: PositiveInt = 2,
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
-        history_folder: Path | None = None,
+        history_folder: str | Path | None = None,
         precompute: bool = False,
     ) -> None:
         super().__init__(

@@ -26,6 +26,9 @@ class Draw:
         measure: whether the selection wants to be told the gradient norms of its targets.
         exact: whether its embeddings must be computed exactly, as at the checkpoints of MVS.
         piece: how many targets of an exact draw are embedded at once; None for all.
+        decides: whether the next draw waits for what is observed of this one; None means that it does where this one
+            is measured. Where it does not, the next draws are made ahead of training.
+        time: draws before this one in the whole training, as the selection counts them.
     """
 
     ids: Tensor
@@ -35,6 +38,13 @@ class Draw:
     measure: bool = False
     exact: bool = False
     piece: int | None = None
+    decides: bool | None = None
+    time: int = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the next draw must not be made before what there is to observe of this one was observed."""
+        return self.measure if self.decides is None else self.decides
 
     @property
     def divided(self) -> bool:
@@ -91,14 +101,18 @@ class Selection(ABC):
 
     @abstractmethod
     def epoch(self, epoch: int) -> Iterator[Draw]:
-        """The draws of epoch number ``epoch`` (from 0); lazily, so that what is observed reaches the next one."""
+        """The draws of epoch number ``epoch`` (from 0); lazily, so that what is observed reaches the next one.
 
-    def observe(self, ids: Tensor, norms: Tensor) -> None:  # noqa: B027  static selections ignore it
+        Draws may be taken ahead of observations, also by another thread, up to one that ``is_awaited``.
+        """
+
+    def observe(self, ids: Tensor, norms: Tensor, *, time: int = 0) -> None:  # noqa: B027  static selections ignore it
         """Told the gradient norms of the targets of a batch whose draw asked to be measured.
 
         Args:
             ids: global node ids, shape (n,), int64.
             norms: gradient norm of each one's own loss term, unweighted, shape (n,), float, not negative.
+            time: of the draw.
         """
 
     @property

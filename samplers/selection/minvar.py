@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Literal
 
@@ -91,7 +92,6 @@ class MinimalVariance(Selection):
         self._pool: Tensor | None = None  # positions of V_S; None means all
         self._pool_ids = self._ids
         self._lottery: Lottery | None = None
-        self._now = 0  # batches before this one in the whole training
         if norms == "checkpoint" and self.pool_size < batch_size:
             least = math.ceil(1000 * batch_size / len(self.items)) / 1000
             raise InputError(
@@ -117,25 +117,19 @@ class MinimalVariance(Selection):
     def epoch(self, epoch: int) -> Iterator[Draw]:
         renewed = self._renewals_before(epoch)
         keys = (Key(self.seed, epoch, step) for step in count())
-        done = left = 0
-        empty = False  # every batch since the last renewal
-        while done < self._inner or empty:
-            self._now = epoch * self._inner + done
-            if not (left or empty):
-                self._lottery = None
-                left, empty, renewed = self._interval(renewed), True, renewed + 1
-                if self.norms == "checkpoint":
-                    yield self._checkpoint(next(keys))
-            draw = self._batch(next(keys))
-            done, left = done + 1, max(left - 1, 0)
-            if draw is None:
-                self.empty_draws += 1
-                continue
-            empty = False
-            yield draw
+        now, end = epoch * self._inner, (epoch + 1) * self._inner
+        while now < end:
+            self._lottery = None
+            if self.norms == "checkpoint":
+                yield self._checkpoint(next(keys), now)
+            draws = self._until_renewal(keys, now, min(now + self._interval(renewed), end))
+            for draw in draws if self.norms == "checkpoint" else _last_decides(draws):
+                yield draw
+                last = draw.time
+            now, renewed = max(min(now + self._interval(renewed), end), last + 1), renewed + 1
 
-    def observe(self, ids: Tensor, norms: Tensor) -> None:
-        self._table.record(ids, norms, now=self._now)
+    def observe(self, ids: Tensor, norms: Tensor, *, time: int = 0) -> None:
+        self._table.record(ids, norms, now=time)
         if self.norms == "checkpoint":
             self._lottery = None  # the next batch is drawn with what was learnt now
 
@@ -151,7 +145,20 @@ class MinimalVariance(Selection):
         self._table.norm, self._table.seen = state["norm"].clone(), state["seen"].clone()
         self.empty_draws = int(state["empty_draws"])
 
-    def _checkpoint(self, key: Key) -> Draw:
+    def _until_renewal(self, keys: Iterator[Key], start: int, end: int) -> Iterator[Draw]:
+        """Batches from time ``start`` on that are not empty: to ``end``, and further until there was one."""
+        empty = True
+        for now in count(start):
+            if now >= end and not empty:
+                return
+            draw = self._batch(next(keys), now)
+            if draw is None:
+                self.empty_draws += 1
+                continue
+            empty = False
+            yield draw
+
+    def _checkpoint(self, key: Key, now: int) -> Draw:
         self._pool = smallest_hashes(self._ids, self.pool_size, key.stream(Slot.CHECKPOINT))
         self._pool_ids = self._ids[self._pool]
         share = torch.full((self.pool_size,), self.pool_size / len(self._ids), dtype=torch.float64)
@@ -163,20 +170,24 @@ class MinimalVariance(Selection):
             measure=True,
             exact=True,
             piece=self.checkpoint_batch,
+            time=now,
         )
 
-    def _batch(self, key: Key) -> Draw | None:
+    def _batch(self, key: Key, now: int) -> Draw | None:
         """A batch from V_S (or from all items), None if it is empty."""
         stream = key.stream(Slot.TARGETS)
         if self._lottery is None:
-            norms = self._table.estimate(self._pool, now=self._now, staleness=self.staleness)
+            norms = self._table.estimate(self._pool, now=now, staleness=self.staleness)
             probability = inclusion_probability(norms, self.batch_size, floor=self.floor, mix=self.mix)
             self._lottery = Lottery(self._pool_ids, probability, scheme=self.draw, stream=stream)
         drawn = self._lottery.draw(stream)
         if drawn.numel() == 0:
             return None
         probability = self._lottery.probability[drawn] * (self.pool_size / len(self._ids))
-        return Draw(self._lottery.ids[drawn], probability, key, measure=self.norms == "online" or self.refresh)
+        ids = self._lottery.ids[drawn]
+        if self.norms == "online":
+            return Draw(ids, probability, key, measure=True, decides=False, time=now)
+        return Draw(ids, probability, key, measure=self.refresh, time=now)
 
     @property
     def _inner(self) -> int:
@@ -198,3 +209,12 @@ class MinimalVariance(Selection):
         for _ in range(epoch if self.growth else 0):  # otherwise every interval is the same
             found += self._renewals(found)
         return found
+
+
+def _last_decides(draws: Iterator[Draw]) -> Iterator[Draw]:
+    """The draws; the last one, after which norms are looked at again, decides the next."""
+    before = next(draws)
+    for draw in draws:
+        yield before
+        before = draw
+    yield replace(before, decides=True)

@@ -98,7 +98,7 @@ def test_other_kinds_of_files(root: Path, tmp_path: Path) -> None:
     (tmp_path / "graph.txt").write_text("0 1")
     with pytest.raises(InputError, match=r"no known kind: save the graph as \.npz, \.pt"):
         load_dataset(tmp_path / "graph.txt")
-    with pytest.raises(InputError, match=r"has no meta\.json"):
+    with pytest.raises(InputError, match=r"neither meta\.json"):
         load_dataset(tmp_path)
 
 

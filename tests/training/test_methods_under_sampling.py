@@ -21,6 +21,7 @@ from gssl.models.gcn import GCN
 from gssl.registry import ENCODERS, METHODS, PROPAGATIONS, SAMPLERS
 from gssl.samplers.base import Sampler
 from gssl.samplers.graph import Graph
+from gssl.samplers.propagation.neighbor import Neighbor
 from gssl.testing.propagations import directed, draw
 from gssl.testing.toy import toy_dataset
 from gssl.training.config import TrainConfig
@@ -91,7 +92,7 @@ def test_the_refusals_are_those_of_propagations_that_cut_edges() -> None:
         pairs = GAE(GCN(3, hidden_dim=4)).pretext(batch)[1]
         lies = {(ids[s], ids[t]) for s, t in pairs.negative.T.tolist()}
         assert not lies & known, f"{name}: an edge is taken for a non-edge"
-    assert PROPAGATIONS.get("neighbor")(graph, num_layers=2, fanouts=(-1, 1)).complete
+    assert Neighbor(graph, num_layers=2, fanouts=(-1, 1)).complete
 
 
 @pytest.mark.parametrize("decoder", ["GCN", "GAT", "GIN", "linear"])
@@ -139,7 +140,8 @@ def test_the_divergence_of_vgae_weighs_as_in_the_whole_graph() -> None:
     """One over the nodes of the graph, not over those of the batch."""
     batch = next(iter(make_sampler("uniform+exact", make_method("VGAE"), batch_size=30).epoch(0)))
     losses = []
-    for options in ({}, {"kl_weight": 1 / 120}):
+    choices: tuple[dict[str, Any], ...] = ({}, {"kl_weight": 1 / 120})
+    for options in choices:
         method = make_method("VGAE", **options)
         assert isinstance(method, VGAE)
         losses.append(loss_of(method, batch))

@@ -1,0 +1,101 @@
+"""How old the stored rows are that batches read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+Kind = Literal["embedding", "adjoint"]
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """Age of the rows that were read of one layer's history, over all views.
+
+    Attributes:
+        kind: what the rows are.
+        layer: whose output they are of (embedding), or whose aggregate they are the gradient of (adjoint); from 0.
+        rows: how many were read.
+        unwritten: how many of them had never been written and were zeros.
+        mean: mean steps since the others were written; None where there are none. A row of the step before is 1 old.
+        largest: largest of these.
+    """
+
+    kind: Kind
+    layer: int
+    rows: int
+    unwritten: int
+    mean: float | None
+    largest: int | None
+
+
+@dataclass
+class _Sums:
+    rows: int = 0
+    unwritten: int = 0
+    steps: float = 0.0
+    largest: int = -1
+
+
+@dataclass
+class StalenessLog:
+    """Adds up ages; :meth:`report` says what they were."""
+
+    _sums: dict[tuple[Kind, int], _Sums] = field(default_factory=dict)
+
+    def add(self, kind: Kind, layer: int, age: Tensor) -> None:
+        """Rows that were read.
+
+        Args:
+            kind: what they are.
+            layer: of the history.
+            age: steps since each was written, infinite where it never was, shape (n,), float.
+        """
+        if age.numel() == 0:
+            return
+        sums = self._sums.setdefault((kind, layer), _Sums())
+        known = age[age.isfinite()]
+        sums.rows += age.numel()
+        sums.unwritten += age.numel() - known.numel()
+        if known.numel():
+            sums.steps += float(known.double().sum())
+            sums.largest = max(sums.largest, int(known.max()))
+
+    def merge(self, other: StalenessLog) -> None:
+        """Add what another log holds."""
+        for place, found in other._sums.items():
+            sums = self._sums.setdefault(place, _Sums())
+            sums.rows += found.rows
+            sums.unwritten += found.unwritten
+            sums.steps += found.steps
+            sums.largest = max(sums.largest, found.largest)
+
+    def report(self) -> tuple[Staleness, ...]:
+        """One record a layer: embeddings from the first layer on, then adjoints."""
+        return tuple(
+            _record(kind, layer, self._sums[kind, layer])
+            for kind, layer in sorted(self._sums, key=lambda place: (place[0] == "adjoint", place[1]))
+        )
+
+
+def overall(records: Iterable[Staleness]) -> tuple[float | None, int | None]:
+    """Mean and largest age over the written rows of several records; None where there are none."""
+    total = count = 0.0
+    largest = None
+    for record in records:
+        if record.mean is None or record.largest is None:
+            continue
+        written = record.rows - record.unwritten
+        total, count = math.fsum((total, record.mean * written)), count + written
+        largest = record.largest if largest is None else max(largest, record.largest)
+    return (total / count if count else None), largest
+
+
+def _record(kind: Kind, layer: int, sums: _Sums) -> Staleness:
+    written = sums.rows - sums.unwritten
+    mean, largest = (sums.steps / written, sums.largest) if written else (None, None)
+    return Staleness(kind, layer, sums.rows, sums.unwritten, mean, largest)
