@@ -38,10 +38,11 @@ class Neighbor(LayeredPropagation):
             one number serves every layer, -1 means all in-edges.
         weights: the form.
         backend: of the engine; the batches are the same.
-        precompute: as in :class:`~gssl.samplers.propagation.layered.LayeredPropagation`.
+        precompute: as in :class:`~gssl.samplers.propagation.layered.LayeredPropagation`; with ``weights`` ``ht`` only.
 
     Raises:
-        InputError: a fan-out that is neither -1 nor positive, or as many of them as the encoder has not layers.
+        InputError: a fan-out that is neither -1 nor positive, as many of them as the encoder has not layers, or
+            ``precompute`` with weights ``sampled``.
     """
 
     unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ()
@@ -57,6 +58,11 @@ class Neighbor(LayeredPropagation):
         precompute: bool = False,
     ) -> None:
         super().__init__(graph, num_layers=num_layers, backend=backend, precompute=precompute)
+        if precompute and weights == "sampled":
+            raise InputError(
+                "aggregated features are normalised as in the whole graph, which weights=sampled is not: "
+                "set sampler.weights=ht, or sampler.precompute=false"
+            )
         self.fanouts = check_fanouts(fanouts, num_layers)
         self.weights = weights
 

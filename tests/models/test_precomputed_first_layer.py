@@ -134,6 +134,11 @@ def test_encoders_that_cannot_read_it_are_refused(encoder: torch.nn.Module) -> N
         encoder.double()(batch)
 
 
+def test_chosen_neighbors_that_stand_for_themselves_are_refused() -> None:
+    with pytest.raises(InputError, match=r"sampler\.weights=ht"):
+        Neighbor(graph(), num_layers=LAYERS, precompute=True)
+
+
 def test_sparse_features_are_refused() -> None:
     whole = graph(sparse=True)
     batch = Exact(whole, num_layers=LAYERS, precompute=True).batch(draw(1, 2))
