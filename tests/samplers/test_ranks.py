@@ -33,7 +33,7 @@ from gssl.training.norms import GradientNorms
 torch.set_num_threads(1)
 rank, world, rendezvous, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 if world > 1:
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world)
+    dist.init_process_group("gloo", store=dist.FileStore(rendezvous, world), rank=rank, world_size=world)
 dataset = toy_dataset("node")
 found = {}
 for name, options in json.loads(sys.argv[5]):
