@@ -37,6 +37,9 @@ class Sampler(ABC):
         """Random draws that came out empty so far and were skipped."""
         return 0
 
+    def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
+        """Compute what belongs to the graph alone, such as a partition; else the first epoch does it."""
+
     @property
     def stateful(self) -> bool:
         """Whether later batches depend on what earlier ones left behind; if so, checkpoints are between epochs."""

@@ -68,6 +68,10 @@ class PairSampler(Sampler):
     def batches_per_epoch(self) -> int:
         return self.selection.batches_per_epoch
 
+    def prepare(self) -> None:
+        self.selection.prepare()
+        self.propagation.prepare()
+
     @property
     def stateful(self) -> bool:
         return self.store is not None or self.selection.stateful

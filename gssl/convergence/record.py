@@ -20,7 +20,7 @@ class Point(BaseModel):
 
     Attributes:
         step: updates so far.
-        seconds: time in training so far, without observing; what the sampler prepares before its first batch counts.
+        seconds: time in training so far, without observing and without the preparation of the sampler.
         loss: mean loss of the batches since the last point.
         val: score on the validation items, higher is better (errors have a minus sign).
         gradient_error: squared distance of the gradient of the batch under way to the full one at the same weights,
@@ -51,6 +51,8 @@ class Training(BaseModel):
         seconds, steps: what the training was to reach, both of them.
         observations: moments that were planned in each of the two.
         measured: whether the error of the gradient was asked for.
+        preparation: seconds before training that the sampler took for what belongs to the graph alone, such as a
+            partition; they are not part of the others.
         points: in order.
         config_hash: of the full configuration.
         config: the full configuration.
@@ -72,6 +74,7 @@ class Training(BaseModel):
     steps: int
     observations: int = 6
     measured: bool = False
+    preparation: float = 0.0
     points: tuple[Point, ...]
     config_hash: str
     config: dict[str, object]

@@ -17,7 +17,7 @@ from gssl.config.components import sampler_factory
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.convergence.record import Training, append, read
-from gssl.convergence.watch import Plan, Watch
+from gssl.convergence.watch import CLOCKS, Plan, Watch
 from gssl.datasets.types import Dataset
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
@@ -211,8 +211,11 @@ def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
 def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:
     task, plan, error = _task(config, dataset, seed), comparison.plan, ""
     full = dataset.graph.full_batch() if comparison.gradient_error else None
-    watch = Watch(plan, task.validate, task.method, full)
     sampler = make_sampler(config, dataset, seed, task.method, task.items)
+    start = CLOCKS[plan.clock]()
+    sampler.prepare()
+    preparation = CLOCKS[plan.clock]() - start
+    watch = Watch(plan, task.validate, task.method, full)
     try:
         pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
     except TrainingError as failure:
@@ -231,6 +234,7 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
         steps=plan.steps,
         observations=plan.points,
         measured=comparison.gradient_error,
+        preparation=preparation,
         points=tuple(watch.points),
         config_hash=config.hash,
         config=config.mapping(),

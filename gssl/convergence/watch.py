@@ -16,7 +16,7 @@ from gssl.method import Method
 from gssl.samplers.batch import MiniBatch
 
 Clock = Literal["wall", "cpu"]
-_CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Watch:
     points: list[Point] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._read = _CLOCKS[self.plan.clock]
+        self._read = CLOCKS[self.plan.clock]
         self._elapsed, self._mark = 0.0, self._read()
         self._steps = self._due_time = self._due_step = 0
         self._losses: list[float] = []

@@ -31,6 +31,9 @@ class AdjointPropagation(StoredPropagation):
     mode: ClassVar[Mode] = "adjoint"
     whole_population: ClassVar[bool] = True
 
+    def prepare(self) -> None:
+        _ = self.graph.block.pattern.transposed, self._input_norm
+
     def stored_batch(self, draw: Draw) -> MiniBatch:
         block, sources = self.touching(draw.ids)
         history = self.handle(sources, len(draw.ids))

@@ -43,6 +43,9 @@ class Propagation(ABC):
         """Whether the last block of every batch has all the edges of the graph among the targets."""
         return False
 
+    def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
+        """Compute what belongs to the graph alone; see :meth:`gssl.samplers.base.Sampler.prepare`."""
+
     @abstractmethod
     def batch(self, draw: Draw) -> MiniBatch:
         """The mini-batch, targets first and in the order of the draw.

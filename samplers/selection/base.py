@@ -99,6 +99,9 @@ class Selection(ABC):
         """Batches in an epoch (the expected number, where it is random): as many as show each item once."""
         return -(-len(self.items) // self.batch_size)
 
+    def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
+        """Compute what belongs to the graph alone; see :meth:`gssl.samplers.base.Sampler.prepare`."""
+
     @abstractmethod
     def epoch(self, epoch: int) -> Iterator[Draw]:
         """The draws of epoch number ``epoch`` (from 0); lazily, so that what is observed reaches the next one.

@@ -80,6 +80,9 @@ class Cluster(Selection):
         sizes = torch.bincount(part)
         return tuple(torch.split(self.items[order], sizes[sizes > 0].tolist()))
 
+    def prepare(self) -> None:
+        _ = self.parts
+
     @property
     def parts_per_batch(self) -> int:
         return max(1, round(self.batch_size * len(self.parts) / len(self.items)))
