@@ -64,7 +64,7 @@ def _summary(result: dict[str, Any]) -> Table:
         ("study", f"{result['study']} in {result['storage']}"),
         ("trials", f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"),
         ("best trial", f"{result['best']['number']}, validation {result['metric']} {result['best']['values'][0]:.4f}"),
-        ("fresh seeds", f"{result['fresh_seeds'][0]} to {result['fresh_seeds'][-1]}, in neither case those searched"),
+        ("fresh seeds", f"{result['fresh_seeds'][0]} to {result['fresh_seeds'][-1]}, which the search has not used"),
         ("validation", f"{_score(tuned, 'val')}, defaults {_score(default, 'val')}"),
         ("test", f"{_score(tuned, 'test')}, defaults {_score(default, 'test')}"),
         ("preset", f"{result['preset']} (gssl run {result['method']} {result['dataset']} --config ...)"),

@@ -86,7 +86,7 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
     study = search(job, order.workers)
     best, searched = best_trial(study), time.time() - started
     tuned = job.config(best.params)
-    presets = _write(job, study, best, folder)
+    presets, pictures = _write(job, study, best, folder), draw(job, study, folder)
     fresh = tuple(range(seed + 1, seed + 1 + (order.base.seeds or 1)))
     runs = compare(
         {"default": config, "tuned": tuned},
@@ -125,7 +125,7 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
         "preset": str(presets[0]),
         "presets": [str(path) for path in presets],
         "study_file": str(folder / "study.json"),
-        "plots": [str(path) for path in draw(job, study, folder)],
+        "plots": [str(path) for path in pictures],
         "out": str(folder),
         "search_seconds": searched,
         "seconds": time.time() - started,

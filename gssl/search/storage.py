@@ -72,6 +72,11 @@ def storage_errors(url: str) -> Iterator[None]:
         raise InputError(f"nothing answers at {shown(url)} ({error}); start the server, or {_ADVICE}") from error
     except OSError as error:
         raise InputError(f"the storage {shown(url)} cannot be used: {error.strerror or error}; {_ADVICE}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("grpc"):  # which need not be installed
+            raise
+        details = getattr(error, "details", str)
+        raise InputError(f"the storage {shown(url)} does not answer any more: {details()}; {_ADVICE}") from error
 
 
 def _journal_file(url: str) -> Path | None:

@@ -73,6 +73,6 @@ def _abandoned(trial: FrozenTrial) -> bool:
     if worker["host"] != socket.gethostname():
         return False
     try:
-        return abs(psutil.Process(worker["pid"]).create_time() - worker["born"]) > 1
+        return bool(abs(psutil.Process(worker["pid"]).create_time() - worker["born"]) > 1)
     except psutil.NoSuchProcess:
         return True
