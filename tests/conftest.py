@@ -243,7 +243,10 @@ class Tuner:
 
 @pytest.fixture
 def tuner(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Tuner:
-    """Pictures, which take longer than these studies, are not drawn. Beside the files of the laboratory there are ``space.yaml`` and the graph ``split.npz``, which has masks."""
+    """The laboratory with ``space.yaml`` and ``split.npz``, which has masks.
+
+    Pictures take longer than these studies and are not drawn.
+    """
     (lab.folder / "space.yaml").write_text(SPACE)
     monkeypatch.setattr("gssl.search.run.draw", lambda job, study, folder: [])
     tuner = Tuner(lab)

@@ -16,17 +16,21 @@ from gssl.common.errors import InputError, unknown
 from gssl.common.seeds import derive_seed
 from gssl.search.trials import counts
 
-ALGORITHMS: dict[str, Callable[[int], samplers.BaseSampler]] = {
-    "tpe": lambda seed: samplers.TPESampler(seed=seed),
-    "random": lambda seed: samplers.RandomSampler(seed=seed),
-    "gp": lambda seed: samplers.GPSampler(seed=seed),
-    "cmaes": lambda seed: samplers.CmaEsSampler(seed=seed),
-    "nsgaii": lambda seed: samplers.NSGAIISampler(seed=seed),
-    "nsgaiii": lambda seed: samplers.NSGAIIISampler(seed=seed),
-    "qmc": lambda seed: samplers.QMCSampler(seed=seed),
+# A sampler from the seed of the study and that of the trial.
+Maker = Callable[[int, int], samplers.BaseSampler]
+ALGORITHMS: dict[str, Maker] = {
+    "tpe": lambda study, trial: samplers.TPESampler(seed=trial),
+    "random": lambda study, trial: samplers.RandomSampler(seed=trial),
+    "gp": lambda study, trial: samplers.GPSampler(seed=trial),
+    "cmaes": lambda study, trial: samplers.CmaEsSampler(seed=trial),
+    "nsgaii": lambda study, trial: samplers.NSGAIISampler(seed=trial),
+    "nsgaiii": lambda study, trial: samplers.NSGAIIISampler(seed=trial),
+    # The points of one sequence belong together; choices are not part of it.
+    "qmc": lambda study, trial: samplers.QMCSampler(
+        seed=study, independent_sampler=samplers.RandomSampler(seed=trial), warn_independent_sampling=False
+    ),
 }
 _NEEDS = {"cmaes": "cmaes"}
-_ONE_SEQUENCE = ("qmc",)  # its points belong together, so all trials share one seed
 _ONE_OBJECTIVE = ("cmaes",)
 _REDUCTION = 3  # one trial in so many goes on at each rung
 
@@ -58,7 +62,7 @@ def make_sampler(name: str, seed: int, objectives: int) -> samplers.BaseSampler:
         raise InputError(f"the algorithm {name} needs the package {_NEEDS[name]}: pip install 'gssl[tune]'")
     if objectives > 1 and name in _ONE_OBJECTIVE:
         raise InputError(f"the algorithm {name} has one objective; use tpe, gp, nsgaii or random")
-    return SeededByTrial(ALGORITHMS[name], seed, fixed=name in _ONE_SEQUENCE)
+    return SeededByTrial(ALGORITHMS[name], seed)
 
 
 def make_pruner(name: str, rungs: Sequence[int]) -> pruners.BasePruner:
@@ -96,18 +100,17 @@ class SeededByTrial(samplers.BaseSampler):
     first values again. With this one a study that was interrupted ends like one that was not.
 
     Args:
-        make: makes the sampler from a seed.
+        make: makes the sampler of one trial.
         seed: of the study.
-        fixed: whether all trials share the seed.
     """
 
-    def __init__(self, make: Callable[[int], samplers.BaseSampler], seed: int, *, fixed: bool = False) -> None:
-        self._make, self._seed, self._fixed = make, seed, fixed
+    def __init__(self, make: Maker, seed: int) -> None:
+        self._make, self._seed = make, seed
         self._inner = self._made(0)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         earlier = study.get_trials(deepcopy=False)[: trial.number]
-        self._inner = self._made(0 if self._fixed else sum(map(counts, earlier)))
+        self._inner = self._made(sum(map(counts, earlier)))
         self._inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -129,4 +132,6 @@ class SeededByTrial(samplers.BaseSampler):
     def _made(self, number: int) -> samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._make(derive_seed(self._seed, "search", number) % 2**32)
+            return self._make(
+                derive_seed(self._seed, "search") % 2**32, derive_seed(self._seed, "search", number) % 2**32
+            )

@@ -36,7 +36,7 @@ def open_storage(url: str) -> BaseStorage:
     Raises:
         InputError: it cannot be reached or read, is no storage, or needs a package.
     """
-    with storage_errors(url):
+    with opening(url):
         journal = _journal_file(url)
         if journal is not None:
             journal.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def open_storage(url: str) -> BaseStorage:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Trouble with the storage becomes an InputError; Optuna's warnings of its experiments are not shown.
+    """Trouble with a database or a proxy becomes an InputError; Optuna's warnings of its experiments are not shown.
 
     Raises:
         InputError: the message names the storage without its password.
@@ -61,22 +61,42 @@ def storage_errors(url: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             yield
-    except ArgumentError:
-        raise InputError(
-            f"{url!r} is not a storage such as sqlite:///study.db, journal:///study.log, postgresql://host/name or "
-            "grpc://host:port; change --storage"
-        ) from None
     except (SQLAlchemyError, StorageInternalError) as error:
         raise InputError(f"the storage {shown(url)} cannot be used: {_cause(error)}; {_ADVICE}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("grpc"):  # which need not be installed
+            raise
+        details = getattr(error, "details", error.__str__)
+        raise InputError(f"the storage {shown(url)} does not answer any more: {details()}; {_ADVICE}") from error
+
+
+@contextmanager
+def opening(url: str) -> Iterator[None]:
+    """As :func:`storage_errors`, for work in which nothing but the storage can be at fault.
+
+    Raises:
+        InputError: it is none, is not there, or holds something else.
+    """
+    try:
+        with storage_errors(url):
+            yield
+    except InputError as error:
+        if isinstance(error.__cause__, ArgumentError):
+            raise InputError(
+                f"{url!r} is not a storage such as sqlite:///study.db, journal:///study.log, "
+                "postgresql://host/name or grpc://host:port; change --storage"
+            ) from None
+        raise
+    except ImportError as error:
+        raise InputError(f"the storage {shown(url)} needs a package ({error.name}): pip install 'gssl[tune]'") from None
     except ConnectionError as error:
         raise InputError(f"nothing answers at {shown(url)} ({error}); start the server, or {_ADVICE}") from error
     except OSError as error:
         raise InputError(f"the storage {shown(url)} cannot be used: {error.strerror or error}; {_ADVICE}") from error
-    except Exception as error:
-        if not type(error).__module__.startswith("grpc"):  # which need not be installed
-            raise
-        details = getattr(error, "details", str)
-        raise InputError(f"the storage {shown(url)} does not answer any more: {details()}; {_ADVICE}") from error
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise InputError(
+            f"the storage {shown(url)} is damaged or holds something else ({type(error).__name__}: {error}); {_ADVICE}"
+        ) from error
 
 
 def _journal_file(url: str) -> Path | None:
@@ -100,20 +120,3 @@ def _cause(error: BaseException) -> str:
     """What the database said, without SQLAlchemy's frame around it."""
     inner = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
     return " ".join(str(getattr(inner, "orig", None) or inner).split())
-
-
-@contextmanager
-def damage(url: str) -> Iterator[None]:
-    """A journal that cannot be read becomes an InputError.
-
-    Raises:
-        InputError: the file is no journal.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise InputError(
-            f"the storage {shown(url)} is damaged or holds something else ({type(error).__name__}: {error}); {_ADVICE}"
-        ) from error

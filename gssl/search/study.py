@@ -17,7 +17,7 @@ from gssl.results.store import shown
 from gssl.search.algorithms import make_pruner, make_sampler
 from gssl.search.job import Job
 from gssl.search.space import Value, nearest, space_data, value_of
-from gssl.search.storage import damage, open_storage, storage_errors
+from gssl.search.storage import open_storage, opening
 
 _IDENTITY = "gssl"
 DEFAULT = "default"  # marks the trial with the values that a run without search has
@@ -32,7 +32,7 @@ def open_study(job: Job) -> Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler, pruner = make_sampler(job.algorithm, job.seed, len(job.objectives)), make_pruner(job.pruner, job.rungs)
     storage = open_storage(job.storage)
-    with storage_errors(job.storage), damage(job.storage):
+    with opening(job.storage):
         study = optuna.create_study(
             study_name=job.study,
             storage=storage,

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from gssl.common.errors import InputError, TrainingError
 from gssl.search.job import Job
 from gssl.search.objective import FailedTrialError, Objective, SurplusError
-from gssl.search.storage import damage, storage_errors
+from gssl.search.storage import storage_errors
 from gssl.search.study import open_study, queue_default
 from gssl.search.trials import ERROR, missing, recover
 
@@ -46,11 +46,11 @@ def search(job: Job, workers: int) -> Study:
         TrainingError: workers died again and again.
     """
     study = open_study(job)
-    with storage_errors(job.storage), damage(job.storage):
+    with storage_errors(job.storage):
         recover(study)
         queue_default(study, job)
         todo = missing(study, job.trials)
-    if todo > 0:
+    if todo > 0 and not _late(job):
         if min(workers, todo) == 1:
             with _one_thread():
                 _work(job, study)
@@ -62,7 +62,7 @@ def search(job: Job, workers: int) -> Study:
 def _work(job: Job, study: Study, parent: int | None = None) -> None:
     """Trials one after the other until there are enough."""
     objective = Objective(job, parent)
-    with storage_errors(job.storage), damage(job.storage):
+    with storage_errors(job.storage):
         while missing(study, job.trials) > 0 and not _late(job):
             study.optimize(
                 objective,
@@ -113,7 +113,7 @@ def _parallel(job: Job, study: Study, workers: int) -> None:
                         f"workers died {deaths} times, the last with exit code {worker.process.exitcode}; if the "
                         "memory ran out, use fewer --workers or a smaller model"
                     )
-                with storage_errors(job.storage), damage(job.storage):
+                with storage_errors(job.storage):
                     recover(study)
                     if missing(study, job.trials) > 0:
                         running.append(_start(payload))

@@ -99,14 +99,7 @@ def test_a_damaged_database(tuner: Tuner, content: bytes) -> None:
     assert "bad.db cannot be used" in err
 
 
-def test_a_database_of_something_else_is_left_alone(tuner: Tuner) -> None:
-    """The results store beside it, say: studies would be mixed into it."""
-    tuner.lab.run("--db", f"sqlite:///{tuner.lab.folder}/results.db")
-    err = tuner.refused("--space", "space.yaml", "--storage", f"sqlite:///{tuner.lab.folder}/results.db")
-    assert "holds something else" in err
-
-
-@pytest.mark.parametrize("content", ["junk\n", '{"op_code": 99}\n', "[1]\n", '{"op_code": 4, "study_id": 7}\n'])
+@pytest.mark.parametrize("content", ["junk\njunk\n", '{"op_code": 99}\n', "[1]\n", '{"op_code": 4, "study_id": 7}\n'])
 def test_a_damaged_journal(tuner: Tuner, content: str) -> None:
     path = tuner.lab.folder / "bad.log"
     path.write_text(content)

@@ -155,7 +155,7 @@ def test_the_first_trial_is_the_default_and_scores_as_a_run_does(tuner: Tuner) -
 
 def test_training_that_fails_is_a_result_too(tuner: Tuner) -> None:
     (tuner.lab.folder / "space.yaml").write_text("explode: {type: choice, values: [false, true]}\n")
-    result = tuner.tune("--out", "mine", "--algorithm", "qmc", "--pruner", "none", trials=4)
+    result = tuner.tune("--out", "mine", "--algorithm", "random", "--pruner", "none", trials=6)
     study = json.loads(Path(result["study_file"]).read_text())
     failed = [trial for trial in study["trials"] if "error" in trial]
     assert len(failed) == result["trials"]["failed"] > 0
