@@ -23,6 +23,7 @@ from gssl.results.store import shown
 from gssl.search.algorithms import make_pruner, make_sampler, rungs_of
 from gssl.search.final import compare, gains, mean_gain, write_preset
 from gssl.search.job import Job, Say, parse_objectives
+from gssl.search.objective import make_lesson
 from gssl.search.outcome import best_trial, pareto, study_data, tally, trial_data
 from gssl.search.plots import draw
 from gssl.search.sealed import overlap, seal
@@ -149,6 +150,7 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
     sealed = seal(dataset, probe.splits(dataset, config.seeds[0]))
     epochs = getattr(space.get("train.epochs"), "high", config.train.epochs)
     rungs = rungs_of(epochs) if len(objectives) == 1 else ()
+    make_lesson(config, sealed, config.seeds[0])  # finds parts that do not fit before anything is made
     make_sampler(order.algorithm, 0, len(objectives))
     make_pruner(order.pruner, rungs)
     return Job(

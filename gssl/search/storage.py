@@ -88,7 +88,8 @@ def opening(url: str) -> Iterator[None]:
             ) from None
         raise
     except ImportError as error:
-        raise InputError(f"the storage {shown(url)} needs a package ({error.name or error}): pip install 'gssl[tune]'") from None
+        missing = error.name or error
+        raise InputError(f"the storage {shown(url)} needs a package ({missing}): pip install 'gssl[tune]'") from None
     except ConnectionError as error:
         raise InputError(f"nothing answers at {shown(url)} ({error}); start the server, or {_ADVICE}") from error
     except OSError as error:
