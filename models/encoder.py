@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from gssl.common.space import Space
 from gssl.models.readout import readout
 from gssl.samplers.batch import MiniBatch
 
@@ -25,6 +27,7 @@ class Encoder(nn.Module, ABC):
         num_layers: message-passing layers, which is the number of blocks that a sampled batch must bring.
         reads_history: whether it completes batches that come with a history.
         readout: how node embeddings become graph embeddings.
+        search_space: option name to range, for the tuner; added to what the method declares.
     """
 
     in_dim: int
@@ -32,6 +35,7 @@ class Encoder(nn.Module, ABC):
     num_layers: int
     readout: Readout = "sum"
     reads_history: ClassVar[bool] = False
+    search_space: ClassVar[Mapping[str, Space]] = {}
 
     @abstractmethod
     def forward(self, batch: MiniBatch) -> Tensor:

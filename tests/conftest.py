@@ -193,3 +193,62 @@ def training() -> Callable[..., Training]:
         return Training(**{**values, **changes})
 
     return make
+
+
+SPACE = """\
+noise: {type: float, low: 0.01, high: 1.0, log: true}
+encoder.hidden_dim: {type: int, low: 4, high: 12}
+train.lr: {type: float, low: 0.0001, high: 0.1, log: true}
+train.optimizer: {type: choice, values: [adam, adamw]}
+"""
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """``gssl tune`` of a small method on a small graph, in this process."""
+
+    lab: Lab
+
+    def tune(self, *arguments: str, trials: int = 3, data: str = "split.npz") -> dict[str, Any]:
+        """Its JSON object."""
+        words = ("tune", "tiny:Denoise", data, "--trials", str(trials), "--space", "space.yaml", "--epochs", "4")
+        out, _ = self.lab.gssl(*words, "--seeds", "1", *arguments, "--json")
+        assert out.count("\n") == 1
+        result: dict[str, Any] = json.loads(out)
+        return result
+
+    def refused(self, *arguments: str, trials: int = 2, data: str = "split.npz", method: str = "tiny:Denoise") -> str:
+        """What it says when it ends with code 2."""
+        words = ("tune", method, data, "--trials", str(trials), "--epochs", "2", "--seeds", "1")
+        return self.lab.gssl(*words, *arguments, code=2)[1]
+
+    def trials(self, result: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Values, reports and scores of all trials that were not cut off, in order."""
+        study = json.loads(Path(result["study_file"]).read_text())
+        kept = [t for t in study["trials"] if t["state"] != "fail"]
+        return [(t["params"], t["reports"], t["values"], t["state"]) for t in kept]
+
+    def write(self, change: Callable[[np.ndarray, np.ndarray], None] | None = None) -> None:
+        """``split.npz``, the graph with masks; ``change`` gets its labels and the ids of its test items."""
+        with np.load(self.lab.folder / "graph.npz") as archive:
+            arrays = dict(archive)
+        order = np.random.default_rng(1).permutation(len(arrays["y"]))
+        masks = {name: np.zeros(len(order), dtype=bool) for name in ("train_mask", "val_mask", "test_mask")}
+        for mask, part in zip(masks.values(), np.split(order, [24, 60]), strict=True):
+            mask[part] = True
+        if change is not None:
+            change(arrays["y"], np.flatnonzero(masks["test_mask"]))
+        np.savez(self.lab.folder / "split.npz", **arrays, **masks)
+
+
+@pytest.fixture
+def tuner(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Tuner:
+    """The laboratory with ``space.yaml`` and ``split.npz``, which has masks.
+
+    Pictures take longer than these studies and are not drawn.
+    """
+    (lab.folder / "space.yaml").write_text(SPACE)
+    monkeypatch.setattr("gssl.search.run.draw", lambda job, study, folder: [])
+    tuner = Tuner(lab)
+    tuner.write()
+    return tuner

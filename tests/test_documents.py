@@ -120,6 +120,14 @@ def test_the_example_runs_on_cora(example: Path, mirror: Path) -> None:
     assert row["test_mean"] > 0.4  # seven classes
 
 
+def test_the_example_is_tuned(example: Path) -> None:
+    assert "gssl tune my_method:MyMethod Cora --trials 20 --workers 2" in text_of("CONTRIBUTING.md")
+    words = ("tune", "my_method:MyMethod", "digits", "--trials", "2", *TINY)
+    found = json.loads(gssl(*words, folder=example).splitlines()[-1])
+    assert found["trials"]["total"] == 2
+    assert (example / "runs" / "tune-MyMethod-digits" / "preset.yaml").is_file()
+
+
 def test_the_example_keeps_the_contract(example: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_my_method.py"],

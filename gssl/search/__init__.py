@@ -1,0 +1,1 @@
+"""Hyperparameter search that sees validation items only."""

@@ -1,0 +1,214 @@
+"""``gssl tune`` from end to end: search on validation, then a preset, pictures, and runs on fresh seeds."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from gssl.common.errors import InputError
+from gssl.config.record import RunConfig
+from gssl.config.resolve import Request, Subject
+from gssl.datasets.types import Dataset
+from gssl.experiment.build import make_probe
+from gssl.experiment.prepare import prepare
+from gssl.results.files import cannot_write, write_json
+from gssl.results.places import runs_root
+from gssl.results.store import shown
+from gssl.search.algorithms import make_pruner, make_sampler, rungs_of
+from gssl.search.final import compare, gains, mean_gain, write_preset
+from gssl.search.job import Job, Say, parse_objectives
+from gssl.search.objective import make_lesson
+from gssl.search.outcome import best_trial, pareto, study_data, tally, trial_data
+from gssl.search.plots import draw
+from gssl.search.sealed import overlap, seal
+from gssl.search.space import search_space
+from gssl.search.workers import search
+from gssl.training.device import resolve_device
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for.
+
+    Attributes:
+        base: settings that all trials share; its seed is that of the search, its number of seeds that of the final
+            runs.
+        data: name or path of the dataset.
+        trials: how many.
+        workers: local processes.
+        space: file with more parameters.
+        storage, study, out: where the study is kept, its name, and the folder of what is written; None for defaults.
+        timeout: seconds after which no trial begins; None for no limit.
+        algorithm, pruner, objective: names.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        db: URL of the results store; None for the default.
+    """
+
+    base: Request
+    data: str
+    trials: int
+    workers: int = 1
+    space: Path | None = None
+    storage: str | None = None
+    study: str | None = None
+    out: Path | None = None
+    timeout: float | None = None
+    algorithm: str = "tpe"
+    pruner: str = "halving"
+    objective: str = "val"
+    device: str = "auto"
+    db: str | None = None
+
+
+def tune(order: Order, say: Say) -> dict[str, Any]:
+    """Search, and judge what was found.
+
+    Test labels are hidden from the search. They are read by the runs on fresh seeds, after the configuration was
+    chosen and written.
+
+    Raises:
+        InputError: something in the order is wrong, or the storage cannot be used.
+        TrainingError: no trial was finished, or a final run failed.
+    """
+    started = time.time()
+    seed = order.base.seed or 0
+    single = replace(order.base, seed=seed, seeds=1)
+    config, dataset = prepare(single, order.data)
+    job = make_job(order, single, config, dataset, say)
+    folder = _folder(order, job)
+    if order.storage is None:
+        job = replace(job, storage=f"sqlite:///{folder / 'study.db'}")
+    study = search(job, order.workers)
+    best, searched = best_trial(study), time.time() - started
+    tuned = job.config(best.params)
+    presets, pictures = _write(job, study, best, folder), draw(job, study, folder)
+    fresh = tuple(range(seed + 1, seed + 1 + (order.base.seeds or 1)))
+    runs = compare(
+        {"default": config, "tuned": tuned},
+        fresh,
+        folder=folder / "runs",
+        device=job.device,
+        db=order.db,
+        workers=order.workers,
+        say=say,
+    )
+    differences = gains(runs["default"], runs["tuned"], job.metric)
+    return {
+        "method": config.method.name,
+        "dataset": config.dataset,
+        "encoder": config.encoder.name,
+        "probe": config.probe.name,
+        "metric": job.metric,
+        "objective": list(job.objectives),
+        "study": job.study,
+        "storage": shown(job.storage),
+        "algorithm": job.algorithm,
+        "pruner": job.pruner,
+        "seed": seed,
+        "fresh_seeds": list(fresh),
+        "trials": tally(study.get_trials(deepcopy=False)),
+        "best": trial_data(best),
+        "pareto": [trial_data(trial) for trial in pareto(study)],
+        "val_mean": runs["tuned"]["val_mean"],
+        "val_std": runs["tuned"]["val_std"],
+        "test_mean": runs["tuned"]["test_mean"],
+        "test_std": runs["tuned"]["test_std"],
+        "default_val_mean": runs["default"]["val_mean"],
+        "val_gain": mean_gain(differences),
+        "val_gains": differences,
+        "runs": runs,
+        "preset": str(presets[0]),
+        "presets": [str(path) for path in presets],
+        "study_file": str(folder / "study.json"),
+        "plots": [str(path) for path in pictures],
+        "out": str(folder),
+        "search_seconds": searched,
+        "seconds": time.time() - started,
+        "notes": _notes(job, config, tuned, dataset, fresh),
+    }
+
+
+def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, say: Say) -> Job:
+    """The study that an order describes, with the data sealed.
+
+    Raises:
+        InputError: something in the order is wrong.
+    """
+    objectives = parse_objectives(order.objective)
+    subject = Subject(config.dataset, config.data, dataset.level, dataset.probe)
+    if dataset.labels is None:
+        raise InputError(f"{dataset.name} has no labels, so there is no validation score to search by")
+    space = search_space(base, subject, order.space, say)
+    probe = make_probe(config)
+    # The splits are drawn here, from all labels where a protocol stratifies by them; workers get the sealed data.
+    sealed = seal(dataset, probe.splits(dataset, config.seeds[0]))
+    epochs = getattr(space.get("train.epochs"), "high", config.train.epochs)
+    rungs = rungs_of(epochs) if len(objectives) == 1 else ()
+    make_lesson(config, sealed, config.seeds[0])  # finds parts that do not fit before anything is made
+    make_sampler(order.algorithm, 0, len(objectives))
+    make_pruner(order.pruner, rungs)
+    return Job(
+        base=base,
+        subject=subject,
+        space=space,
+        sealed=sealed,
+        metric=probe.metric(dataset),
+        objectives=objectives,
+        seed=config.seeds[0],
+        rungs=rungs if order.pruner.lower() != "none" else (),
+        algorithm=order.algorithm.lower(),
+        pruner=order.pruner.lower(),
+        storage=order.storage or "",
+        study=order.study or f"{config.method.name.rpartition(':')[2]}-{config.dataset}",
+        trials=order.trials,
+        device=resolve_device(order.device),
+        deadline=None if order.timeout is None else time.time() + order.timeout,
+        say=say,
+    )
+
+
+def _folder(order: Order, job: Job) -> Path:
+    folder = order.out or runs_root() / re.sub(r"[^\w.-]", "_", f"tune-{job.study}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder.absolute()
+
+
+def _write(job: Job, study: Study, best: FrozenTrial, folder: Path) -> list[Path]:
+    """The trials, and a preset of the best one and of each of the Pareto set."""
+    write_json(folder / "study.json", study_data(job, study))
+    presets = [folder / "preset.yaml"]
+    write_preset(job.config(best.params), presets[0], _source(job, best))
+    for trial in pareto(study):
+        presets.append(folder / f"preset-trial-{trial.number}.yaml")
+        write_preset(job.config(trial.params), presets[-1], _source(job, trial))
+    return presets
+
+
+def _source(job: Job, trial: FrozenTrial) -> str:
+    return (
+        f"gssl tune, study {job.study}, trial {trial.number} of {job.trials} (seed {job.seed}): "
+        f"validation {job.metric} {trial.values[0]:.4f}"
+    )
+
+
+def _notes(job: Job, config: RunConfig, tuned: RunConfig, dataset: Dataset, fresh: tuple[int, ...]) -> list[str]:
+    notes = []
+    if tuned.hash == config.hash:
+        notes.append("no trial was better than the defaults, which are therefore the result")
+    probe = make_probe(config)
+    share = overlap(job.sealed, [split for seed in fresh for split in probe.splits(dataset, seed)])
+    if share:
+        notes.append(
+            f"the fresh seeds draw other splits: the search has used the labels of {share:.0%} of their test items "
+            "for training and validation, as is usual with this protocol"
+        )
+    return notes

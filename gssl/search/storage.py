@@ -1,0 +1,123 @@
+"""Where studies are kept: SQLite, a journal file, PostgreSQL, or Optuna's gRPC proxy before any of them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from gssl.common.errors import InputError
+from gssl.results.store import shown
+
+_SUFFIXES = (".log", ".journal")
+_HEARTBEAT = 30  # seconds between signs of life of a trial in a database
+_GRACE = 180  # seconds without one after which it is given up
+_WAIT = 100  # seconds for other writers of an SQLite file
+_ANSWER = 10.0  # seconds for a gRPC server to answer
+_ADVICE = "choose another with --storage"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage at a URL.
+
+    Args:
+        url: ``sqlite:///study.db`` or another of SQLAlchemy's, ``journal:///path`` or a path that ends in ``.log`` or
+            ``.journal``, or ``grpc://host:port`` of ``optuna.storages.run_grpc_proxy_server``.
+
+    Raises:
+        InputError: it cannot be reached or read, is no storage, or needs a package.
+    """
+    with opening(url):
+        journal = _journal_file(url)
+        if journal is not None:
+            journal.parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(JournalFileBackend(str(journal)))
+        if url.startswith("grpc://"):
+            return _proxy(url)
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        sqlite = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
+        return RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Trouble with a database or a proxy becomes an InputError; Optuna's warnings of its experiments are not shown.
+
+    Raises:
+        InputError: the message names the storage without its password.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise InputError(f"the storage {shown(url)} cannot be used: {_cause(error)}; {_ADVICE}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("grpc"):  # which need not be installed
+            raise
+        details = getattr(error, "details", error.__str__)
+        raise InputError(f"the storage {shown(url)} does not answer any more: {details()}; {_ADVICE}") from error
+
+
+@contextmanager
+def opening(url: str) -> Iterator[None]:
+    """As :func:`storage_errors`, for work in which nothing but the storage can be at fault.
+
+    Raises:
+        InputError: it is none, is not there, or holds something else.
+    """
+    try:
+        with storage_errors(url):
+            yield
+    except InputError as error:
+        if isinstance(error.__cause__, ArgumentError):
+            raise InputError(
+                f"{url!r} is not a storage such as sqlite:///study.db, journal:///study.log, "
+                "postgresql://host/name or grpc://host:port; change --storage"
+            ) from None
+        raise
+    except ImportError as error:
+        missing = error.name or error
+        raise InputError(f"the storage {shown(url)} needs a package ({missing}): pip install 'gssl[tune]'") from None
+    except ConnectionError as error:
+        raise InputError(f"nothing answers at {shown(url)} ({error}); start the server, or {_ADVICE}") from error
+    except OSError as error:
+        raise InputError(f"the storage {shown(url)} cannot be used: {error.strerror or error}; {_ADVICE}") from error
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise InputError(
+            f"the storage {shown(url)} is damaged or holds something else ({type(error).__name__}: {error}); {_ADVICE}"
+        ) from error
+
+
+def _journal_file(url: str) -> Path | None:
+    if url.startswith("journal://"):
+        return Path(url.removeprefix("journal://"))
+    return Path(url) if "://" not in url and url.endswith(_SUFFIXES) else None
+
+
+def _proxy(url: str) -> GrpcStorageProxy:
+    address = re.fullmatch(r"grpc://(\[[^\]]+\]|[^:/]+):(\d+)/?", url)
+    if address is None:
+        raise InputError(f"{url!r} must look like grpc://host:port; change --storage")
+    if find_spec("grpc") is None:
+        raise InputError(f"the storage {url} needs the package grpcio: pip install 'gssl[tune]'")
+    proxy = GrpcStorageProxy(host=address[1], port=int(address[2]))
+    proxy.wait_server_ready(timeout=_ANSWER)
+    return proxy
+
+
+def _cause(error: BaseException) -> str:
+    """What the database said, without SQLAlchemy's frame around it."""
+    inner = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+    return " ".join(str(getattr(inner, "orig", None) or inner).split())

@@ -1,0 +1,96 @@
+"""Several processes on one study."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+if TYPE_CHECKING:
+    from conftest import Tuner
+
+WORDS = ("tune", "tiny:Denoise", "split.npz", "--space", "space.yaml", "--epochs", "4", "--seeds", "1", "--json")
+
+
+def start(tuner: Tuner, *arguments: str, pause: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gssl", *WORDS, *arguments],
+        cwd=tuner.lab.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TINY_PAUSE": str(pause)},
+    )
+
+
+def running(tuner: Tuner, process: subprocess.Popen[str], at_least: int) -> list[optuna.trial.FrozenTrial]:
+    """Trials under way with their values, as soon as there are some."""
+    deadline = time.monotonic() + 400
+    url = f"sqlite:///{tuner.lab.folder}/mine/study.db"
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        try:
+            storage = optuna.storages.RDBStorage(url, skip_table_creation=True)
+            study = optuna.load_study(study_name="Denoise-split", storage=storage)
+        except Exception:  # neither the file nor the study is there yet
+            time.sleep(0.2)
+            continue
+        found = [t for t in study.get_trials(states=(TrialState.RUNNING,)) if "owner" in t.user_attrs and t.params]
+        if len(found) >= at_least:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("no trial began")
+
+
+def test_a_killed_worker_costs_one_trial_which_is_begun_again(tuner: Tuner) -> None:
+    process = start(tuner, "--out", "mine", "--trials", "4", "--workers", "2", "--pruner", "none", pause=0.3)
+    victim = running(tuner, process, at_least=2)[0]
+    os.kill(victim.user_attrs["owner"]["pid"], signal.SIGKILL)
+    out, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
+    assert "a worker died (exit code -9)" in err
+    result = json.loads(out)
+    assert result["trials"] == {"total": 4, "complete": 4, "pruned": 0, "failed": 0, "running": 0}
+    study = json.loads(Path(result["study_file"]).read_text())
+    again = [trial for trial in study["trials"] if trial.get("retry_of") == victim.number]
+    assert [trial["params"] for trial in again] == [victim.params]
+    assert sum(trial["state"] == "fail" for trial in study["trials"]) == 1
+
+
+def test_a_killed_command_leaves_no_worker_and_the_same_command_goes_on(tuner: Tuner) -> None:
+    arguments = ("--out", "mine", "--trials", "2", "--workers", "2", "--pruner", "none")
+    process = start(tuner, *arguments, pause=0.3)
+    workers = [psutil.Process(t.user_attrs["owner"]["pid"]) for t in running(tuner, process, at_least=2)]
+    process.kill()
+    process.communicate()
+    gone, alive = psutil.wait_procs(workers, timeout=200)
+    assert not alive
+    assert len(gone) == 2
+    result = tuner.tune("--out", "mine", "--pruner", "none", trials=2)
+    assert result["trials"] == {"total": 2, "complete": 2, "pruned": 0, "failed": 0, "running": 0}
+
+
+def test_trouble_in_a_worker_is_told(tuner: Tuner) -> None:
+    """A method that fails by a fault of its own ends the command, not the machine."""
+    path = tuner.lab.folder / "tiny.py"
+    path.write_text(path.read_text().replace("self.watched()\n        clean", "{}[0]\n        clean", 1))
+    words = ("tune", "tiny:Denoise", "split.npz", "--space", "space.yaml", "--trials", "2", "--workers", "2")
+    _, err = tuner.lab.gssl(*words, "--epochs", "2", "--out", "mine", code=1)
+    assert "a worker failed: KeyError" in err
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_time_limit_of_nothing(tuner: Tuner, workers: str) -> None:
+    words = ("tune", "tiny:Denoise", "split.npz", "--space", "space.yaml", "--trials", "9", "--workers", workers)
+    _, err = tuner.lab.gssl(*words, "--timeout", "0.000001", "--out", "mine", code=1)
+    assert "longer --timeout" in err
