@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def answer(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+def answer(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capfd.readouterr()
     assert main([*words, "--json"]) == 0
-    found: dict[str, object] = json.loads(capfd.readouterr().out)
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)
     return found
 
 
@@ -34,24 +35,24 @@ def test_from_search_to_preset(place: Path, capfd: pytest.CaptureFixture[str]) -
     found = answer(capfd, "tune", "BGRL", "digits", "--trials", "3", "--algorithm", "random", *SMALL)
     assert found["study"] == "BGRL-digits"
     assert found["fresh_seeds"] == [1, 2]
-    assert found["trials"]["total"] == 3  # type: ignore[index]
+    assert found["trials"]["total"] == 3
     runs = found["runs"]
-    assert found["val_mean"] == runs["tuned"]["val_mean"]  # type: ignore[index]
-    before, after = runs["default"]["per_seed"], runs["tuned"]["per_seed"]  # type: ignore[index]
+    assert found["val_mean"] == runs["tuned"]["val_mean"]
+    before, after = runs["default"]["per_seed"], runs["tuned"]["per_seed"]
     assert found["val_gains"] == [b["val"] - a["val"] for a, b in zip(before, after, strict=True)]
     assert found["out"] == str(place / "runs" / "tune-BGRL-digits")
-    for path in (found["study_file"], *found["plots"], *found["presets"]):  # type: ignore[misc]
+    for path in (found["study_file"], *found["plots"], *found["presets"]):
         assert Path(path).stat().st_size > 0
-    names = {Path(path).name for path in found["plots"]}  # type: ignore[union-attr]
+    names = {Path(path).name for path in found["plots"]}
     assert {"history.svg", "slice.svg", "reports.svg"} <= names
     study = json.loads(Path(str(found["study_file"])).read_text())
     assert "test" not in {key for trial in study["trials"] for key in trial}
     with Store(f"sqlite:///{place}/runs/results.db") as store:
-        rows = store.rows(config_hash=runs["tuned"]["config_hash"])  # type: ignore[index]
+        rows = store.rows(config_hash=runs["tuned"]["config_hash"])
     assert [row.seed for row in rows] == [1, 2]
 
     again = answer(capfd, "run", "BGRL", "digits", "--config", str(found["preset"]), "--seed", "1", "--seeds", "2")
-    assert again["config_hash"] == runs["tuned"]["config_hash"]  # type: ignore[index]
+    assert again["config_hash"] == runs["tuned"]["config_hash"]
     assert again["per_seed"] == after
     preset = yaml_io.read(Path(str(found["preset"])))
     assert "seeds" not in preset
@@ -61,12 +62,12 @@ def test_from_search_to_preset(place: Path, capfd: pytest.CaptureFixture[str]) -
 def test_quality_against_time(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ("tune", "BGRL", "digits", "--trials", "4", "--objective", "val,seconds", "--algorithm", "nsgaii")
     found = answer(capfd, *words, *SMALL)
-    front = [trial["values"] for trial in found["pareto"]]  # type: ignore[union-attr]
+    front = [trial["values"] for trial in found["pareto"]]
     assert front == sorted(front, reverse=True)
     assert all(b[1] < a[1] for a, b in pairwise(front))
-    assert found["best"] == found["pareto"][0]  # type: ignore[index]
-    assert len(found["presets"]) == 1 + len(front)  # type: ignore[arg-type]
-    assert any(str(path).endswith("pareto.svg") for path in found["plots"])  # type: ignore[union-attr]
+    assert found["best"] == found["pareto"][0]
+    assert len(found["presets"]) == 1 + len(front)
+    assert any(str(path).endswith("pareto.svg") for path in found["plots"])
     assert main([*words, *SMALL]) == 0
     out = capfd.readouterr().out
     assert "not beaten in both" in out

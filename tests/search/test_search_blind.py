@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from gssl.common.space import Choice, Float
+from gssl.common.space import Choice, Float, Space
 from gssl.config.resolve import Request, Subject
 from gssl.datasets.splits import random_split
 from gssl.datasets.types import Dataset, Split
@@ -52,12 +52,12 @@ def test_random_split_through_the_command_line(tuner: Tuner) -> None:
     assert any("20% of their test items" in note for note in true["notes"])
 
 
-SPACES = {"supervised": {"dropout": Float(0.0, 0.5)}}
+SPACES: dict[str, dict[str, Space]] = {"supervised": {"dropout": Float(0.0, 0.5)}}
 
 
 def study(dataset: Dataset, splits: list[Split], probe: str, method: str, path: Path) -> list[tuple[object, ...]]:
     """Three trials on the sealed data."""
-    space = {
+    space: dict[str, Space] = {
         "train.lr": Float(1e-4, 1e-1, log=True),
         "encoder.hidden_dim": Choice((8, 16)),
         **SPACES.get(method, {}),

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from gssl.common.errors import InputError
-from gssl.common.space import Choice, Float, Int
+from gssl.common.space import Choice, Float, Int, Space
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.registry import ENCODERS, METHODS
 from gssl.search.space import nearest, read_space, search_space, space_data, value_of, with_values
@@ -122,13 +122,18 @@ def test_a_reference_row_has_nothing_to_search(name: str) -> None:
 def test_plain_form_reads_back(tmp_path: Path) -> None:
     from gssl.common import yaml_io
 
-    space = {"a": Float(0.1, 1.0, log=True), "b": Int(2, 5), "c": Choice(("x", None, True, 1.5))}
+    space: dict[str, Space] = {"a": Float(0.1, 1.0, log=True), "b": Int(2, 5), "c": Choice(("x", None, True, 1.5))}
     assert read_space(written(tmp_path, yaml_io.dump(space_data(space)))) == space
 
 
 def test_every_kind_becomes_a_suggestion() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    space = {"a": Float(1e-4, 1e-1, log=True), "b": Float(0.0, 1.0), "c": Int(1, 64, log=True), "d": Choice((1, "x"))}
+    space: dict[str, Space] = {
+        "a": Float(1e-4, 1e-1, log=True),
+        "b": Float(0.0, 1.0),
+        "c": Int(1, 64, log=True),
+        "d": Choice((1, "x")),
+    }
     trial = study.ask()
     values = {key: suggest(trial, key, entry) for key, entry in space.items()}
     kinds = optuna.distributions
@@ -145,7 +150,12 @@ def test_every_kind_becomes_a_suggestion() -> None:
 
 def test_values_reach_the_configuration_with_their_types() -> None:
     space = search_space(Request("GRACE"), SUBJECT)
-    values = {"drop_edge.1": 0.125, "projector_dim": 77, "train.lr": 1e-05, "train.optimizer": "adamw"}
+    values: dict[str, bool | int | float | str | None] = {
+        "drop_edge.1": 0.125,
+        "projector_dim": 77,
+        "train.lr": 1e-05,
+        "train.optimizer": "adamw",
+    }
     config = resolve(with_values(Request("GRACE"), values), SUBJECT)
     assert {key: value_of(config, key) for key in values} == values
     default = resolve(Request("GRACE"), SUBJECT)
