@@ -238,7 +238,7 @@ class Tuner:
             mask[part] = True
         if change is not None:
             change(arrays["y"], np.flatnonzero(masks["test_mask"]))
-        np.savez(self.lab.folder / "split.npz", **(arrays | masks))  # type: ignore[arg-type]  # of the stubs
+        np.savez(self.lab.folder / "split.npz", **(arrays | masks))
 
 
 @pytest.fixture
