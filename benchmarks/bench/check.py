@@ -1,0 +1,57 @@
+"""Whether cells are possible, found out before any of them starts. Runs in a process that has imported the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from gssl.benchmarks.bench.cell import Cell
+from gssl.benchmarks.bench.expand import level_of
+from gssl.common.errors import InputError
+from gssl.config import components
+from gssl.config.resolve import Subject, resolve
+from gssl.datasets.catalog import find_spec
+from gssl.datasets.load import load_dataset
+from gssl.training.device import resolve_device
+
+
+def require_possible(variants: Sequence[Cell], device: str) -> None:
+    """Settle the full configuration of every variant.
+
+    Raises:
+        InputError: a method and a dataset of different levels, an unknown or wrong option, parts that do not fit, or
+            a device that is not there; the message names the place in the suite file.
+    """
+    resolve_device(device)
+    for cell in variants:
+        subject = _subject(cell.dataset)
+        if subject is None:
+            continue
+        try:
+            resolve(cell.request(), subject)
+        except InputError as error:
+            raise InputError(f"{cell.where}: {error}") from None
+
+
+def levels_of(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Level of the data that each method works on.
+
+    Raises:
+        InputError: one cannot be imported, or is not a method.
+    """
+    return {name: components.method_class(name).levels for name in methods}
+
+
+@cache
+def _subject(name: str) -> Subject | None:
+    """What a configuration needs to know of a dataset; None for one that cannot be had, whose cells are skipped."""
+    spec = find_spec(name)
+    if spec is not None:
+        return Subject(spec.name, spec.name, spec.level, spec.probe)
+    if name.startswith(("ogbn-", "ogbg-")):
+        return Subject(name, name, "node" if level_of(name) == "node" else "graph", "OGB")
+    try:
+        dataset = load_dataset(name)
+    except InputError:
+        return None
+    return Subject(dataset.name, name, dataset.level, dataset.probe)
