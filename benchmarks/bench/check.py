@@ -1,18 +1,20 @@
-"""Whether cells are possible, found out before any of them starts. Runs in a process that has imported the methods."""
+"""Whether cells are possible, found out before any of them starts.
+
+The functions run in a process that has imported the methods; the runner imports this module without them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from typing import TYPE_CHECKING
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.expand import level_of
 from gssl.common.errors import InputError
-from gssl.config import components
-from gssl.config.resolve import Subject, resolve
 from gssl.datasets.catalog import find_spec
-from gssl.datasets.load import load_dataset
-from gssl.training.device import resolve_device
+
+if TYPE_CHECKING:
+    from gssl.config.resolve import Subject
 
 
 def require_possible(variants: Sequence[Cell], device: str) -> None:
@@ -22,9 +24,13 @@ def require_possible(variants: Sequence[Cell], device: str) -> None:
         InputError: a method and a dataset of different levels, an unknown or wrong option, parts that do not fit, or
             a device that is not there; the message names the place in the suite file.
     """
+    from gssl.config.resolve import resolve
+    from gssl.training.device import resolve_device
+
     resolve_device(device)
+    subjects = {name: _subject(name) for name in dict.fromkeys(cell.dataset for cell in variants)}
     for cell in variants:
-        subject = _subject(cell.dataset)
+        subject = subjects[cell.dataset]
         if subject is None:
             continue
         try:
@@ -39,12 +45,16 @@ def levels_of(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
     Raises:
         InputError: one cannot be imported, or is not a method.
     """
+    from gssl.config import components
+
     return {name: components.method_class(name).levels for name in methods}
 
 
-@cache
 def _subject(name: str) -> Subject | None:
     """What a configuration needs to know of a dataset; None for one that cannot be had, whose cells are skipped."""
+    from gssl.config.resolve import Subject
+    from gssl.datasets.load import load_dataset
+
     spec = find_spec(name)
     if spec is not None:
         return Subject(spec.name, spec.name, spec.level, spec.probe)

@@ -61,12 +61,19 @@ class Report:
     run: RunKey | None = None
 
 
-def main(link: Connection, log: Path, work: Callable[..., object], arguments: tuple[object, ...]) -> None:
+def main(
+    link: Connection,
+    log: Path,
+    environment: dict[str, str],
+    work: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
     """Run ``work(*arguments)`` and send what it returns, or the InputError that it raised.
 
     Args:
         link: to the runner; when it closes there, this process ends at once.
         log: file for what libraries print.
+        environment: variables of the runner; those of the fork server are of the time when it was started.
         work: what to do.
         arguments: of the work.
     """
@@ -77,6 +84,8 @@ def main(link: Connection, log: Path, work: Callable[..., object], arguments: tu
         return
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    os.environ.clear()
+    os.environ.update(environment)
     threading.Thread(target=_end_with_the_runner, args=(link,), daemon=True).start()
     try:
         link.send(work(*arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -90,7 +91,7 @@ class Processes:
         """
         started = time.perf_counter()
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=child.main, args=(theirs, log, work, arguments))
+        process = self._context.Process(target=child.main, args=(theirs, log, dict(os.environ), work, arguments))
         with ours:
             with _POLLING:
                 process.start()

@@ -125,7 +125,7 @@ def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str
         setting=cell.setting,
         **aggregate(list(found.values())),
         seeds=len(found),
-        statuses=Counter(rows[c.key].status if c.key in rows else "pending" for c in cells),
+        statuses=dict(Counter(rows[c.key].status if c.key in rows else "pending" for c in cells)),
         split_hash={seed: score.split_hash for seed, score in sorted(found.items())},
         messages=list(dict.fromkeys(rows[c.key].message for c in cells if c.key in rows and rows[c.key].message)),
     )
