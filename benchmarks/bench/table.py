@@ -6,6 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.rows import ERROR_METRICS, REFERENCE_METHODS
@@ -99,7 +100,11 @@ def ranked(rows: Iterable[Row], order: Sequence[str]) -> list[Row]:
             better = sum(other.test_mean is not None and _badness(other) < _badness(row) for other in table)
             made.append(replace(row, rank=None if row.test_mean is None else better + 1))
     places = {name: place for place, name in enumerate(order)}
-    return sorted(made, key=lambda row: (places.get(row.dataset, len(places)), row.probe, row.rank or 10**9))
+
+    def place(row: Row) -> tuple[int, bool, str, int]:
+        return places.get(row.dataset, len(places)), row.rank is None, row.probe, row.rank or 0
+
+    return sorted(made, key=place)
 
 
 def _adopt_unscored(groups: dict[tuple[Cell, str, int], list[Cell]]) -> None:
@@ -131,7 +136,7 @@ def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str
     )
 
 
-def aggregate(scores: Sequence[CellScore]) -> dict[str, object]:
+def aggregate(scores: Sequence[CellScore]) -> dict[str, Any]:
     """Means over seeds, as fields of a row."""
     test_mean, test_std = mean_and_std([score.test for score in scores])
     val_mean, val_std = mean_and_std([score.val for score in scores])

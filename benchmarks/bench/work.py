@@ -17,6 +17,7 @@ from gssl.results.cells import Cells, CellStatus, Claim, Ending
 from gssl.results.files import cannot_write
 from gssl.results.owner import Owner
 from gssl.results.places import runs_root
+from gssl.results.store import RunKey
 
 _BEAT_SECONDS = 20.0
 _BUSY_SECONDS = 60.0  # for an orphan of a killed runner to end and unlock its folder
@@ -129,21 +130,24 @@ def _judged(end: End, limits: Limits, log: Path) -> Ending:
     Raises:
         StorageError: a disk or the store refused.
     """
-    given = {"time_limit": limits.seconds, "memory_limit": limits.memory_mb}
+
+    def ending(status: CellStatus, message: str, seconds: float, run: RunKey | None = None) -> Ending:
+        return Ending(status, message, seconds, run, limits.seconds, limits.memory_mb)
+
     if end.cause == "time":
-        return Ending("timed out", end.message, end.seconds, **given)
+        return ending("timed out", end.message, end.seconds)
     if end.cause == "memory":
-        return Ending("out of memory", end.message, end.seconds, **given)
+        return ending("out of memory", end.message, end.seconds)
     if isinstance(end.answer, StorageError):
         raise end.answer
     if not isinstance(end.answer, Report):
-        return Ending("failed", f"{end.message or end.answer}; see {log}", end.seconds, **given)
+        return ending("failed", f"{end.message or end.answer}; see {log}", end.seconds)
     report = end.answer
     if report.verdict == "storage":
         raise StorageError(report.message)
     if report.verdict in ("done", "failed", "skipped", "out of memory"):
-        return Ending(report.verdict, report.message, report.seconds, report.run, **given)
-    return Ending("failed", report.message, report.seconds, **given)  # busy for too long
+        return ending(report.verdict, report.message, report.seconds, report.run)
+    return ending("failed", report.message, report.seconds)  # busy for too long
 
 
 def _verdict(end: End) -> str:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -302,9 +302,7 @@ class Cells:
             if rows:
                 connection.execute(sa.insert(cells), rows)
 
-    def _selected(
-        self, query: sa.Select[tuple[object, ...]], keys: Iterable[str] | None
-    ) -> Iterator[sa.Row[tuple[object, ...]]]:
+    def _selected(self, query: sa.Select[Any], keys: Iterable[str] | None) -> Iterator[Any]:
         with self._store.reading() as connection:
             if keys is None:
                 yield from connection.execute(query).all()
@@ -349,7 +347,7 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
     return sa.and_(cells.c.key == claim.key, cells.c.claim == claim.id, cells.c.status == "running")
 
 
-def _lost(row: sa.Row[tuple[object, ...]]) -> bool:
+def _lost(row: Any) -> bool:
     """Whether the owner of a running cell is gone."""
     alive = Owner(row.host, row.pid, row.started).alive()
     return time.time() - row.heartbeat > SILENCE_SECONDS if alive is None else not alive

@@ -51,7 +51,7 @@ def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
         (("datasets:", "datsets:"), r"groups.0.datsets'; did you mean 'groups.0.datasets'|groups.0.datasets: this key"),
         (("seeds: 2", "seeds: 2\nsettings: [x]"), r"unknown key 'settings'"),
         (("[digits]", "[digits]\n    settings: [frosen]"), r"groups.0.settings.0: unknown value 'frosen'; .*'frozen'"),
-        (("[digits]", "[digits]\n    probes: [P9]"), r"groups.0.probes.0: unknown probe 'P9'; .*'P1'"),
+        (("[digits]", "[digits]\n    probes: [P9]"), r"groups.0.probes.0: unknown probe 'P9'; .*P1"),
         (("[digits]", "[digits]\n    presets: [Coora]"), r"groups.0.presets.0: unknown preset of"),
         (("[digits]", "[digits]\n    samplers: [labr]"), r"groups.0.samplers.0: unknown sampler 'labr'; .*'labor'"),
         (("seconds: 60", "second: 60"), r"unknown key 'budget.second'; did you mean 'budget.seconds'"),
