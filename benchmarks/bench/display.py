@@ -92,11 +92,11 @@ class LiveBoard(Quiet):
         self._workers = workers
         for cell in cells:
             row = rows.get(cell.key)
-            status = row.status if row else "pending"
+            status = row.status if row and row.status != "running" else "pending"
             self._counts[status] += 1
             if row and status == "done":
                 self._estimate.add(cell, row.seconds)
-            elif status in ("pending", "running"):
+            elif status == "pending":
                 self._open[cell.key] = cell
         self._live = Live(
             get_renderable=self._table, console=Console(stderr=True), refresh_per_second=1, transient=True

@@ -93,9 +93,14 @@ class Processes:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=child.main, args=(theirs, log, dict(os.environ), work, arguments))
         with ours:
-            with _POLLING:
-                process.start()
-            theirs.close()
+            try:
+                with _POLLING:
+                    process.start()
+            except (OSError, EOFError) as error:  # the fork server was killed just now; the next call starts another
+                time.sleep(_TICK_SECONDS)
+                return End("killed", None, f"no process could be started: {error}", time.perf_counter() - started)
+            finally:
+                theirs.close()
             watched = _Watched(process, ours, limits, started)
             try:
                 cause = watched.until_the_end(stopping, beat)

@@ -245,12 +245,13 @@ def _among_stored(
     """Rank guests among everything that is stored on their datasets."""
     differences: list[Difference] = []
     added: list[Row] = []
-    checksums = {cell.dataset: scores[cell.key].dataset_checksum for cell in cells if cell.key in scores}
+    judged = {cell.dataset: scores[cell.key] for cell in cells if cell.key in scores}
     shown = {name for row in rows for name in row.config_hashes}
     for guest in rows:
         if guest.method in guests and guest.seeds:
-            stored = store.rows(dataset=guest.dataset, status="done")
-            found, other = beside(guest, checksums[guest.dataset], stored, shown)
+            own = judged[guest.dataset]
+            stored = store.rows(dataset=own.dataset, status="done")
+            found, other = beside(guest, own.dataset_checksum, stored, shown)
             added += [row for row in found if row not in added]
             differences += [difference for difference in other if difference not in differences]
     order = list(dict.fromkeys(row.dataset for row in rows))

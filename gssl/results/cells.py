@@ -80,6 +80,7 @@ class CellScore:
 
     key: str
     run_id: int
+    dataset: str
     config_hash: str
     split_hash: str
     dataset_checksum: str

@@ -17,6 +17,7 @@ def score(key: str, test: float | None, *, version: int = 1, metric: str = "accu
     return CellScore(
         key=key,
         run_id=1,
+        dataset="Cora",
         config_hash="c",
         split_hash="s",
         dataset_checksum="d",
