@@ -17,7 +17,7 @@ from gssl.benchmarks.bench.expand import Selection, expand, guests_of, level_of
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.suite import Suite
 from gssl.benchmarks.bench.table import Row, ranked, suite_rows
-from gssl.benchmarks.bench.work import Worker, log_folder
+from gssl.benchmarks.bench.work import Done, Worker, log_folder
 from gssl.common.errors import InputError, StorageError
 from gssl.registry import ENCODERS, METHODS, PROBES
 from gssl.results.cells import STATUSES, CellRow, Cells, CellScore, CellStatus, NewCell
@@ -59,6 +59,8 @@ class Outcome:
         rows: the table.
         differences: stored results that a guest could not be compared with.
         seconds: wall time of this call.
+        busy_seconds: sum of the cells' own times in this call; what is missing to workers times ``seconds`` is the
+            runner's start, its overhead, and workers without a cell at the end.
     """
 
     cells: list[Cell]
@@ -67,6 +69,7 @@ class Outcome:
     rows: list[Row]
     differences: list[Difference]
     seconds: float
+    busy_seconds: float
 
 
 def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, display: Display) -> Outcome:
@@ -91,9 +94,9 @@ def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, 
     with Store(options.db) as store:
         table = Cells(store)
         keys = [cell.key for cell in cells]
-        worked = 0
+        ended: list[Done] = []
         if _prepare(suite, cells, table, options, processes):
-            worked = _work(cells, table, options, engine, display, processes)
+            ended = _work(cells, table, options, engine, display, processes)
         rows, scores = table.rows(keys), table.scores(keys)
         made = suite_rows(cells, rows, scores)
         made, differences = _among_stored(made, guests, scores, cells, store)
@@ -101,10 +104,11 @@ def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, 
     return Outcome(
         cells,
         {status: counts[status] for status in STATUSES},
-        worked,
+        len(ended),
         made,
         differences,
         time.perf_counter() - begin,
+        sum(done.seconds for done in ended),
     )
 
 
@@ -182,9 +186,10 @@ def _given_more(cell: Cell, row: CellRow) -> bool:
 
 def _work(
     cells: Sequence[Cell], table: Cells, options: Options, engine: Engine, display: Display, processes: _Lazy
-) -> int:
-    """Work until no cell is open; returns how many this call has ended."""
-    worked, trouble = 0, _Trouble()
+) -> list[Done]:
+    """Work until no cell is open; returns what this call has ended."""
+    worked: list[Done] = []
+    trouble = _Trouble()
     with DeferredSignals() as signals, _shown(display):
         worker = Worker(
             table,
@@ -201,12 +206,12 @@ def _work(
             todo = [cell for cell in cells if rows[cell.key].status in ("pending", "running")]
             if not todo:
                 break
-            ended = 0
+            before = len(worked)
             for done in engine(trouble.caught(worker), todo):
                 display.done(done)
-                ended += done.status not in ("taken", "stopped")
-            worked += ended
-            if not ended and not worker.stopping():
+                if done.status not in ("taken", "stopped"):
+                    worked.append(done)
+            if len(worked) == before and not worker.stopping():
                 time.sleep(_WAIT_SECONDS)  # somebody else works on the rest
     if trouble.error is not None:
         raise trouble.error

@@ -96,6 +96,7 @@ def _data(args: Namespace, outcome: Outcome) -> dict[str, Any]:
         "rows": [row.mapping() for row in outcome.rows],
         "differences": [asdict(difference) for difference in outcome.differences],
         "seconds": outcome.seconds,
+        "busy_seconds": outcome.busy_seconds,
     }
 
 
