@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
+
+import sqlalchemy as sa
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.work import Done, Worker
 from gssl.common.errors import InputError
 from gssl.results.cells import Cells
+from gssl.results.places import runs_root
 from gssl.results.store import Store
 
 
@@ -49,14 +54,22 @@ class Ray:
 
     workers: int
 
+    def __post_init__(self) -> None:
+        _ray()  # a missing package is said before anything begins
+
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
         ray = _ray()
         if not ray.is_initialized():
-            ray.init(**_resources(self.workers), log_to_driver=False, configure_logging=False)
+            ray.init(
+                **_resources(self.workers),
+                runtime_env={"env_vars": _environment()},
+                log_to_driver=False,
+                configure_logging=False,
+            )
         remote = ray.remote(_remote_cell)
         waiting = [
             remote.options(num_cpus=cell.budget.cpus, num_gpus=cell.budget.gpus, max_retries=3).remote(
-                cell, worker.db, worker.device, worker.threads
+                cell, _absolute(worker.db), worker.device, worker.threads
             )
             for cell in cells
         ]
@@ -80,9 +93,22 @@ def _ray() -> Any:
     return ray
 
 
-def _resources(workers: int) -> dict[str, Any]:
-    import os
+def _environment() -> dict[str, str]:
+    """Variables of the workers: where data and runs are, and where this process finds its modules."""
+    kept = {name: os.environ[name] for name in ("GSSL_DATA", "GSSL_MIRROR") if os.environ.get(name)}
+    path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
+    return {**kept, "GSSL_RUNS": str(runs_root().absolute()), "PYTHONPATH": path}
 
+
+def _absolute(db: str) -> str:
+    """A database URL that means the same in another working folder."""
+    url = sa.make_url(db)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":", "file:")):
+        return db
+    return url.set(database=str(Path(url.database).absolute())).render_as_string(hide_password=False)
+
+
+def _resources(workers: int) -> dict[str, Any]:
     return {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
 
 

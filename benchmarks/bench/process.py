@@ -101,6 +101,7 @@ class Processes:
                 return End("killed", None, f"no process could be started: {error}", time.perf_counter() - started)
             finally:
                 theirs.close()
+            started = time.perf_counter()  # the first start waits for the fork server, which costs no cell its time
             watched = _Watched(process, ours, limits, started)
             try:
                 cause = watched.until_the_end(stopping, beat)
