@@ -75,7 +75,7 @@ def database_errors(url: str) -> Iterator[None]:
 
 
 def _make_folder(url: URL) -> None:
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
         return
     folder = Path(url.database).parent
     try:

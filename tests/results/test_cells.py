@@ -247,8 +247,9 @@ def test_a_read_only_file_says_so(tmp_path: Path, url: str) -> None:
 
 def test_a_read_only_database_says_so(url: str, tmp_path: Path) -> None:
     Store(url).close()
-    with pytest.raises(StorageError, match="you may not write to it"):
-        Store(f"sqlite:///file:{tmp_path}/results.db?mode=ro&uri=true")
+    file = f"sqlite:///file:{tmp_path}/results.db?mode=ro&uri=true"
+    with pytest.raises(StorageError, match="you may not write to it"), Store(file) as store:
+        Cells(store).register([CELL])
 
 
 def test_a_damaged_database_says_so(tmp_path: Path, url: str) -> None:
