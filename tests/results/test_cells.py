@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,13 +116,13 @@ def test_an_owner_on_another_machine_is_gone_after_a_long_silence(url: str, monk
         cells.register([CELL])
         claim = cells.claim(CELL.key, ELSEWHERE)
         assert claim is not None
-        now = module.time.time()
-        monkeypatch.setattr(module.time, "time", lambda: now + module.SILENCE_SECONDS - 1)
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + module.SILENCE_SECONDS - 1)
         assert cells.claim(CELL.key, Owner.this()) is None
         cells.beat(claim)
-        monkeypatch.setattr(module.time, "time", lambda: now + module.SILENCE_SECONDS + 1)
+        monkeypatch.setattr(time, "time", lambda: now + module.SILENCE_SECONDS + 1)
         assert cells.claim(CELL.key, Owner.this()) is None
-        monkeypatch.setattr(module.time, "time", lambda: now + 2 * module.SILENCE_SECONDS)
+        monkeypatch.setattr(time, "time", lambda: now + 2 * module.SILENCE_SECONDS)
         assert cells.claim(CELL.key, Owner.this()) is not None
 
 
@@ -183,8 +184,6 @@ def test_two_processes_never_get_the_same_cell(url: str) -> None:
         assert process.stdin is not None
     # Both stay alive until both have looked at every cell, or the second would take over what the first had.
     with pair[0], pair[1]:
-        import time
-
         limit = time.monotonic() + 60
         while time.monotonic() < limit:
             with Store(url) as store:
