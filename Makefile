@@ -41,7 +41,8 @@ $(STAMP): pyproject.toml constraints.txt | links
 	@touch $@
 
 demo: $(STAMP)  ## a small real leaderboard, node and graph level, without any download
-	$(BIN)/python -m gssl.benchmarks.demo --out build/demo
+	GSSL_RUNS=build/demo $(BIN)/gssl bench demo
+	@if $(BIN)/gssl report --help >/dev/null 2>&1; then GSSL_RUNS=build/demo $(BIN)/gssl report --out build/demo/site; fi
 
 test: $(STAMP)  ## every test and docstring example, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(PYTEST_ARGS)

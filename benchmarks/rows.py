@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gssl.common.errors import InputError
 
 REFERENCE_METHODS = ("raw", "untrained", "supervised")
-_ERROR_METRICS = ("mae", "rmse")
+ERROR_METRICS = ("mae", "rmse")
 
 
 class ResultRow(BaseModel):
@@ -72,7 +72,7 @@ def format_score(mean: float | None, std: float | None, metric: str) -> str:
     """
     if mean is None:
         return "none"
-    if metric in _ERROR_METRICS:
+    if metric in ERROR_METRICS:
         return f"{mean:.3f} ± {std or 0.0:.3f}"
     return f"{100 * mean:.1f} ± {100 * (std or 0.0):.1f}"
 
@@ -114,7 +114,7 @@ def table_cells(rows: Iterable[ResultRow]) -> list[tuple[str, ...]]:
 
 
 def _badness(row: ResultRow) -> float:
-    return row.test_mean if row.metric in _ERROR_METRICS else -row.test_mean
+    return row.test_mean if row.metric in ERROR_METRICS else -row.test_mean
 
 
 def markdown_table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:

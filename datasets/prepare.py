@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, StorageError
 from gssl.datasets.checksums import is_copy, verify
 from gssl.datasets.source import Source
 from gssl.datasets.store import Store
@@ -221,12 +221,12 @@ def _explained(source: Source, store: Store) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise InputError(
+            raise StorageError(
                 f"no space is left for {source.folder} in the data root {store.root} (nothing half-written was "
                 "kept): free some, or set GSSL_DATA to a folder on a larger disk"
             ) from None
         if error.errno in _READ_ONLY or isinstance(error, NotADirectoryError | FileExistsError):
-            raise InputError(
+            raise StorageError(
                 f"cannot write {source.folder} to the data root {store.root} "
                 f"({os.strerror(error.errno or errno.EACCES)}): set GSSL_DATA to a folder that you may write to"
             ) from None

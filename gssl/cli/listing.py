@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from gssl.cli.command import Answer, Command, Table
@@ -59,20 +58,10 @@ def _datasets() -> list[Entry]:
     return known + plugins + own
 
 
-def suites_folder() -> Path:
-    """Where the benchmark suites are kept, one YAML file each."""
-    import gssl.benchmarks
-
-    return Path(gssl.benchmarks.__path__[0]) / "suites"
-
-
 def _suites() -> list[Entry]:
-    # The first comment line of a suite says what it is.
-    files = sorted(suites_folder().glob("*.yaml"))
-    return [
-        {"name": file.stem, "summary": file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")}
-        for file in files
-    ]
+    from gssl.benchmarks.bench.suite import folder, names, summary_of
+
+    return [{"name": name, "summary": summary_of(folder() / f"{name}.yaml")} for name in names()]
 
 
 FAMILIES: dict[str, Callable[[], list[Entry]]] = {

@@ -1,4 +1,4 @@
-"""``gssl show``: one card per component or dataset."""
+"""``gssl show``: one card per component, dataset or suite."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ _EXAMPLES = (
     "gssl show GRACE              paper, parts, options with defaults, search space, presets",
     "gssl show Cora               a dataset: level, metric, default probe",
     "gssl show GCN                an encoder; probes and samplers too",
+    "gssl show demo               a suite: its cells by method and dataset; also the file of your own",
     "gssl show my_file:MyMethod   your own",
 )
 
 
 def run(args: Namespace) -> Answer:
     """Show the card of everything that has the name."""
-    from gssl.cli.cards import cards
+    from gssl.cli.suite_card import is_suite, suite_card
 
-    found = cards(args.name)
+    if is_suite(args.name):
+        found = [suite_card(args.name)]
+    else:
+        from gssl.cli.cards import cards
+
+        found = cards(args.name)
     data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
     return Answer(data, [block for card in found for block in card.blocks])
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="name of a method, dataset, encoder, probe or sampler")
+    parser.add_argument("name", metavar="NAME", help="name of a method, dataset, encoder, probe, sampler or suite")
     add_json(parser)
 
 

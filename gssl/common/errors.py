@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Bad usage or bad input. The message says what to change; the command line exits with code 2."""
 
 
+class StorageError(InputError):
+    """A disk or a database refuses to be read or written; the work itself is not at fault and can go on later."""
+
+
 class TrainingError(RuntimeError):
     """The work itself failed, for example a loss that is not finite; the command line exits with code 1."""
 

@@ -72,11 +72,11 @@ def run_experiment(
     with Store(store_url(db)) as store:
         folder, state = open_run(run, out)
         with folder:
+            record = Record(run, folder, store, current(device, plugins), probe=probe, dataset=dataset)
+            record.begin(resumed=state != "new")
             if state == "finished":
                 say(f"{folder.path} holds the finished result of this run; nothing was done")
                 return {**folder.result(), "run_dir": str(folder.path.resolve())}
-            record = Record(run, folder, store, current(device, plugins), probe=probe, dataset=dataset)
-            record.begin(resumed=state == "unfinished")
             folder.require_space(needed)
             for seed in config.seeds:
                 if record.has(seed):

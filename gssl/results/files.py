@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, StorageError
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Let ``write`` fill a file that takes the place of ``path`` once it is complete and on disk.
 
     Raises:
-        InputError: the system refuses, for example because the disk is full; ``path`` is as it was before.
+        StorageError: the system refuses, for example because the disk is full; ``path`` is as it was before.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -57,13 +57,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def cannot_write(path: Path, error: OSError) -> InputError:
+def cannot_write(path: Path, error: OSError) -> StorageError:
     """What to tell the user when the system refuses to write ``path``."""
     advice = {
         errno.ENOSPC: "free some space and give the same command again, it goes on where it stopped",
         errno.EDQUOT: "your quota is used up; free some space and give the same command again",
     }.get(error.errno or 0, "choose another place with --out, --db or GSSL_RUNS")
-    return InputError(f"cannot write {path}: {error.strerror or error}; {advice}")
+    return StorageError(f"cannot write {path}: {error.strerror or error}; {advice}")
 
 
 def _put(file: BinaryIO, content: bytes) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Literal, Self
 from filelock import FileLock, Timeout
 
 from gssl.common import yaml_io
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, StorageError
 from gssl.config.record import RunConfig
 from gssl.results.files import cannot_write, read_json, write_json, write_text
 from gssl.results.places import runs_root
@@ -165,11 +165,11 @@ class RunFolder:
             needed: bytes.
 
         Raises:
-            InputError: the file system has less room.
+            StorageError: the file system has less room.
         """
         free = shutil.disk_usage(self.path).free
         if free < needed:
-            raise InputError(
+            raise StorageError(
                 f"the run needs about {needed / 2**20:.0f} MiB in {self.path}, but only {free / 2**20:.0f} MiB are "
                 f"free; free some space or choose another --out"
             )

@@ -1,4 +1,4 @@
-"""Committed results: rows, tables, the runner of command lists, the demo."""
+"""Committed results: rows, tables, the runner of command lists."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 
 from gssl.benchmarks import collect as collecting
-from gssl.benchmarks import demo
 from gssl.benchmarks.collect import collect, read_commands, run_command
 from gssl.benchmarks.readme import ROOT, results_table
 from gssl.benchmarks.rows import ResultRow, parse_row, read_rows, table_cells
 from gssl.common.errors import InputError, TrainingError
-from gssl.datasets.catalog import BY_NAME
-from gssl.registry import METHODS
 
 ROW = {
     "method": "DGI",
@@ -118,28 +115,6 @@ def test_a_real_command(tmp_path: Path) -> None:
 def test_a_real_failure_says_why(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"exit code 2: .*did you mean 'GRACE'"):
         run_command("gssl run GRACEE digits", folder=tmp_path)
-
-
-def test_the_demo_holds_every_method_at_its_level() -> None:
-    assert set(demo.NODE_METHODS) | set(demo.GRAPH_METHODS) == set(METHODS.names())
-    assert all("node" in METHODS.get(name).levels for name in demo.NODE_METHODS)
-    assert all("graph" in METHODS.get(name).levels for name in demo.GRAPH_METHODS)
-    assert {command.split()[3] for command in demo.commands(seeds=1, epochs=1)} <= set(BY_NAME)
-
-
-def test_the_demo_end_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(demo, "NODE_METHODS", ("raw",))
-    monkeypatch.setattr(demo, "GRAPH_METHODS", {"untrained": ""})
-    assert demo.main(["--out", str(tmp_path), "--seeds", "1", "--epochs", "1", "--workers", "2"]) == 0
-    shown = capsys.readouterr().out
-    assert "raw" in shown
-    assert "2 results" in shown
-    text = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
-    assert "| digits | *raw* |" in text
-    assert "gssl run untrained digit-graphs" in text
-    assert "<td><em>raw</em></td>" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
 
 
 def test_committed_results_are_whole_and_made_by_their_commands() -> None:

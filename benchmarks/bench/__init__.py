@@ -1,0 +1,1 @@
+"""Suites, the cells that they stand for, and the runner that carries them out (``gssl bench``)."""

@@ -1,0 +1,118 @@
+"""Where cells are worked on at the same time: processes of this machine, or a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from gssl.benchmarks.bench.cell import Cell
+from gssl.benchmarks.bench.process import Processes
+from gssl.benchmarks.bench.work import Done, Worker
+from gssl.common.errors import InputError
+from gssl.results.cells import Cells
+from gssl.results.places import runs_root
+from gssl.results.store import Store
+
+
+class Engine(Protocol):
+    """Works on cells and says what became of each, in the order in which they end."""
+
+    def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]: ...
+
+
+@dataclass(frozen=True)
+class Local:
+    """Processes on this machine, each watched by a thread of joblib.
+
+    Attributes:
+        workers: cells at the same time.
+    """
+
+    workers: int
+
+    def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
+        from joblib import Parallel, delayed
+
+        pool = Parallel(self.workers, backend="threading", batch_size=1, return_as="generator_unordered")
+        yield from pool(delayed(worker)(cell) for cell in cells)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A Ray cluster: the one at ``$RAY_ADDRESS``, or one that is started on this machine.
+
+    Each cell asks for the processors and accelerators of its budget. The store must be one that every node reaches.
+
+    Attributes:
+        workers: processors of a cluster that is started here.
+    """
+
+    workers: int
+
+    def __post_init__(self) -> None:
+        _ray()  # a missing package is said before anything begins
+
+    def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
+        ray = _ray()
+        if not ray.is_initialized():
+            ray.init(
+                **_resources(self.workers),
+                runtime_env={"env_vars": _environment()},
+                log_to_driver=False,
+                configure_logging=False,
+            )
+        remote = ray.remote(_remote_cell)
+        waiting = [
+            remote.options(num_cpus=cell.budget.cpus, num_gpus=cell.budget.gpus, max_retries=3).remote(
+                cell, _absolute(worker.db), worker.device, worker.threads
+            )
+            for cell in cells
+        ]
+        try:
+            while waiting and not worker.stopping():
+                ready, waiting = ray.wait(waiting, timeout=1.0)
+                yield from ray.get(ready)
+        finally:
+            for task in waiting:
+                ray.cancel(task, force=True)
+
+
+ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise InputError("--engine ray needs the package ray: pip install 'gssl[ray]'") from None
+    return ray
+
+
+def _environment() -> dict[str, str]:
+    """Variables of the workers: where data and runs are, and where this process finds its modules."""
+    kept = {name: os.environ[name] for name in ("GSSL_DATA", "GSSL_MIRROR") if os.environ.get(name)}
+    path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
+    return {**kept, "GSSL_RUNS": str(runs_root().absolute()), "PYTHONPATH": path}
+
+
+def _absolute(db: str) -> str:
+    """A database URL that means the same in another working folder."""
+    url = sa.make_url(db)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":", "file:")):
+        return db
+    return url.set(database=str(Path(url.database).absolute())).render_as_string(hide_password=False)
+
+
+def _resources(workers: int) -> dict[str, Any]:
+    return {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+
+
+def _remote_cell(cell: Cell, db: str, device: str, threads: int) -> Done:
+    """The same work on a node of the cluster."""
+    with Store(db) as store:
+        return Worker(Cells(store), Processes(), db, device, threads)(cell)

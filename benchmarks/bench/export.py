@@ -1,0 +1,67 @@
+"""Cells with their results as a table in a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from gssl.common.errors import InputError, unknown
+from gssl.results.cells import Cells
+from gssl.results.files import write_whole
+from gssl.results.store import Store
+
+_SUFFIXES = (".csv", ".parquet")
+
+
+def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
+    """Write one line per cell, with the whole row of its run where it is done.
+
+    Args:
+        file: ``.csv`` or ``.parquet``.
+        db: URL of the results store.
+        keys: which cells; None for every cell and for runs that belong to none.
+
+    Returns:
+        How many lines were written.
+
+    Raises:
+        InputError: another kind of file, a store that is not there, or a file that cannot be written.
+    """
+    if file.suffix not in _SUFFIXES:
+        raise unknown("kind of file", file.suffix or file.name, _SUFFIXES)
+    import pandas
+
+    with Store(db) as store:
+        lines = _lines(store, keys)
+    frame = pandas.DataFrame(lines)
+    content = io.BytesIO()
+    if file.suffix == ".csv":
+        frame.to_csv(content, index=False, lineterminator="\n", encoding="utf-8")
+    else:
+        try:
+            frame.to_parquet(content, index=False)
+        except ImportError:
+            raise InputError("Parquet needs the package pyarrow: pip install 'gssl[embed]', or write .csv") from None
+
+    def put(out: BinaryIO) -> None:
+        out.write(content.getvalue())
+
+    write_whole(file, put)
+    return len(frame)
+
+
+def _lines(store: Store, keys: Sequence[str] | None) -> list[dict[str, object]]:
+    table = Cells(store)
+    cells = table.rows(keys)
+    runs = table.runs(cells)
+    lines = []
+    for cell in cells.values():
+        names = {f"cell_{name}": value for name, value in asdict(cell).items() if name != "run_id"}
+        lines.append({**names, **(asdict(runs[cell.key]) if cell.key in runs else {})})
+    if keys is None:
+        known = {row.key for row in runs.values()}
+        lines += [asdict(row) for row in store.rows() if row.key not in known]
+    return lines

@@ -1,0 +1,161 @@
+"""The table of a suite: one row per configuration, over its seeds, ranked within each dataset."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from gssl.benchmarks.bench.cell import Cell
+from gssl.benchmarks.rows import ERROR_METRICS, REFERENCE_METHODS
+from gssl.results.cells import CellRow, CellScore
+from gssl.results.summary import mean_and_std
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration on one dataset.
+
+    Attributes:
+        dataset, method, encoder, sampler, preset, probe, probe_version, setting: what it is.
+        epochs: trained, the mean over seeds.
+        metric: what the scores are; empty as long as nothing is finished.
+        test_mean, test_std, val_mean, val_std: over the finished seeds, as fractions; None without any.
+        rank: among the configurations of the same dataset, probe and setting; 1 is the best; None without a score.
+        reference: whether it is a reference row and not a self-supervised method.
+        seeds: finished seeds.
+        statuses: how many of its cells are in which status.
+        pretrain_seconds, probe_seconds: mean per seed.
+        peak_memory_mb: largest.
+        config_hashes: of the runs behind it.
+        split_hash: of each finished seed.
+        stored: whether it was taken from earlier results instead of being part of this call.
+        messages: reasons of cells that did not end well, each once.
+    """
+
+    dataset: str
+    method: str
+    encoder: str
+    sampler: str
+    preset: str
+    probe: str
+    probe_version: int
+    setting: str
+    epochs: int
+    metric: str
+    test_mean: float | None
+    test_std: float | None
+    val_mean: float | None
+    val_std: float | None
+    seeds: int
+    statuses: Mapping[str, int]
+    pretrain_seconds: float
+    probe_seconds: float
+    peak_memory_mb: float
+    config_hashes: Sequence[str]
+    split_hash: Mapping[int, str] = field(default_factory=dict)
+    rank: int | None = None
+    stored: bool = False
+    messages: Sequence[str] = ()
+
+    @property
+    def reference(self) -> bool:
+        return self.method in REFERENCE_METHODS
+
+    def mapping(self) -> dict[str, object]:
+        """Plain data for ``--json``."""
+        return {**asdict(self), "reference": self.reference}
+
+
+def suite_rows(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str, CellScore]) -> list[Row]:
+    """Rows of a suite, ranked, datasets in order of the suite.
+
+    Args:
+        cells: of the suite.
+        rows: their state in the store, by key.
+        scores: what the finished ones measured, by key.
+    """
+    groups: dict[tuple[Cell, str, int], list[Cell]] = {}
+    for cell in cells:
+        score = scores.get(cell.key)
+        # Scores of different versions of a probe do not go into one mean.
+        version = (score.probe, score.probe_version) if score else ("", 0)
+        groups.setdefault((cell.variant(), *version), []).append(cell)
+    _adopt_unscored(groups)
+    made = [_row(members, rows, scores) for members in groups.values()]
+    order = list(dict.fromkeys(cell.dataset for cell in cells))
+    return ranked(made, order)
+
+
+def ranked(rows: Iterable[Row], order: Sequence[str]) -> list[Row]:
+    """Rows with their ranks, sorted by dataset (in the given order) and rank."""
+    tables: dict[tuple[str, str, int, str, str], list[Row]] = {}
+    for row in rows:
+        tables.setdefault((row.dataset, row.probe, row.probe_version, row.setting, row.metric), []).append(row)
+    made = []
+    for table in tables.values():
+        for row in table:
+            better = sum(other.test_mean is not None and _badness(other) < _badness(row) for other in table)
+            made.append(replace(row, rank=None if row.test_mean is None else better + 1))
+    places = {name: place for place, name in enumerate(order)}
+
+    def place(row: Row) -> tuple[int, bool, str, int]:
+        return places.get(row.dataset, len(places)), row.rank is None, row.probe, row.rank or 0
+
+    return sorted(made, key=place)
+
+
+def _adopt_unscored(groups: dict[tuple[Cell, str, int], list[Cell]]) -> None:
+    """Cells without a score go to the row of their configuration, if there is one."""
+    for key in [key for key in groups if key[1] == ""]:
+        home = next((other for other in groups if other[0] == key[0] and other != key), None)
+        if home is not None:
+            groups[home] += groups.pop(key)
+
+
+def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str, CellScore]) -> Row:
+    found = {cell.seed: scores[cell.key] for cell in cells if cell.key in scores}
+    first = next(iter(found.values()), None)
+    cell = cells[0]
+    return Row(
+        dataset=cell.dataset,
+        method=cell.method,
+        encoder=first.encoder if first else cell.encoder or "",
+        sampler=first.sampler if first else cell.sampler or "",
+        preset=first.preset if first else cell.preset or "",
+        probe=first.probe if first else cell.probe or "",
+        probe_version=first.probe_version if first else 0,
+        setting=cell.setting,
+        **aggregate(list(found.values())),
+        seeds=len(found),
+        statuses=dict(Counter(rows[c.key].status if c.key in rows else "pending" for c in cells)),
+        split_hash={seed: score.split_hash for seed, score in sorted(found.items())},
+        messages=list(dict.fromkeys(rows[c.key].message for c in cells if c.key in rows and rows[c.key].message)),
+    )
+
+
+def aggregate(scores: Sequence[CellScore]) -> dict[str, Any]:
+    """Means over seeds, as fields of a row."""
+    test_mean, test_std = mean_and_std([score.test for score in scores])
+    val_mean, val_std = mean_and_std([score.val for score in scores])
+    mean = statistics.fmean
+    return {
+        "metric": scores[0].metric if scores else "",
+        "test_mean": test_mean,
+        "test_std": test_std,
+        "val_mean": val_mean,
+        "val_std": val_std,
+        "epochs": round(mean(score.epochs for score in scores)) if scores else 0,
+        "pretrain_seconds": mean(score.pretrain_seconds for score in scores) if scores else 0.0,
+        "probe_seconds": mean(score.probe_seconds for score in scores) if scores else 0.0,
+        "peak_memory_mb": max((score.peak_memory_mb for score in scores), default=0.0),
+        "config_hashes": sorted({score.config_hash for score in scores}),
+    }
+
+
+def _badness(row: Row) -> float:
+    if row.test_mean is None:
+        return float("inf")
+    return row.test_mean if row.metric in ERROR_METRICS else -row.test_mean

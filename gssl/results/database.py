@@ -1,0 +1,101 @@
+"""Engines: how databases are opened, configured and blamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
+
+from gssl.common.errors import InputError, StorageError
+
+WAIT_SECONDS = 60.0  # for other writers of the same file
+_ADVICE = {
+    "locked": "another process keeps it locked; end that process and give the same command again",
+    "full": "free some space and give the same command again, it goes on where it stopped",
+    "readonly": "you may not write to it; change its permissions, or choose another with --db or GSSL_DB",
+    "malformed": "the file is damaged; restore a copy of it, or choose another with --db or GSSL_DB",
+}
+
+
+def shown(url: str) -> str:
+    """A database URL without its password, for messages."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine whose SQLite transactions wait for each other instead of failing.
+
+    Raises:
+        InputError: the URL is wrong, or a package or folder that it needs cannot be had.
+    """
+    try:
+        parsed = sa.make_url(url)
+        _make_folder(parsed)
+        engine = sa.create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(
+            f"{shown(url)!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
+        ) from error
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the results store {shown(url)} needs the package {error.name!r}: pip install {error.name}"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+@contextmanager
+def database_errors(url: str) -> Iterator[None]:
+    """Turn what a database complains about into advice.
+
+    Args:
+        url: as messages show it.
+
+    Raises:
+        StorageError: the database cannot be read or written.
+    """
+    try:
+        yield
+    except IntegrityError:  # two processes added the same row: the caller knows what to do
+        raise
+    except (OperationalError, DatabaseError) as error:
+        text = str(error.orig)
+        advice = next((_ADVICE[word] for word in _ADVICE if word in text), "choose another with --db or GSSL_DB")
+        raise StorageError(f"the results store {url} cannot be used: {text}; {advice}") from error
+
+
+def _make_folder(url: URL) -> None:
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the folder {folder} of the results store: {error.strerror or error}; "
+            f"choose another with --db or GSSL_DB"
+        ) from error
+
+
+def _configure_sqlite(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # pysqlite would start transactions late and by its own rules
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {round(WAIT_SECONDS * 1000)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # Writers take the lock at once and so wait for each other; upgrading a read lock later would fail instead.
+    reads = connection.get_execution_options().get("gssl_read", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,117 @@
+"""Tables of the results store, their version, and the way from an older version to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from gssl.common.errors import InputError
+
+SCHEMA_VERSION = 2
+KEY = (
+    "method",
+    "config_hash",
+    "dataset",
+    "dataset_checksum",
+    "split_hash",
+    "probe",
+    "probe_version",
+    "seed",
+    "environment_hash",
+)
+
+metadata = sa.MetaData()
+meta = sa.Table(
+    "gssl_meta", metadata, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.String(40))
+)
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("method", sa.String(200), nullable=False),
+    sa.Column("config_hash", sa.String(16), nullable=False),
+    sa.Column("dataset", sa.String(200), nullable=False),
+    sa.Column("dataset_checksum", sa.String(16), nullable=False),
+    sa.Column("split_hash", sa.String(16), nullable=False),
+    sa.Column("probe", sa.String(200), nullable=False),
+    sa.Column("probe_version", sa.Integer, nullable=False),
+    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("environment_hash", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(10), nullable=False),
+    sa.Column("metric", sa.String(40), nullable=False),
+    sa.Column("val", sa.Float(53)),
+    sa.Column("test", sa.Float(53)),
+    sa.Column("epochs", sa.Integer, nullable=False),
+    sa.Column("pretrain_seconds", sa.Float(53), nullable=False),
+    sa.Column("probe_seconds", sa.Float(53), nullable=False),
+    sa.Column("peak_memory_mb", sa.Float(53), nullable=False),
+    sa.Column("encoder", sa.String(200), nullable=False),
+    sa.Column("sampler", sa.String(200), nullable=False),
+    sa.Column("preset", sa.String(200), nullable=False),
+    sa.Column("run_dir", sa.Text, nullable=False),
+    sa.Column("date", sa.String(40), nullable=False, index=True),
+    sa.Column("git_hash", sa.String(41), nullable=False),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.UniqueConstraint(*KEY, name="one_row_per_measurement"),
+)
+# One seed of one configuration of a suite: who works on it, how it ended, and which run it led to.
+cells = sa.Table(
+    "cells",
+    metadata,
+    sa.Column("key", sa.String(16), primary_key=True),
+    sa.Column("suite", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False, index=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("token", sa.String(32), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("claim", sa.String(32), nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started", sa.Float(53), nullable=False),
+    sa.Column("heartbeat", sa.Float(53), nullable=False),
+    sa.Column("seconds", sa.Float(53), nullable=False),
+    sa.Column("time_limit", sa.Float(53)),
+    sa.Column("memory_limit", sa.Float(53)),
+    sa.Column("date", sa.String(40), nullable=False),
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id")),
+)
+
+
+def prepare(connection: sa.Connection, url: str) -> None:
+    """Make the tables of a new database, and bring one of an older version to this one.
+
+    Raises:
+        InputError: the database holds something else, or a newer gssl made it.
+    """
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(meta.name):
+        if inspector.get_table_names():
+            raise InputError(f"{url} is a database of something else; choose another with --db or GSSL_DB")
+        metadata.create_all(connection)
+        connection.execute(sa.insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        return
+    found = connection.execute(sa.select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one_or_none()
+    while found in _MIGRATIONS:
+        _MIGRATIONS[found](connection)
+        found = str(int(found) + 1)
+        connection.execute(sa.update(meta).where(meta.c.name == "schema_version").values(value=found))
+    if found != str(SCHEMA_VERSION):
+        raise InputError(
+            f"the results store {url} has schema version {found}, this gssl reads version {SCHEMA_VERSION}; "
+            f"choose another with --db or GSSL_DB, or use the gssl that made it"
+        )
+
+
+def _add_cells(connection: sa.Connection) -> None:
+    cells.create(connection)
+
+
+# Each entry leads from its version to the next one, in the transaction that opens the store.
+_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells}

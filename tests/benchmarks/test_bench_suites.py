@@ -1,0 +1,175 @@
+"""Suites: what is refused and how it is said, and the cells that a suite stands for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gssl.benchmarks.bench import expand as expanding
+from gssl.benchmarks.bench.check import require_possible
+from gssl.benchmarks.bench.expand import Selection, expand, guests_of
+from gssl.benchmarks.bench.suite import load_suite, names
+from gssl.common.errors import InputError
+from gssl.registry import METHODS
+
+SMALL = """\
+# Two methods.
+seeds: 2
+budget: {epochs: 5, seconds: 60}
+groups:
+  - methods: [raw, {name: grace, options: {temperature: 0.5}}]
+    datasets: [digits]
+"""
+
+
+def suite(folder: Path, text: str = SMALL, *, replacing: tuple[str, str] | None = None) -> str:
+    if replacing is not None:
+        assert replacing[0] in text
+        text = text.replace(*replacing)
+    file = folder / "mine.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
+    cells = expand(load_suite(suite(tmp_path)))
+    assert [(cell.method, cell.seed) for cell in cells] == [("raw", 0), ("GRACE", 0), ("raw", 1), ("GRACE", 1)]
+    assert {(cell.dataset, cell.epochs, cell.probe, cell.budget.seconds) for cell in cells} == {
+        ("digits", 5, "LBFGS", 60.0)
+    }
+    assert cells[1].options == ("temperature=0.5",)
+    assert cells[1].preset == "default"
+    assert len({cell.key for cell in cells}) == 4
+
+
+@pytest.mark.parametrize(
+    ("replacing", "message"),
+    [
+        (("grace", "GRACEE"), r"mine.yaml: groups.0.methods.1: unknown method 'GRACEE'; did you mean 'GRACE'"),
+        (("[digits]", "[digit]"), r"groups.0.datasets.0: unknown dataset 'digit'; did you mean 'digits'"),
+        (("[digits]", "[ogbn-arxv]"), r"unknown dataset 'ogbn-arxv'; did you mean 'ogbn-arxiv'"),
+        (("datasets:", "datsets:"), r"groups.0.datsets'; did you mean 'groups.0.datasets'|groups.0.datasets: this key"),
+        (("seeds: 2", "seeds: 2\nsettings: [x]"), r"unknown key 'settings'"),
+        (("[digits]", "[digits]\n    settings: [frosen]"), r"groups.0.settings.0: unknown value 'frosen'; .*'frozen'"),
+        (("[digits]", "[digits]\n    probes: [P9]"), r"groups.0.probes.0: unknown probe 'P9'; .*P1"),
+        (("[digits]", "[digits]\n    presets: [Coora]"), r"groups.0.presets.0: unknown preset of"),
+        (("[digits]", "[digits]\n    samplers: [labr]"), r"groups.0.samplers.0: unknown sampler 'labr'; .*'labor'"),
+        (("seconds: 60", "second: 60"), r"unknown key 'budget.second'; did you mean 'budget.seconds'"),
+        (("seconds: 60", "seconds: -1"), r"budget.seconds: .*greater than 0 \(got -1\)"),
+        (("seconds: 60", "seconds: .inf"), r"budget.seconds: .*finite"),
+        (("temperature", "name: x, 0"), r"mine.yaml"),
+        (("seeds: 2\n", ""), r"seeds: there are no seeds"),
+        (("seeds: 2", "seeds: 0"), r"seeds: there are no seeds"),
+        (("seeds: 2", "seeds: []"), r"seeds: there are no seeds"),
+        (("seeds: 2", "seeds: [1, 1]"), r"seeds: a seed stands there twice"),
+        (("seeds: 2", "seeds: [-1]"), r"seeds"),
+        (("[digits]", "[]"), r"groups.0.datasets: .*at least 1"),
+        (("[digits]", "[digits, Digits]"), r"groups.0.methods.0 with digits: raw on digits, seed 0 stands .* already"),
+        (("[digits]", "[digits]\n  - {methods: [Raw], datasets: [digits]}"), r"groups.1.* already, at .*groups.0"),
+        ((SMALL, "- a list"), r"must hold a mapping"),
+        ((SMALL, "a: [1"), r"not valid YAML"),
+        ((SMALL, ""), r"groups: this key is missing"),
+    ],
+)
+def test_a_wrong_suite_is_refused_with_the_key(tmp_path: Path, replacing: tuple[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        expand(load_suite(suite(tmp_path, replacing=replacing)))
+
+
+def test_unknown_suites_are_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown suite 'demoo'; did you mean 'demo'"):
+        load_suite("demoo")
+    with pytest.raises(InputError, match="no suite file"):
+        load_suite(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "message"),
+    [
+        ("GraphCL", "digits", r"groups.0.methods.0 with digits: method GraphCL works on graph-level data"),
+        ("GRACE", "digit-graphs", r"method GRACE works on node-level data, but the dataset is graph-level"),
+        ("{name: GRACE, options: {temprature: 1}}", "digits", r"did you mean 'temperature'"),
+        ("{name: GRACE, options: {temperature: -1}}", "digits", r"temperature"),
+    ],
+)
+def test_impossible_cells_are_refused_before_anything_starts(
+    tmp_path: Path, method: str, dataset: str, message: str
+) -> None:
+    text = f"seeds: 1\ngroups: [{{methods: [{method}], datasets: [{dataset}]}}]"
+    cells = expand(load_suite(suite(tmp_path, text)))
+    with pytest.raises(InputError, match=message):
+        require_possible(cells, "cpu")
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_suites_that_ship_are_possible(name: str) -> None:
+    found = load_suite(name)
+    assert len(found.summary) > 20
+    cells = expand(found, Selection(seeds=1))
+    require_possible([cell for cell in cells if not cell.dataset.startswith("ogbn-wordnet")], "cpu")
+
+
+def test_the_demo_holds_every_method_at_its_level() -> None:
+    cells = expand(load_suite("demo"), Selection(seeds=1))
+    for dataset, level in (("digits", "node"), ("digit-graphs", "graph")):
+        fitting = {name for name in METHODS.paths if level in METHODS.get(name).levels}
+        assert {cell.method for cell in cells if cell.dataset == dataset} == fitting
+
+
+def test_a_set_that_only_some_machines_have_is_no_error() -> None:
+    datasets = {cell.dataset for cell in expand(load_suite("node-large"))}
+    assert datasets == {"ogbn-wordnet", "ogbn-arxiv"}
+
+
+def test_a_selection_takes_a_part_and_says_what_it_does_not_find(tmp_path: Path) -> None:
+    found = load_suite(suite(tmp_path))
+    cells = expand(found, Selection(methods=("grace",), seeds=3, epochs=7))
+    assert [(cell.method, cell.seed, cell.epochs) for cell in cells] == [("GRACE", seed, 7) for seed in range(3)]
+    with pytest.raises(InputError, match="unknown dataset of this suite 'Cora'"):
+        expand(found, Selection(datasets=("Cora",)))
+    with pytest.raises(InputError, match="unknown method 'GRACEE'; did you mean 'GRACE'"):
+        expand(found, Selection(methods=("GRACEE",)))
+    assert guests_of(found, ["DGI", "raw", "my:Method"]) == ["DGI", "my:Method"]
+    joined = expand(found, Selection(methods=("DGI",)), [("DGI", 0)])
+    assert {(cell.method, cell.epochs) for cell in joined} == {("DGI", 5)}
+
+
+def test_spelling_limits_and_places_do_not_make_another_cell(tmp_path: Path) -> None:
+    first = expand(load_suite(suite(tmp_path)))
+    other = SMALL.replace("grace", "GRACE").replace("[digits]", "[DIGITS]\n    probes: [lbfgs]").replace("60", "7")
+    assert [cell.key for cell in expand(load_suite(suite(tmp_path, other)))] == [cell.key for cell in first]
+
+
+@pytest.mark.parametrize("replacing", [("0.5", "0.6"), ("epochs: 5", "epochs: 6"), ("[digits]", "[Cora]")])
+def test_whatever_decides_the_result_makes_another_cell(tmp_path: Path, replacing: tuple[str, str]) -> None:
+    first = {cell.key for cell in expand(load_suite(suite(tmp_path))) if cell.method == "GRACE"}
+    found = expand(load_suite(suite(tmp_path, replacing=replacing)))
+    assert not first & {cell.key for cell in found if cell.method == "GRACE"}
+
+
+def test_another_content_behind_the_same_name_makes_another_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    plugin, data = tmp_path / "my_own_method.py", tmp_path / "mine.npz"
+    plugin.write_text("class Mine: ...")
+    data.write_bytes(b"one")
+    text = "seeds: 1\ngroups: [{methods: ['my_own_method:Mine'], datasets: [./mine.npz]}]"
+
+    def key() -> str:
+        return expand(load_suite(suite(tmp_path, text)))[0].key
+
+    keys = [key()]
+    plugin.write_text("class Mine: 'better'")
+    keys.append(key())
+    data.write_bytes(b"two")
+    keys.append(key())
+    assert len(set(keys)) == 3
+
+
+def test_the_version_of_a_probe_is_read_from_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "probe_of_mine.py").write_text("class Own:\n    version: int = 3\nclass Plain:\n    pass\n")
+    assert expanding._stated_version("probe_of_mine", "Own") == "3"
+    assert expanding._stated_version("probe_of_mine", "Plain") == ""
