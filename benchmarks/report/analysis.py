@@ -161,9 +161,7 @@ def _board_stats(board: Board, by_cell: Mapping[str, Spread], numbers: Sequence[
     for cell in board.cells:
         spread = by_cell.get(cell.id)
         claims = () if spread is None else _claims(cell, spread, numbers)
-        entries.append(
-            Entry(cell, spread, claims, mark_of(claims), cell.id in standing_for, cell.id in front)
-        )
+        entries.append(Entry(cell, spread, claims, mark_of(claims), cell.id in standing_for, cell.id in front))
     entries.sort(key=lambda entry: (entry.spread is None, -sign * entry.spread.mean if entry.spread else 0.0))
     compared = tuple(entry for entry in entries if entry.chosen)[:COMPARED]
     methods = {cell.first.method.lower() for cell in board.cells}

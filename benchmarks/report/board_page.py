@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from gssl.benchmarks.report.gather import Contents
 from gssl.benchmarks.report.links import Links
 from gssl.benchmarks.report.pictures import sparkline
 from gssl.benchmarks.report.tables import DataTable, results_table
+from gssl.benchmarks.stats.cost import pareto_front
 
 _DRAWN = 30  # rows of a picture
 
@@ -90,8 +90,6 @@ class BoardPage:
         return self._against("peak_memory_mb", "peak memory in MiB, logarithmic")
 
     def _against(self, column: str, cost: str) -> Markup:
-        from gssl.benchmarks.stats.cost import pareto_front
-
         protocol = self._stats.board.protocol
         unit, sign = text.shown_unit(protocol), 1 if protocol.higher_is_better else -1
         # What trains nothing costs nothing, which a logarithmic axis has no place for.
@@ -139,8 +137,10 @@ class BoardPage:
     @cached_property
     def curves(self) -> list[tuple[Entry, Markup]]:
         """The shape of each training."""
-        title: Callable[[Entry], str] = lambda entry: f"Loss of {entry.cell.variant} by epoch"
-        found = [(e, sparkline(self._contents.files_of(e.cell).curves, title=title(e))) for e in self.drawn]
+        found = [
+            (entry, sparkline(self._contents.files_of(entry.cell).curves, title=f"Loss of {entry.cell.variant}"))
+            for entry in self.drawn
+        ]
         return [(entry, picture) for entry, picture in found if picture]
 
     @cached_property

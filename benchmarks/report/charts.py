@@ -72,7 +72,8 @@ def _interval_row(bar: Bar, scale: svg.Scale, y: float) -> list[Markup]:
     parts = [svg.link(bar.href, svg.text(_LEFT - 14, y + 4, _cut(bar.name, 22), anchor="end", kind="name"))]
     if bar.low is not None and bar.high is not None:
         width = max(scale(bar.high) - scale(bar.low), 1.0)
-        parts.append(svg.tag("rect", x=scale(bar.low), y=y - 6, width=width, height=12, rx=3, class_=f"interval {kind}"))
+        shape = {"x": scale(bar.low), "y": y - 6, "width": width, "height": 12, "rx": 3}
+        parts.append(svg.tag("rect", **shape, class_=f"interval {kind}"))
     parts += [svg.dot(scale(score), y, 2.2, f"seed {kind}") for score in bar.scores if len(bar.scores) > 1]
     parts += [
         svg.tag(
@@ -111,7 +112,13 @@ def critical_difference(ranking: Ranking, *, title: str) -> Markup:
         parts += [
             svg.path([(scale(rank), top), (scale(rank), y), (end, y)], "stem"),
             svg.dot(scale(rank), top, 3, "mean ours"),
-            svg.text(end, y + 4, f"{_cut(name, 17)} {rank:.2f}", anchor="end" if left else "start", kind="name"),
+            svg.text(
+                end - 5 if left else end + 5,
+                y + 4,
+                f"{_cut(name, 16)} {rank:.2f}",
+                anchor="end" if left else "start",
+                kind="name",
+            ),
         ]
     return svg.figure(start + 21 * half + 6, title, parts)
 
@@ -130,8 +137,10 @@ def _bracket(scale: svg.Scale, difference: float) -> list[Markup]:
 def quality_cost(spots: Sequence[Spot], *, title: str, quality: str, cost: str, higher: bool) -> Markup:
     """Quality against cost on a logarithmic axis; the front is joined by steps and its points are named."""
     across = svg.scale_for([spot.cost for spot in spots], 62, svg.WIDTH - 24, log=True)
-    up = svg.scale_for([spot.quality for spot in spots], 300, 34) if higher else svg.scale_for(
-        [spot.quality for spot in spots], 34, 300
+    up = (
+        svg.scale_for([spot.quality for spot in spots], 300, 34)
+        if higher
+        else svg.scale_for([spot.quality for spot in spots], 34, 300)
     )
     parts = svg.horizontal_axis(across, 34, 300, cost, svg.short) + svg.vertical_axis(
         up, 62, svg.WIDTH - 24, quality, svg.short
@@ -155,8 +164,8 @@ def quality_cost(spots: Sequence[Spot], *, title: str, quality: str, cost: str, 
             right = x > svg.WIDTH - 150
             parts.append(
                 svg.text(
-                    x - 9 if right else x + 9,
-                    place + 4,
+                    x - 8 if right else x + 8,
+                    place,
                     _cut(spot.name, 22),
                     anchor="end" if right else "start",
                     kind="name strong" if spot.on_front else "name",
@@ -167,7 +176,7 @@ def quality_cost(spots: Sequence[Spot], *, title: str, quality: str, cost: str, 
 
 def _free_place(x: float, y: float, name: str, taken: list[tuple[float, float]]) -> float | None:
     """Height at which a name hides no other one; None if there is none nearby."""
-    for shift in (0.0, -13.0, 13.0, -26.0, 26.0):
+    for shift in (-7.0, 16.0, -20.0, 29.0):
         if all(abs(y + shift - other_y) > 12 or abs(x - other_x) > 110 for other_x, other_y in taken):
             taken.append((x, y + shift))
             return y + shift

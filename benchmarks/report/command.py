@@ -32,9 +32,7 @@ def commands(config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
         if section == "train" and options.get("batch_size") is None:
             options.pop("batch_size", None)  # samplers that take everything at once refuse the option
         line += [word for key, value in options.items() for word in ("--set", f"{prefix}{key}={json.dumps(value)}")]
-    return [
-        shlex.join(["gssl", "run", *line, "--seeds", str(len(run)), "--seed", str(run[0])]) for run in _runs(seeds)
-    ]
+    return [shlex.join(["gssl", "run", *line, "--seeds", str(len(run)), "--seed", str(run[0])]) for run in _runs(seeds)]
 
 
 def _runs(seeds: Iterable[int]) -> list[Sequence[int]]:

@@ -36,5 +36,7 @@ def card_of(name: str, count: int) -> Card:
         found = [card for card in cards(name) if card.data.get("kind") == "method"]
     except InputError as error:
         return Card(f"cannot be shown: {error}", (), count)
-    blocks = tuple(block for card in found for block in card.blocks if isinstance(block, Table))
+    tables = [block for card in found for block in card.blocks if isinstance(block, Table)]
+    # The first says again in its title what the page has as its heading.
+    blocks = tuple(Table("" if n == 0 else block.title, block.columns, block.rows) for n, block in enumerate(tables))
     return Card(str(found[0].data["summary"]) if found else "", blocks, count)

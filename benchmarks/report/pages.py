@@ -19,6 +19,7 @@ from gssl.benchmarks.report.method_page import Card, card_of
 from gssl.benchmarks.report.pictures import convergence, gradient_errors
 from gssl.benchmarks.report.run_page import RunPage
 from gssl.benchmarks.report.tables import DataTable, pivot, results_table
+from gssl.benchmarks.stats.agreement import ASSUMED_RUNS
 from gssl.results.store import RunRow
 
 Page = tuple[str, str]
@@ -45,6 +46,7 @@ class Pages:
         )
         environment.filters.update(seconds=text.seconds, memory=text.memory)
         environment.globals.update(contents=contents, MARKS=text.MARKS, NONE=text.NONE, ALPHA=ALPHA)
+        environment.globals.update(ASSUMED_RUNS=ASSUMED_RUNS)
         self._environment = environment
         self._here, self._below = contents.links, contents.links.at("../")
 

@@ -56,9 +56,7 @@ def sparkline(curves: Sequence[Curve], *, title: str) -> Markup:
 
 def lines(curves: Sequence[Line], *, title: str, across: str, up: str, log: bool = False) -> Markup:
     """Lines with a legend above."""
-    curves = [
-        Line(c.name, tuple(p for p in c.points if math.isfinite(p[1]) and (p[1] > 0 or not log))) for c in curves
-    ]
+    curves = [Line(c.name, tuple(p for p in c.points if math.isfinite(p[1]) and (p[1] > 0 or not log))) for c in curves]
     curves = [curve for curve in curves if curve.points]
     if not curves:
         return Markup("")
@@ -72,7 +70,8 @@ def lines(curves: Sequence[Line], *, title: str, across: str, up: str, log: bool
         colour = f"c{number % COLOURS}"
         parts.append(svg.path([(x(a), y(b)) for a, b in curve.points], f"curve {colour}"))
         if len(curve.points) < 15:
-            parts += [svg.dot(x(a), y(b), 3, f"knot {colour}", f"{curve.name}: {svg.short(b)}") for a, b in curve.points]
+            knot = f"knot {colour}"
+            parts += [svg.dot(x(a), y(b), 3, knot, f"{curve.name}: {svg.short(b)}") for a, b in curve.points]
         at = 62 + 160 * (number % 4), 16 + 18 * (number // 4)
         parts.append(svg.line(at[0], at[1] - 4, at[0] + 18, at[1] - 4, f"curve {colour}"))
         parts.append(svg.text(at[0] + 24, at[1], curve.name[:18], kind="name"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -59,18 +59,22 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
 
 
 def _stored(url: str) -> list[RunRow]:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = None  # the store says what is wrong with it
-    if parsed is not None and parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        if not Path(str(parsed.database)).exists():  # opening it would make an empty one
-            raise InputError(f"there is no results store {shown(url)}; {_HOW_TO_FILL}")
+    if _names_no_file(url):  # opening it would make an empty one
+        raise InputError(f"there is no results store {shown(url)}; {_HOW_TO_FILL}")
     with Store(url) as store:
         rows = store.rows()
     if not rows:
         raise InputError(f"the results store {shown(url)} is empty; {_HOW_TO_FILL}")
     return rows
+
+
+def _names_no_file(url: str) -> bool:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return False  # the store says what is wrong with it
+    file = parsed.database
+    return parsed.get_backend_name() == "sqlite" and file not in (None, "", ":memory:") and not Path(str(file)).exists()
 
 
 def _summary(contents: Contents, out: Path) -> dict[str, object]:
@@ -123,6 +127,7 @@ def _replacing(out: Path) -> Iterator[Path]:
 def _write(folder: Path, pages: Iterable[Page]) -> int:
     count = 0
     made: set[Path] = set()
+    gc.freeze()  # what the pages show stays to the end; looking through it for garbage again and again takes longest
     for name, content in pages:
         path = folder / name
         if path.parent not in made:
@@ -131,6 +136,7 @@ def _write(folder: Path, pages: Iterable[Page]) -> int:
         # A text of the store may hold what UTF-8 has no code for.
         path.write_bytes(content.encode("utf-8", "replace"))
         count += 1
+    gc.unfreeze()
     return count
 
 

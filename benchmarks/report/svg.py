@@ -41,18 +41,22 @@ def figure(height: Number, title: str, children: Iterable[Markup], *, width: Num
 
 
 def text(x: Number, y: Number, content: str, *, anchor: str = "start", kind: str = "label") -> Markup:
+    """A text whose base line starts, ends or has its middle at a point."""
     return tag("text", content, x=x, y=y, text_anchor=anchor, class_=kind)
 
 
 def line(x1: Number, y1: Number, x2: Number, y2: Number, kind: str) -> Markup:
+    """A straight line."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
 
 
 def dot(x: Number, y: Number, radius: Number, kind: str, title: str = "") -> Markup:
+    """A circle, with a text that a pointer brings up."""
     return tag("circle", *([tag("title", title)] if title else []), cx=x, cy=y, r=radius, class_=kind)
 
 
 def link(href: str, *children: Markup, label: str | None = None) -> Markup:
+    """What leads to another page; one without a text in it needs a label."""
     return tag("a", *children, href=href, aria_label=label)
 
 
@@ -93,9 +97,7 @@ class Scale:
         return _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high, wanted)
 
 
-def scale_for(
-    values: Sequence[float], start: float, end: float, *, log: bool = False, margin: float = 0.06
-) -> Scale:
+def scale_for(values: Sequence[float], start: float, end: float, *, log: bool = False, margin: float = 0.06) -> Scale:
     """A scale that holds all values with some room at the ends.
 
     Args:

@@ -9,7 +9,8 @@ from gssl.benchmarks.report.analysis import BoardStats, Entry
 from gssl.benchmarks.report.links import Links
 from gssl.benchmarks.report.text import MARKS, NONE, interval, mean_std, memory, score, seconds
 
-FIRST = 100  # rows that stand in the page itself; a script shows the others
+PAGE = 100  # rows that the script shows at a time
+FIRST = 25  # rows that stand in the page itself where there are more than that; the script brings the others
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,15 @@ class DataTable:
 
     @property
     def own(self) -> tuple[Line, ...]:
-        return tuple(line for line in self.lines if not line.reference)[:FIRST]
+        return tuple(line for line in self.lines if not line.reference)[: self._first]
 
     @property
     def references(self) -> tuple[Line, ...]:
-        return tuple(line for line in self.lines if line.reference)[:FIRST]
+        return tuple(line for line in self.lines if line.reference)[: self._first]
+
+    @property
+    def _first(self) -> int:
+        return FIRST if len(self.lines) > PAGE else PAGE
 
     def packed(self) -> list[list[object]]:
         """All rows for the script: whether it is a reference row, then the items."""
@@ -179,6 +184,4 @@ def _pivot_item(stats: BoardStats, entry: Entry | None, links: Links) -> Item:
     if entry.mark in ("above", "below"):
         note = f"{note}, {entry.mark} the published number" if note else f"{entry.mark} the published number"
         kind = f"{kind} {entry.mark}".strip()
-    return Item(
-        mean_std(entry.spread, stats.board.protocol), entry.spread.mean, links.cell(entry.cell), kind, note
-    )
+    return Item(mean_std(entry.spread, stats.board.protocol), entry.spread.mean, links.cell(entry.cell), kind, note)

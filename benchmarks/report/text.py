@@ -43,6 +43,7 @@ def mean_std(spread: Spread | None, protocol: Protocol) -> str:
 
 
 def interval(spread: Spread | None, protocol: Protocol) -> str:
+    """Ends of the bootstrap interval."""
     if spread is None or spread.low is None:
         return NONE
     return f"{score(spread.low, protocol)} to {score(spread.high, protocol)}"
@@ -101,5 +102,3 @@ def settings(config: Mapping[str, Any]) -> str:
         else:
             lines.append(f"{section} = {options}")
     return "\n".join(lines)
-
-

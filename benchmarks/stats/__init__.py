@@ -1,1 +1,1 @@
-"""Statistics of a leaderboard: spread, intervals, paired tests, ranks, cost and agreement; pure functions of numbers."""
+"""Statistics of a leaderboard: spread, intervals, paired tests, ranks, cost and agreement; pure functions."""

@@ -10,6 +10,8 @@ from scipy.stats import t as t_distribution
 
 from gssl.benchmarks.stats.spread import Spread
 
+ASSUMED_RUNS = 5
+
 Verdict = Literal["agrees", "above", "below", "unknown"]
 
 
@@ -28,36 +30,29 @@ class Agreement:
     verdict: Verdict
 
 
-def agreement(
-    ours: Spread, mean: float, std: float | None, runs: int | None, *, confidence: float = 0.95
-) -> Agreement:
+def agreement(ours: Spread, mean: float, std: float | None, runs: int | None, *, confidence: float = 0.95) -> Agreement:
     """Compare the difference of the means with its combined standard error (Welch, 1947).
 
     The limit is the quantile of Student's t with Welch-Satterthwaite degrees of freedom times
-    ``sqrt(s1^2 / n1 + s2^2 / n2)``. Where the source does not say over how many runs its spread was taken, its mean
-    counts as one run with that spread; where it gives no spread, as one run with ours. Both make the limit wider, so
-    that a mark is a real disagreement.
+    ``sqrt(s1^2 / n1 + s2^2 / n2)``. Where the source does not say over how many runs its mean was taken, they count as
+    :data:`ASSUMED_RUNS`, the fewest that a published protocol asks for; where it gives no spread, it has ours.
 
     Args:
         ours: our scores.
         mean, std: published, in the unit of ours.
-        runs: number of published runs, if known.
+        runs: number of published runs, at least two, if known.
         confidence: two-sided.
     """
     difference = ours.mean - mean
     error = ours.standard_error
     if error is None or ours.std is None:
         return Agreement(difference, None, "unknown")
-    other = ours.std if std is None else std / math.sqrt(runs or 1)
+    theirs, count = ours.std if std is None else std, runs or ASSUMED_RUNS
+    other = theirs / math.sqrt(count)
     combined = math.hypot(error, other)
     if combined == 0:
         return Agreement(difference, 0.0, _verdict(difference, 0.0))
-    weights = error**4 / (ours.count - 1)
-    if std is not None and runs is not None and runs > 1:
-        weights += other**4 / (runs - 1)
-    elif std is None:
-        weights += other**4 / (ours.count - 1)
-    freedom = combined**4 / weights if weights > 0 else math.inf
+    freedom = combined**4 / (error**4 / (ours.count - 1) + other**4 / (count - 1))
     limit = float(t_distribution.ppf(0.5 + confidence / 2, freedom)) * combined
     return Agreement(difference, limit, _verdict(difference, limit))
 

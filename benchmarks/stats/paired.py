@@ -58,6 +58,11 @@ def compare_all(entries: Sequence[Scores]) -> list[Comparison]:
     return corrected([found[position] for position in range(len(pairs))])
 
 
+def compare(one: Scores, other: Scores) -> Comparison:
+    """Two entries alone; the difference is nan if they have no key in common."""
+    return compare_all([one, other])[0]
+
+
 def _differences(one: Scores, other: Scores) -> list[float]:
     return [one[key] - other[key] for key in one if key in other]
 

@@ -1,4 +1,4 @@
-"""Methods ranked over datasets: complete blocks, mean ranks, Friedman's test and critical differences (Demšar, 2006)."""
+"""Methods ranked over datasets: complete blocks, mean ranks, Friedman's test, critical differences (Demšar, 2006)."""
 
 from __future__ import annotations
 

@@ -82,9 +82,7 @@ def spreads(
     return found
 
 
-def _intervals(
-    scores: np.ndarray, confidence: float, resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _intervals(scores: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the intervals of the rows of ``scores``, shape (cells, repetitions)."""
     result = bootstrap(
         (scores,),

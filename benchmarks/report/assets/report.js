@@ -111,8 +111,9 @@ class DataTable {
     const pages = Math.max(Math.ceil(own.length / PAGE), Math.ceil(references.length / PAGE), 1);
     this.page = Math.min(Math.max(this.page, 0), pages - 1);
     const part = (rows) => rows.slice(this.page * PAGE, (this.page + 1) * PAGE);
-    this.bodies[0].replaceChildren(...part(own).map(rowOf));
-    this.bodies[1].replaceChildren(...part(references).map(rowOf));
+    const numeric = this.heads.map((head) => head.classList.contains("number"));
+    this.bodies[0].replaceChildren(...part(own).map((row) => rowOf(row, numeric)));
+    this.bodies[1].replaceChildren(...part(references).map((row) => rowOf(row, numeric)));
     this.pager.hidden = pages === 1;
     this.pager.querySelector("span").textContent = `page ${this.page + 1} of ${pages}`;
     const [back, on] = this.pager.querySelectorAll("button");
@@ -145,7 +146,7 @@ function keyOf(item) {
   return item[0] === "–" ? null : item[0];
 }
 
-function rowOf(row) {
+function rowOf(row, numeric) {
   const line = document.createElement("tr");
   row.slice(1).forEach(([text, , href, kind, note], column) => {
     const cell = document.createElement(column === 0 ? "th" : "td");
@@ -155,6 +156,7 @@ function rowOf(row) {
     if (kind) {
       cell.className = kind;
     }
+    cell.classList.toggle("number", numeric[column]);
     if (href) {
       const link = document.createElement("a");
       link.href = href;
