@@ -92,10 +92,10 @@ def critical_difference(ranking: Ranking, *, title: str) -> Markup:
     scale = svg.Scale(1, max(count, 2), 150, svg.WIDTH - 150)
     top = 62.0
     parts = [svg.line(scale.start, top, scale.end, top, "rule")]
-    for rank in range(1, count + 1):
+    for place in range(1, count + 1):
         parts += [
-            svg.line(scale(rank), top - 6, scale(rank), top, "rule"),
-            svg.text(scale(rank), top - 12, str(rank), anchor="middle", kind="tick"),
+            svg.line(scale(place), top - 6, scale(place), top, "rule"),
+            svg.text(scale(place), top - 12, str(place), anchor="middle", kind="tick"),
         ]
     if ranking.critical_difference is not None:
         parts += _bracket(scale, ranking.critical_difference)

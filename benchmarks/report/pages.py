@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from gssl.benchmarks.report import text
 from gssl.benchmarks.report.analysis import ALPHA, BoardStats, Entry
@@ -117,9 +118,9 @@ class Pages:
             for number, (name, group) in enumerate(groups.items())
         ]
 
-    def _sampler_pictures(self) -> list[tuple[str, str, str]]:
+    def _sampler_pictures(self) -> list[tuple[str, str, Markup]]:
         """Heading, source and picture of every file that was named."""
-        found = []
+        found: list[tuple[str, str, Markup]] = []
         for name, file in self._contents.extras.variances:
             title = f"Gradient error of samplers: {file.method} on {file.dataset}, batches of {file.batch_size}"
             source = f"gssl variance, {file.draws} draws after {file.warmup} full-batch steps, {name}"
@@ -129,7 +130,7 @@ class Pages:
             for by in ("seconds", "steps"):
                 title = f"Convergence against {by}: {first.method} on {first.dataset}"
                 source = f"gssl converge, each sampler at its best setting at equal {by}, {name}"
-                found.append((title, source, convergence(trainings, by, title=title)))  # type: ignore[arg-type]  # literals
+                found.append((title, source, convergence(trainings, by, title=title)))
         return found
 
     @cached_property

@@ -130,12 +130,13 @@ def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool
     run, row = links.cell(cell), entry.cell.first
     board = links.board(stats.board)
     where = (Item(stats.board.name, href=board), Item(protocol.name, href=board)) if across else ()
+    mean, low = (None, None) if spread is None else (spread.mean, spread.low)
     time, peak = cell.mean("pretrain_seconds"), cell.mean("peak_memory_mb")
     return (
         Item(row.method, href=links.method(row.method)),
         *where,
-        Item(mean_std(spread, protocol), spread and spread.mean, run),
-        Item(interval(spread, protocol), spread and spread.low, run if spread and spread.low is not None else ""),
+        Item(mean_std(spread, protocol), mean, run),
+        Item(interval(spread, protocol), low, run if low is not None else ""),
         Item(score(cell.val, protocol), cell.val, run if cell.val is not None else ""),
         Item(str(len(cell.done)), len(cell.done), run),
         Item(MARKS[entry.mark], href=f"{board}#published", kind=entry.mark) if entry.mark else Item(NONE),

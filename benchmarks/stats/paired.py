@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, ttest_rel, wilcoxon
 
-Scores = Mapping[Hashable, float]
+Scores = Mapping[Any, float]
 _EXACT = 12  # pairs whose 2^n signs are enumerated
 
 

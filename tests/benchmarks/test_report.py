@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sqlite3
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def test_of_a_seed_the_newest_finished_row_counts() -> None:
 @pytest.mark.parametrize("field", ["config_hash", "dataset_checksum", "probe_version", "metric", "method", "probe"])
 def test_what_makes_another_cell(field: str) -> None:
     changed = 2 if field == "probe_version" else "rmse" if field == "metric" else "other"
-    assert len(cells_of([make_row(), make_row(seed=1, **{field: changed})])) == 2
+    assert len(cells_of([make_row(), replace(make_row(seed=1), **{field: changed})])) == 2  # type: ignore[arg-type]
 
 
 def test_a_plug_in_that_was_changed_is_another_cell() -> None:
@@ -123,12 +124,9 @@ def test_published_numbers_keep_their_source_and_unit(tmp_path: Path) -> None:
         assert number.std is None or 0 < number.std < 0.05
         assert number.source
     [grace] = [n for n in published() if (n.method, n.dataset) == ("GraphMAE", "Cora")]
-    assert (grace.mean, grace.std, grace.runs, grace.status) == (
-        pytest.approx(0.842),
-        pytest.approx(0.004),
-        20,
-        "verified",
-    )
+    assert grace.mean == pytest.approx(0.842)
+    assert grace.std == pytest.approx(0.004)
+    assert (grace.runs, grace.status) == (20, "verified")
     (tmp_path / "x.yaml").write_text("results: [{method: A, probe: P1, metric: accuracy, status: rumour, source: s}]")
     with pytest.raises(InputError, match=r"x\.yaml: entry 1: status"):
         read(tmp_path / "x.yaml")
