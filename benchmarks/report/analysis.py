@@ -98,11 +98,13 @@ class Standing:
 
     Attributes:
         title: which boards.
-        ranking: of the variants; datasets are names of boards.
+        ranking: of the variants over datasets.
+        boards: where the scores of each dataset of the ranking are.
     """
 
     title: str
     ranking: Ranking
+    boards: tuple[BoardStats, ...]
 
 
 def analyse(boards: Sequence[Board], numbers: Iterable[Published]) -> list[BoardStats]:
@@ -133,10 +135,10 @@ def standings(boards: Sequence[BoardStats]) -> list[Standing]:
             groups[f"{level}, all protocols"] = members
     found = []
     for title, members in groups.items():
-        table = _scores(members)
-        result = ranking(table, alpha=ALPHA) if len(table) > 1 else None
+        by_dataset = _widest(members)
+        result = ranking({name: _scores(stats) for name, stats in by_dataset.items()}, alpha=ALPHA)
         if result is not None and len(result.datasets) > 1:
-            found.append(Standing(title, result))
+            found.append(Standing(title, result, tuple(by_dataset[name] for name in result.datasets)))
     return found
 
 
@@ -187,21 +189,20 @@ def _same(number: Published, board: Board) -> bool:
     return ours == theirs
 
 
-def _scores(members: Sequence[BoardStats]) -> dict[str, dict[str, float]]:
-    """Dataset to variant to mean test score, turned so that higher is better."""
-    by_dataset: dict[str, BoardStats] = {}
+def _widest(members: Sequence[BoardStats]) -> dict[str, BoardStats]:
+    """For each dataset the board with the most variants; datasets without a finished cell are left out."""
+    found: dict[str, BoardStats] = {}
     for stats in members:
-        known = by_dataset.get(stats.board.dataset)
+        known = found.get(stats.board.dataset)
         if stats.chosen and (known is None or len(stats.chosen) > len(known.chosen)):
-            by_dataset[stats.board.dataset] = stats
-    return {
-        dataset: {
-            entry.cell.variant: entry.spread.mean * (1 if stats.board.protocol.higher_is_better else -1)
-            for entry in stats.chosen
-            if entry.spread is not None
-        }
-        for dataset, stats in by_dataset.items()
-    }
+            found[stats.board.dataset] = stats
+    return found
+
+
+def _scores(stats: BoardStats) -> dict[str, float]:
+    """Variant to mean test score, turned so that higher is better."""
+    sign = 1 if stats.board.protocol.higher_is_better else -1
+    return {entry.cell.variant: sign * entry.spread.mean for entry in stats.chosen if entry.spread is not None}
 
 
 def _level(dataset: str) -> str:

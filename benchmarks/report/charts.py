@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -64,7 +64,7 @@ def intervals(bars: Sequence[Bar], *, title: str, axis: str) -> Markup:
     parts = svg.horizontal_axis(scale, 8, bottom, axis, svg.short)
     for number, bar in enumerate(bars):
         parts += _interval_row(bar, scale, 14 + _ROW * (number + 0.5))
-    return svg.figure(bottom + 44, title, parts)
+    return svg.figure(bottom + 44, title, parts, linked=True)
 
 
 def _interval_row(bar: Bar, scale: svg.Scale, y: float) -> list[Markup]:
@@ -86,8 +86,14 @@ def _interval_row(bar: Bar, scale: svg.Scale, y: float) -> list[Markup]:
     return parts
 
 
-def critical_difference(ranking: Ranking, *, title: str) -> Markup:
-    """Mean ranks on a line, best on the left; bars join what Nemenyi's test cannot tell apart (Demšar, 2006)."""
+def critical_difference(ranking: Ranking, hrefs: Mapping[str, str], *, title: str) -> Markup:
+    """Mean ranks on a line, best on the left; bars join what Nemenyi's test cannot tell apart (Demšar, 2006).
+
+    Args:
+        ranking: what is drawn.
+        hrefs: where the name of each method leads.
+        title: of the picture.
+    """
     count = len(ranking.methods)
     scale = svg.Scale(1, max(count, 2), 150, svg.WIDTH - 150)
     top = 62.0
@@ -112,15 +118,18 @@ def critical_difference(ranking: Ranking, *, title: str) -> Markup:
         parts += [
             svg.path([(scale(rank), top), (scale(rank), y), (end, y)], "stem"),
             svg.dot(scale(rank), top, 3, "mean ours"),
-            svg.text(
-                end - 5 if left else end + 5,
-                y + 4,
-                f"{_cut(name, 16)} {rank:.2f}",
-                anchor="end" if left else "start",
-                kind="name",
+            svg.link(
+                hrefs[name],
+                svg.text(
+                    end - 5 if left else end + 5,
+                    y + 4,
+                    f"{_cut(name, 16)} {rank:.2f}",
+                    anchor="end" if left else "start",
+                    kind="name",
+                ),
             ),
         ]
-    return svg.figure(start + 21 * half + 6, title, parts)
+    return svg.figure(start + 21 * half + 6, title, parts, linked=True)
 
 
 def _bracket(scale: svg.Scale, difference: float) -> list[Markup]:
@@ -171,7 +180,7 @@ def quality_cost(spots: Sequence[Spot], *, title: str, quality: str, cost: str, 
                     kind="name strong" if spot.on_front else "name",
                 )
             )
-    return svg.figure(344, title, parts)
+    return svg.figure(344, title, parts, linked=True)
 
 
 def _free_place(x: float, y: float, name: str, taken: list[tuple[float, float]]) -> float | None:

@@ -153,10 +153,15 @@ class Summary:
     """
 
     def __init__(self, contents: Contents) -> None:
+        methods = {
+            entry.cell.variant: contents.links.method(entry.cell.first.method) for _, entry in contents.entries()
+        }
         self.standings = [
             (
                 standing,
-                critical_difference(standing.ranking, title=f"Critical differences of mean ranks: {standing.title}"),
+                critical_difference(
+                    standing.ranking, methods, title=f"Critical differences of mean ranks: {standing.title}"
+                ),
             )
             for standing in contents.standings
         ]

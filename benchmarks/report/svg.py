@@ -27,14 +27,23 @@ def tag(name: str, *children: str | Markup, **attributes: str | Number | None) -
     return Markup(f"<{name}{written}>{''.join(str(escape(child)) for child in children)}</{name}>")
 
 
-def figure(height: Number, title: str, children: Iterable[Markup], *, width: Number = WIDTH) -> Markup:
-    """A picture that screen readers announce by its title; the numbers stand in a table of the same page."""
+def figure(
+    height: Number, title: str, children: Iterable[Markup], *, width: Number = WIDTH, linked: bool = False
+) -> Markup:
+    """A picture that screen readers announce by its title; the numbers stand in a table of the same page.
+
+    Args:
+        height, width: of its own units.
+        title: what it shows.
+        children: its elements.
+        linked: whether there are links in it; they could not be reached in something that says it is an image.
+    """
     return tag(
         "svg",
         tag("title", title),
         *children,
         viewBox=f"0 0 {_plain(width)} {_plain(height)}",
-        role="img",
+        role="group" if linked else "img",
         aria_label=title,
         class_="chart",
     )
