@@ -107,7 +107,7 @@ DEMSAR = {
     "mushroom": (1.000, 1.000, 1.000, 1.000),
     "primary tumor": (0.940, 0.962, 0.965, 0.962),
     "rheum": (0.619, 0.666, 0.614, 0.669),
-    "voting": (0.972, 0.981, 0.975, 0.975),
+    "voting": (0.972, 0.981, 0.975, 0.9749),  # both printed as 0.975, but ranked second and third
     "wine": (0.957, 0.978, 0.946, 0.970),
 }
 NAMES = ("C4.5", "C4.5+m", "C4.5+cf", "C4.5+m+cf")
@@ -126,7 +126,7 @@ def test_friedman_and_nemenyi_of_the_worked_example() -> None:
     assert found.iman_davenport_p is not None
     assert 0.01 < found.iman_davenport_p < 0.05
     assert found.critical_difference == pytest.approx(1.25, abs=0.005)
-    assert found.groups == ((0, 3),) or found.groups == ((0, 2), (1, 3))
+    assert found.groups == ((0, 3),)  # Nemenyi's test is not powerful enough here, as the paper remarks
     assert found.left_out == ()
 
 
