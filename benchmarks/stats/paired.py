@@ -53,7 +53,9 @@ def compare_all(entries: Sequence[Scores]) -> list[Comparison]:
         by_count[len(values)].append(position)
     found: dict[int, Comparison] = {}
     for count, positions in by_count.items():
-        rows = np.array([differences[position] for position in positions], dtype=np.float64).reshape(-1, count)
+        rows = np.array([differences[position] for position in positions], dtype=np.float64).reshape(
+            len(positions), count
+        )
         for position, mean, t_p, rank_p in zip(positions, *_tests(rows), strict=True):
             found[position] = Comparison(*pairs[position], count, mean, t_p, rank_p)
     return corrected([found[position] for position in range(len(pairs))])
