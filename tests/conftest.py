@@ -252,3 +252,11 @@ def tuner(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Tuner:
     tuner = Tuner(lab)
     tuner.write()
     return tuner
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a made-up store with everything that it must cope with."""
+    from gssl.benchmarks.report.sample import write_sample
+
+    return write_sample(tmp_path_factory.mktemp("report"))

@@ -98,7 +98,7 @@ def test_the_wheel_holds_real_folders_and_data(wheel: zipfile.ZipFile) -> None:
     wanted = {
         path.relative_to(ROOT).as_posix()
         for path in tracked_files()
-        if path.suffix in {".py", ".yaml", ".json", ".typed"}
+        if path.suffix in {".py", ".yaml", ".json", ".typed", ".html", ".css", ".js"}
         and not path.is_symlink()
         and path.relative_to(ROOT).parts[0] in CODE
     }

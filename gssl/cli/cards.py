@@ -6,7 +6,6 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from gssl.augment.base import Augmenter, Compose
@@ -21,7 +20,6 @@ from gssl.cli.describe import (
     type_text,
     value_text,
 )
-from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import options_of
 from gssl.common.resolve import Resolver, load
@@ -231,14 +229,10 @@ def _space_text(space: Space) -> str:
 
 
 def _published(method: str) -> list[dict[str, Any]]:
-    """Entries of the committed table of published numbers that are about the method."""
-    import gssl.benchmarks
+    """Committed published numbers that are about the method."""
+    from gssl.benchmarks.publications import published
 
-    file = Path(gssl.benchmarks.__path__[0]) / "published.yaml"
-    if not file.is_file():
-        return []
-    entries = yaml_io.read(file).get("results", [])
-    return [entry for entry in entries if entry.get("method") == method]
+    return [entry.model_dump() for entry in published() if entry.method == method]
 
 
 def _published_table(entries: list[dict[str, Any]]) -> Table:

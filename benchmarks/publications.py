@@ -1,0 +1,88 @@
+"""Published numbers, with where they stand and how far they were checked (``benchmarks/published/*.yaml``)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gssl.common import yaml_io
+from gssl.common.errors import InputError
+from gssl.datasets.types import Metric
+from gssl.evaluate.metrics import higher_is_better
+
+FOLDER = Path(__file__).parent / "published"
+
+Status = Literal["verified", "second-hand", "from memory"]
+Score = tuple[float, float | None]
+
+
+class _Block(BaseModel):
+    """Scores of one method under one protocol from one source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str
+    probe: str
+    metric: Metric
+    status: Status
+    source: str
+    runs: int | None = Field(default=None, ge=2)
+    note: str = ""
+    scores: dict[str, Score]
+
+
+class Published(BaseModel):
+    """One published score.
+
+    Attributes:
+        method, dataset, probe, metric: names as this project has them, where it has them.
+        mean, std: as a fraction (errors in their own unit); std is None where the source gives none.
+        runs: over how many runs, if the source says so.
+        status: read at the source, copied from another table, or from memory.
+        source: where it stands.
+        note: what else differs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    dataset: str
+    probe: str
+    metric: Metric
+    mean: float
+    std: float | None
+    runs: int | None
+    status: Status
+    source: str
+    note: str
+
+
+@cache
+def published(folder: Path = FOLDER) -> tuple[Published, ...]:
+    """All of them, by file name and then in the order of the file.
+
+    Raises:
+        InputError: a file does not hold such numbers; the message names it.
+    """
+    return tuple(score for path in sorted(folder.glob("*.yaml")) for score in read(path))
+
+
+def read(path: Path) -> list[Published]:
+    """The scores of one file, in percent there unless the metric is an error."""
+    found = []
+    for number, data in enumerate(yaml_io.read(path).get("results", []), 1):
+        try:
+            block = _Block.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{path}: entry {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        unit = 100.0 if higher_is_better(block.metric) else 1.0
+        shared = block.model_dump(exclude={"scores"})
+        found += [
+            Published(dataset=dataset, mean=mean / unit, std=None if std is None else std / unit, **shared)
+            for dataset, (mean, std) in block.scores.items()
+        ]
+    return found

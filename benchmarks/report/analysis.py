@@ -1,0 +1,213 @@
+"""What the page says about each board and each ranking; everything is computed here, templates only show it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gssl.benchmarks.publications import Published
+from gssl.benchmarks.report.cells import Board, Cell
+from gssl.benchmarks.stats.agreement import Agreement, Verdict, agreement
+from gssl.benchmarks.stats.cost import pareto_front
+from gssl.benchmarks.stats.paired import Comparison, compare_all
+from gssl.benchmarks.stats.ranks import Ranking, ranking
+from gssl.benchmarks.stats.spread import Spread, spreads
+from gssl.datasets.catalog import find_spec
+
+COMPARED = 20  # variants in the paired tests of one board: more cannot be read, and weaken each other's correction
+ALPHA = 0.05
+_SAME_METRIC = {"micro_f1": "accuracy"}  # of one label out of several they are the same number
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published number beside one of ours."""
+
+    published: Published
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell with its statistics.
+
+    Attributes:
+        cell: whose they are.
+        spread: of its test scores over seeds; None without a finished seed.
+        claims: published numbers for the same method, dataset and probe.
+        mark: ``agrees`` if it agrees with one of the claims that were checked furthest, else ``above`` or ``below``;
+            ``unknown`` if our noise is unknown; None without a claim.
+        chosen: whether it stands for its variant.
+        on_front: no other chosen entry is as fast and better, or faster and as good.
+    """
+
+    cell: Cell
+    spread: Spread | None
+    claims: tuple[Claim, ...]
+    mark: Verdict | None
+    chosen: bool
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class BoardStats:
+    """A board, analysed.
+
+    Attributes:
+        board: which.
+        entries: one for each cell, best mean test score first, those without one last.
+        compared: chosen entries that went into the paired tests.
+        comparisons: between them, by position.
+        unmatched: published numbers for methods that have no cell here.
+    """
+
+    board: Board
+    entries: tuple[Entry, ...]
+    compared: tuple[Entry, ...]
+    comparisons: tuple[Comparison, ...]
+    unmatched: tuple[Published, ...]
+
+    @cached_property
+    def chosen(self) -> list[Entry]:
+        """One entry for each variant, best mean test score first."""
+        return [entry for entry in self.entries if entry.chosen]
+
+    @cached_property
+    def best(self) -> Entry | None:
+        """The best chosen entry that is not a reference row."""
+        return next((entry for entry in self.chosen if not entry.cell.is_reference), None)
+
+    @cached_property
+    def level_with_best(self) -> set[str]:
+        """Ids of compared cells that the corrected paired t test cannot tell from the best one."""
+        if self.best is None or self.best not in self.compared:
+            return set()
+        top = self.compared.index(self.best)
+        return {
+            self.compared[c.second if c.first == top else c.first].cell.id
+            for c in self.comparisons
+            if top in (c.first, c.second) and (c.t_holm is None or c.t_holm > ALPHA) and c.pairs > 1
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Methods ranked over several boards.
+
+    Attributes:
+        title: which boards.
+        ranking: of the variants over datasets.
+        boards: where the scores of each dataset of the ranking are.
+    """
+
+    title: str
+    ranking: Ranking
+    boards: tuple[BoardStats, ...]
+
+
+def analyse(boards: Sequence[Board], numbers: Iterable[Published]) -> list[BoardStats]:
+    """Statistics of every board."""
+    cells = [cell for board in boards for cell in board.cells if cell.done]
+    by_cell = dict(zip((cell.id for cell in cells), spreads([list(c.scores.values()) for c in cells]), strict=True))
+    claims: dict[tuple[str, str], list[Published]] = defaultdict(list)
+    for number in numbers:
+        claims[number.dataset, number.probe].append(number)
+    return [
+        _board_stats(board, by_cell, [n for n in claims[board.dataset, board.protocol.probe] if _same(n, board)])
+        for board in boards
+    ]
+
+
+def standings(boards: Sequence[BoardStats]) -> list[Standing]:
+    """Rankings over the datasets of each protocol, and over all datasets of a level where they have several protocols.
+
+    A dataset counts once: of several boards the one with the most variants. Reference rows are ranked too.
+    """
+    groups: dict[str, list[BoardStats]] = defaultdict(list)
+    levels: dict[str, list[BoardStats]] = defaultdict(list)
+    for stats in boards:
+        groups[stats.board.protocol.name].append(stats)
+        levels[_level(stats.board.dataset)].append(stats)
+    for level, members in levels.items():
+        if len({stats.board.protocol for stats in members}) > 1:
+            groups[f"{level}, all protocols"] = members
+    found = []
+    for title, members in groups.items():
+        by_dataset = _widest(members)
+        result = ranking({name: _scores(stats) for name, stats in by_dataset.items()}, alpha=ALPHA)
+        if result is not None and len(result.datasets) > 1:
+            found.append(Standing(title, result, tuple(by_dataset[name] for name in result.datasets)))
+    return found
+
+
+def mark_of(claims: Sequence[Claim]) -> Verdict | None:
+    """One word for several claims: see :class:`Entry`. Numbers read at their source outrank copies."""
+    for status in ("verified", "second-hand", "from memory"):
+        part = [claim.agreement for claim in claims if claim.published.status == status]
+        if part:
+            if any(a.verdict == "agrees" for a in part):
+                return "agrees"
+            return min(part, key=lambda a: abs(a.difference)).verdict
+    return None
+
+
+def _board_stats(board: Board, by_cell: Mapping[str, Spread], numbers: Sequence[Published]) -> BoardStats:
+    sign = 1 if board.protocol.higher_is_better else -1
+    chosen = list(board.chosen.values())
+    points = [(cell.mean("pretrain_seconds") or 0.0, sign * by_cell[cell.id].mean) for cell in chosen]
+    standing_for = {cell.id for cell in chosen}
+    front = {chosen[index].id for index in pareto_front(points)}
+    entries = []
+    for cell in board.cells:
+        spread = by_cell.get(cell.id)
+        claims = () if spread is None else _claims(cell, spread, numbers)
+        entries.append(Entry(cell, spread, claims, mark_of(claims), cell.id in standing_for, cell.id in front))
+    entries.sort(key=lambda entry: (entry.spread is None, -sign * entry.spread.mean if entry.spread else 0.0))
+    compared = tuple(entry for entry in entries if entry.chosen)[:COMPARED]
+    methods = {cell.first.method.lower() for cell in board.cells}
+    return BoardStats(
+        board,
+        tuple(entries),
+        compared,
+        tuple(compare_all([entry.cell.scores for entry in compared])),
+        tuple(number for number in numbers if number.method.lower() not in methods),
+    )
+
+
+def _claims(cell: Cell, spread: Spread, numbers: Sequence[Published]) -> tuple[Claim, ...]:
+    return tuple(
+        Claim(number, agreement(spread, number.mean, number.std, number.runs))
+        for number in numbers
+        if number.method.lower() == cell.first.method.lower()
+    )
+
+
+def _same(number: Published, board: Board) -> bool:
+    ours, theirs = (_SAME_METRIC.get(name, name) for name in (board.protocol.metric, number.metric))
+    return ours == theirs
+
+
+def _widest(members: Sequence[BoardStats]) -> dict[str, BoardStats]:
+    """For each dataset the board with the most variants; datasets without a finished cell are left out."""
+    found: dict[str, BoardStats] = {}
+    for stats in members:
+        known = found.get(stats.board.dataset)
+        if stats.chosen and (known is None or len(stats.chosen) > len(known.chosen)):
+            found[stats.board.dataset] = stats
+    return found
+
+
+def _scores(stats: BoardStats) -> dict[str, float]:
+    """Variant to mean test score, turned so that higher is better."""
+    sign = 1 if stats.board.protocol.higher_is_better else -1
+    return {entry.cell.variant: sign * entry.spread.mean for entry in stats.chosen if entry.spread is not None}
+
+
+def _level(dataset: str) -> str:
+    try:
+        spec = find_spec(dataset)
+    except ValueError:  # a name that the catalogue cannot even parse
+        spec = None
+    return {"node": "Node datasets", "graph": "Graph datasets"}.get(spec.level, "") if spec else "Other datasets"

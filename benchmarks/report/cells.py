@@ -1,0 +1,221 @@
+"""Stored rows as cells (a configuration on a dataset, with its seeds) and boards (cells that may be compared)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from gssl.benchmarks.rows import REFERENCE_METHODS
+from gssl.datasets.types import Metric
+from gssl.evaluate.metrics import higher_is_better
+from gssl.results.store import RunRow
+
+_WHOLE = ("full", "graphs")  # samplers that leave nothing out: a method trained so goes by its own name
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What judges: scores under two protocols are never compared.
+
+    Attributes:
+        probe, version: of the probe.
+        options: its options, as canonical JSON.
+        metric: what the scores are.
+    """
+
+    probe: str
+    version: int
+    options: str
+    metric: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.probe} v{self.version}, {self.metric.replace('_', ' ')}"
+
+    @property
+    def higher_is_better(self) -> bool:
+        return higher_is_better(cast(Metric, self.metric))  # a name it does not know is taken for a score
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One configuration on one dataset under one protocol.
+
+    Attributes:
+        id: short and unique, from what makes the cell.
+        protocol: what judged it.
+        rows: the row that counts for each seed, by seed: the newest finished one, else the newest.
+        older: rows of the same seeds that these took the place of, from other environments.
+    """
+
+    id: str
+    protocol: Protocol
+    rows: tuple[RunRow, ...]
+    older: tuple[RunRow, ...]
+
+    @property
+    def first(self) -> RunRow:
+        return self.rows[0]
+
+    @cached_property
+    def done(self) -> tuple[RunRow, ...]:
+        """Finished rows with a test score."""
+        return tuple(row for row in self.rows if row.status == "done" and row.test is not None)
+
+    @cached_property
+    def scores(self) -> dict[tuple[int, str], float]:
+        """Test score of each (seed, hash of its splits)."""
+        return {(row.seed, row.split_hash): row.test for row in self.done if row.test is not None}
+
+    @cached_property
+    def val(self) -> float | None:
+        """Mean validation score; None if a seed has none."""
+        known = [row.val for row in self.done if row.val is not None]
+        return sum(known) / len(known) if known and len(known) == len(self.done) else None
+
+    @property
+    def is_reference(self) -> bool:
+        return self.first.method in REFERENCE_METHODS
+
+    @property
+    def variant(self) -> str:
+        """What it goes by in tables across datasets: the method, with its sampler if that leaves anything out."""
+        sampler = self.first.sampler
+        return self.first.method if sampler in _WHOLE else f"{self.first.method} + {sampler}"
+
+    @cached_property
+    def status(self) -> str:
+        """``done``, or what happened to its seeds: ``2 done, 1 timeout``."""
+        counts: dict[str, int] = defaultdict(int)
+        for row in self.rows:
+            counts[row.status] += 1
+        return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{n} {name}" for name, n in counts.items())
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The full configuration; empty if what is stored is not JSON."""
+        return _object(self.first.config)
+
+    def mean(self, column: str) -> float | None:
+        """Mean of a column of cost over the finished seeds; None without one."""
+        values = [getattr(row, column) for row in self.done]
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Cells on one dataset that were judged alike: same data, protocol and splits.
+
+    Attributes:
+        protocol, dataset: of all of them.
+        checksum: of the data.
+        part: 1, or higher where the same dataset and protocol were judged on other splits or other data too.
+        cells: in order of their first result.
+    """
+
+    protocol: Protocol
+    dataset: str
+    checksum: str
+    part: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        return self.dataset if self.part == 1 else f"{self.dataset} (set {self.part})"
+
+    @cached_property
+    def chosen(self) -> dict[str, Cell]:
+        """For each variant the cell that stands for it: best mean validation score, then most seeds, then newest.
+
+        The test score is never looked at.
+        """
+        best: dict[str, Cell] = {}
+        for cell in self.cells:
+            if cell.done and (cell.variant not in best or self._merit(cell) > self._merit(best[cell.variant])):
+                best[cell.variant] = cell
+        return best
+
+    def _merit(self, cell: Cell) -> tuple[float, int, str]:
+        sign = 1 if self.protocol.higher_is_better else -1
+        val = -float("inf") if cell.val is None else sign * cell.val
+        return val, len(cell.done), cell.done[-1].date
+
+
+def cells_of(rows: Iterable[RunRow]) -> list[Cell]:
+    """Rows grouped into cells, in order of their first result.
+
+    The code of a plug-in is part of what makes a cell: the same configuration of a class that was changed is another.
+    """
+    groups: dict[tuple[object, ...], list[RunRow]] = defaultdict(list)
+    plugins: dict[str, str] = {}
+    probes: dict[str, str] = {}
+    for row in rows:
+        if row.environment_hash not in plugins:
+            plugins[row.environment_hash] = json.dumps(_object(row.environment).get("plugins") or {}, sort_keys=True)
+        if row.config not in probes:
+            probes[row.config] = _probe_options(row.config)
+        protocol = Protocol(row.probe, row.probe_version, probes[row.config], row.metric)
+        key = (row.method, row.config_hash, row.dataset, row.dataset_checksum, protocol, plugins[row.environment_hash])
+        groups[key].append(row)
+    return [_cell(key, group) for key, group in groups.items()]
+
+
+def _cell(key: tuple[object, ...], group: Sequence[RunRow]) -> Cell:
+    by_seed: dict[int, RunRow] = {}
+    for row in group:  # oldest first
+        known = by_seed.get(row.seed)
+        if known is None or row.status == "done" or known.status != "done":
+            by_seed[row.seed] = row
+    kept = {id(row) for row in by_seed.values()}
+    protocol = key[4]
+    assert isinstance(protocol, Protocol)
+    return Cell(
+        hashlib.sha256(repr(key).encode()).hexdigest()[:12],
+        protocol,
+        tuple(by_seed[seed] for seed in sorted(by_seed)),
+        tuple(row for row in group if id(row) not in kept),
+    )
+
+
+def boards_of(cells: Iterable[Cell]) -> list[Board]:
+    """Cells grouped by what may be compared, in order of their first cell.
+
+    Two cells share a board if they have the same dataset, checksum and protocol, and the same splits wherever they have
+    the same seed. A cell without a finished seed goes to the first board that fits.
+    """
+    groups: dict[tuple[str, Protocol], list[tuple[str, dict[int, str], list[Cell]]]] = defaultdict(list)
+    for cell in cells:
+        parts = groups[cell.first.dataset, cell.protocol]
+        splits = {row.seed: row.split_hash for row in cell.done}
+        for checksum, known, members in parts:
+            same = all(known.get(seed, split) == split for seed, split in splits.items())
+            if same and checksum == cell.first.dataset_checksum:
+                known.update(splits)
+                members.append(cell)
+                break
+        else:
+            parts.append((cell.first.dataset_checksum, splits, [cell]))
+    return [
+        Board(protocol, dataset, checksum, part, tuple(members))
+        for (dataset, protocol), parts in groups.items()
+        for part, (checksum, _, members) in enumerate(parts, 1)
+    ]
+
+
+def _probe_options(config: str) -> str:
+    probe = _object(config).get("probe")
+    options = {k: v for k, v in probe.items() if k != "name"} if isinstance(probe, dict) else {}
+    return json.dumps(options, sort_keys=True)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,122 @@
+"""A made-up store with everything that a page must cope with, hostile text included, for its tests."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gssl.benchmarks.report.site import write_report
+from gssl.results.seed import SeedMetrics, SplitMetrics
+from gssl.results.store import RunRow, Store
+
+HOSTILE = "<script>window.owned = 1</script>'\"&</script><img src=x onerror=window.owned=1>"
+ITEMS, DIM = 1797, 6  # as many as digits has, so that its classes fit
+
+
+def row(method: str = "GRACE", dataset: str = "digits", seed: int = 0, **changes: object) -> RunRow:
+    """A finished row; the hash of its configuration follows from method, dataset and ``config_hash``."""
+    config = {
+        "dataset": dataset,
+        "method": {"name": method, "temperature": 0.4},
+        "encoder": {"name": "GCN", "hidden_dim": 64},
+        "sampler": {"name": "full"},
+        "train": {"epochs": 20, "lr": 0.001, "batch_size": None},
+        "probe": {"name": "LBFGS"},
+        "seeds": [0, 1, 2],
+    }
+    base = RunRow(
+        method=method,
+        config_hash="a" * 16,
+        dataset=dataset,
+        dataset_checksum="d" * 16,
+        split_hash="s" * 16,
+        probe="LBFGS",
+        probe_version=1,
+        seed=seed,
+        environment_hash="e" * 16,
+        status="done",
+        metric="accuracy",
+        val=0.8,
+        test=0.8,
+        epochs=20,
+        pretrain_seconds=2.0,
+        probe_seconds=0.5,
+        peak_memory_mb=300.0,
+        encoder="GCN",
+        sampler="full",
+        preset="",
+        run_dir="",
+        date="2026-01-01T00:00:00+00:00",
+        git_hash="c" * 40,
+        config=json.dumps(config),
+        environment=json.dumps({"gssl": "0.1.0", "plugins": {}}),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def run_folder(path: Path, seed: int, test: float, *, splits: int = 1) -> None:
+    """What a finished seed leaves."""
+    folder = path / f"seed-{seed}"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    curve = [{"epoch": n, "loss": 5.0 / (n + 1), "lr": 0.001, "seconds": 0.1, "val": None} for n in range(20)]
+    (folder / "curve.jsonl").write_text("".join(json.dumps(line) + "\n" for line in curve))
+    np.savez(folder / "embeddings.npz", embeddings=rng.normal(size=(ITEMS, DIM)).astype("float32"))
+    scores = tuple(SplitMetrics(f"split {n}", f"{n:016}", 0.8, test + 0.01 * n, {"l2": 0.01}) for n in range(splits))
+    metrics = SeedMetrics(seed, 0.8, test, scores, "s" * 16, 20, 2.0, 0.1, 0.5, 300.0, {}, "2026-01-01", ("a remark",))
+    (folder / "metrics.json").write_text(json.dumps(metrics.mapping()))
+
+
+def everything(folder: Path) -> Iterator[RunRow]:
+    """Rows of two protocols and three levels of quality, and what can go wrong with them."""
+    rng = np.random.default_rng(0)
+    quality = {"GRACE": 0.90, "BGRL": 0.88, "DGI": 0.86, "GAE": 0.80, "raw": 0.7, "untrained": 0.72, "supervised": 0.95}
+    for dataset, probe in (("digits", "LBFGS"), ("csbm", "LBFGS"), ("Cora", "P1"), ("CiteSeer", "P1")):
+        for n, (method, mean) in enumerate(quality.items()):
+            for seed in range(3):
+                score = round(mean - 0.05 * (dataset == "CiteSeer") + 0.01 * float(rng.normal()), 4)
+                place = folder / f"{method}-{dataset}"
+                if dataset == "digits" and method in ("GRACE", "raw", "BGRL"):
+                    run_folder(place, seed, score, splits=2 if method == "BGRL" else 1)
+                yield row(
+                    method,
+                    dataset,
+                    seed,
+                    probe=probe,
+                    test=score,
+                    val=score,
+                    pretrain_seconds=0.0 if method in ("raw", "untrained") else 1.0 + n,
+                    peak_memory_mb=300.0 + 20 * n,
+                    run_dir=str(place),
+                )
+    for n in range(130):
+        score = 0.5 + n / 1000
+        yield row("DGI", "many", config_hash=f"{n:016x}", test=score, val=score, split_hash="m" * 16)
+    for n, status in enumerate(("timeout", "oom", "skipped", "failed")):
+        yield row("GraphMAE", "digits", n, status=status, val=None, test=None, message=f"{status}: {HOSTILE}")
+    yield row(f"mine:{HOSTILE}", f"../{HOSTILE}", preset=HOSTILE, encoder=HOSTILE, sampler=HOSTILE, config="not JSON")
+    yield row("raw", "ESOL", metric="rmse", test=1.25, val=1.5)
+    yield row("GraphCL", "ESOL", metric="rmse", test=0.75, val=1.0)
+
+
+def write_sample(folder: Path) -> Path:
+    """Fill a store in a folder and make its page, which is returned."""
+    url = f"sqlite:///{folder}/results.db"
+    with Store(url) as store:
+        for each in everything(folder / "runs"):
+            store.record(each)
+    numbers = {"bias2": 0.1, "variance": 0.5, "ms_per_batch": 3.0}
+    variance = {"method": "GRACE", "dataset": HOSTILE, "batch_size": 64, "draws": 10, "warmup": 5}
+    (folder / "variance.json").write_text(
+        json.dumps({**variance, "samplers": {"graphsage": numbers, HOSTILE: {**numbers, "bias2": 0.3}}})
+    )
+    point = {"step": 10, "seconds": 1.0, "loss": 2.0, "val": 0.7}
+    training = {"method": "GRACE", "dataset": "digits", "sampler": "labor", "batch_size": 64, "lr": 0.01, "seed": 0}
+    more = {"clock": "wall", "metric": "accuracy", "seconds": 2.0, "steps": 20, "config_hash": "x", "config": {}}
+    points = [point, {**point, "step": 20, "seconds": 2.0, "val": 0.8}]
+    (folder / "curves.jsonl").write_text(json.dumps({**training, **more, "environment": {}, "points": points}) + "\n")
+    extras = [folder / "variance.json", folder / "curves.jsonl"]
+    write_report(url, folder / "page", extras=extras)
+    return folder / "page"

@@ -1,0 +1,188 @@
+"""Tables that can be sorted and filtered in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gssl.benchmarks.report.analysis import BoardStats, Entry
+from gssl.benchmarks.report.links import Links
+from gssl.benchmarks.report.text import MARKS, NONE, interval, mean_std, memory, score, seconds
+
+PAGE = 100  # rows that the script shows at a time
+FIRST = 25  # rows that stand in the page itself where there are more than that; the script brings the others
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column.
+
+    Attributes:
+        title: what it says.
+        numeric: aligned to the right, and sorted from the highest first.
+        filtered: whether its values can be chosen from a list.
+        href: where the head itself leads.
+    """
+
+    title: str
+    numeric: bool = False
+    filtered: bool = False
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of a table.
+
+    Attributes:
+        text: what it says.
+        key: what it is sorted by; None sorts it last.
+        href: where it leads.
+        kind: class for the style sheet.
+        note: said after the text, for readers of the screen too.
+    """
+
+    text: str
+    key: float | str | None = None
+    href: str = ""
+    kind: str = ""
+    note: str = ""
+
+    def packed(self) -> list[object]:
+        """For the script in the page: the fields in order, without empty ones at the end."""
+        fields: list[object] = [self.text, self.key, self.href, self.kind, self.note]
+        while len(fields) > 1 and fields[-1] in ("", None):
+            fields.pop()
+        return fields
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row; reference rows stay below the others however the table is sorted."""
+
+    items: tuple[Item, ...]
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """A table with an id that is unique in its page."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def own(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if not line.reference)[: self._first]
+
+    @property
+    def references(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.reference)[: self._first]
+
+    @property
+    def _first(self) -> int:
+        return FIRST if len(self.lines) > PAGE else PAGE
+
+    def packed(self) -> list[list[object]]:
+        """All rows for the script: whether it is a reference row, then the items."""
+        return [[int(line.reference), *(item.packed() for item in line.items)] for line in self.lines]
+
+
+def results_table(
+    name: str, caption: str, found: Sequence[tuple[BoardStats, Entry]], links: Links, *, across: bool
+) -> DataTable:
+    """One row for each cell.
+
+    Args:
+        name: id of the table.
+        caption: of the table.
+        found: cells with their boards.
+        links: where things are.
+        across: with columns for dataset and protocol.
+    """
+    columns = [
+        Column("method", filtered=True),
+        *([Column("dataset", filtered=True), Column("protocol", filtered=True)] if across else []),
+        Column("test", numeric=True),
+        Column("95 % interval", numeric=True),
+        Column("validation", numeric=True),
+        Column("seeds", numeric=True),
+        Column("published", filtered=True),
+        Column("encoder", filtered=True),
+        Column("sampler", filtered=True),
+        Column("preset"),
+        Column("epochs", numeric=True),
+        Column("pretraining", numeric=True),
+        Column("peak memory", numeric=True),
+        Column("status", filtered=True),
+        Column("configuration"),
+    ]
+    lines = tuple(
+        Line(_result_items(stats, entry, links, across=across), entry.cell.is_reference) for stats, entry in found
+    )
+    return DataTable(name, caption, tuple(columns), lines)
+
+
+def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool) -> tuple[Item, ...]:
+    cell, protocol, spread = entry.cell, entry.cell.protocol, entry.spread
+    run, row = links.cell(cell), entry.cell.first
+    board = links.board(stats.board)
+    where = (Item(stats.board.name, href=board), Item(protocol.name, href=board)) if across else ()
+    mean, low = (None, None) if spread is None else (spread.mean, spread.low)
+    time, peak = cell.mean("pretrain_seconds"), cell.mean("peak_memory_mb")
+    return (
+        Item(row.method, href=links.method(row.method)),
+        *where,
+        Item(mean_std(spread, protocol), mean, run),
+        Item(interval(spread, protocol), low, run if low is not None else ""),
+        Item(score(cell.val, protocol), cell.val, run if cell.val is not None else ""),
+        Item(str(len(cell.done)), len(cell.done), run),
+        Item(MARKS[entry.mark], href=f"{board}#published", kind=entry.mark) if entry.mark else Item(NONE),
+        Item(row.encoder),
+        Item(row.sampler),
+        Item(row.preset or NONE),
+        Item(str(row.epochs), row.epochs),
+        Item(seconds(time), time, run if time is not None else ""),
+        Item(memory(peak), peak, run if peak is not None else ""),
+        Item(cell.status, href=run, kind="done" if cell.status == "done" else "open"),
+        Item(row.config_hash[:8], href=run),
+    )
+
+
+def pivot(name: str, caption: str, boards: Sequence[BoardStats], links: Links) -> DataTable:
+    """Variants by datasets: the score of the cell that stands for each, the best in every column marked."""
+    variants: dict[str, bool] = {}
+    for stats in boards:
+        variants.update((entry.cell.variant, entry.cell.is_reference) for entry in stats.chosen)
+    by_board = [{entry.cell.variant: entry for entry in stats.chosen} for stats in boards]
+    lines = [
+        Line(
+            (
+                Item(variant, href=links.method(next(e[variant] for e in by_board if variant in e).cell.first.method)),
+                *(
+                    _pivot_item(stats, entries.get(variant), links)
+                    for stats, entries in zip(boards, by_board, strict=True)
+                ),
+            ),
+            reference,
+        )
+        for variant, reference in variants.items()
+    ]
+    columns = (Column("method"), *(Column(s.board.name, numeric=True, href=links.board(s.board)) for s in boards))
+    return DataTable(name, caption, columns, tuple(lines))
+
+
+def _pivot_item(stats: BoardStats, entry: Entry | None, links: Links) -> Item:
+    if entry is None or entry.spread is None:
+        return Item(NONE)
+    kind, note = "", ""
+    if entry is stats.best:
+        kind, note = "best", "best"
+    elif entry.cell.id in stats.level_with_best and not entry.cell.is_reference:
+        kind, note = "level", "not told apart from the best"
+    if entry.mark in ("above", "below"):
+        note = f"{note}, {entry.mark} the published number" if note else f"{entry.mark} the published number"
+        kind = f"{kind} {entry.mark}".strip()
+    return Item(mean_std(entry.spread, stats.board.protocol), entry.spread.mean, links.cell(entry.cell), kind, note)

@@ -1,0 +1,1 @@
+"""Statistics of a leaderboard: spread, intervals, paired tests, ranks, cost and agreement; pure functions."""

@@ -1,0 +1,331 @@
+"""The page: what is grouped and compared, what it says, and what it does with bad input."""
+
+import json
+import re
+import shlex
+import sqlite3
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gssl.benchmarks.publications import published, read
+from gssl.benchmarks.report.analysis import analyse, mark_of
+from gssl.benchmarks.report.cells import boards_of, cells_of
+from gssl.benchmarks.report.command import commands
+from gssl.benchmarks.report.extras import read_extras
+from gssl.benchmarks.report.folders import projection, run_files
+from gssl.benchmarks.report.sample import row as make_row
+from gssl.benchmarks.report.site import write_report
+from gssl.benchmarks.report.svg import Scale, scale_for, tag
+from gssl.benchmarks.report.text import slug
+from gssl.cli.main import main
+from gssl.common.errors import InputError
+from gssl.results import store as store_module
+from gssl.results.store import Store
+
+if TYPE_CHECKING:
+    from conftest import Lab
+
+
+class Links(HTMLParser):
+    """What a page refers to and which places in it have a name."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.names: list[str] = []
+        self.tags: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.targets += [str(values[key]) for key in ("href", "src") if values.get(key) is not None]
+        if values.get("id"):
+            self.names.append(str(values["id"]))
+
+
+def test_of_a_seed_the_newest_finished_row_counts() -> None:
+    old = make_row(seed=0, test=0.1, date="2026-01-01", environment_hash="1")
+    new = make_row(seed=0, test=0.2, date="2026-01-02", environment_hash="2")
+    broken = make_row(seed=0, status="failed", test=None, date="2026-01-03", environment_hash="3")
+    [cell] = cells_of([old, new, broken])
+    assert cell.rows == (new,)
+    assert set(cell.older) == {old, broken}
+    [other] = cells_of([broken, make_row(seed=1)])
+    assert other.status == "1 failed, 1 done"
+    assert len(other.done) == 1
+
+
+@pytest.mark.parametrize("field", ["config_hash", "dataset_checksum", "probe_version", "metric", "method", "probe"])
+def test_what_makes_another_cell(field: str) -> None:
+    changed = 2 if field == "probe_version" else "rmse" if field == "metric" else "other"
+    assert len(cells_of([make_row(), replace(make_row(seed=1), **{field: changed})])) == 2  # type: ignore[arg-type]
+
+
+def test_a_plug_in_that_was_changed_is_another_cell() -> None:
+    changed = make_row(seed=1, environment_hash="f", environment='{"plugins": {"mine:M": "1234"}}')
+    assert len(cells_of([make_row(), changed])) == 2
+
+
+def test_only_like_is_compared_with_like() -> None:
+    first = make_row("GRACE", seed=0, split_hash="one")
+    same_split = make_row("BGRL", seed=0, split_hash="one")
+    other_seed = make_row("DGI", seed=1, split_hash="two")  # random splits of another seed: nothing contradicts
+    other_split = make_row("GAE", seed=0, split_hash="three")
+    other_data = make_row("VGAE", seed=0, split_hash="one", dataset_checksum="x")
+    boards = boards_of(cells_of([first, same_split, other_seed, other_split, other_data]))
+    assert [[c.first.method for c in board.cells] for board in boards] == [["GRACE", "BGRL", "DGI"], ["GAE"], ["VGAE"]]
+    options = make_row("GAE", config=json.dumps({"probe": {"name": "LBFGS", "l2": 1}}))
+    assert len(boards_of(cells_of([first, options]))) == 2
+
+
+def test_the_test_score_does_not_choose_what_stands_for_a_method() -> None:
+    lucky = make_row(config_hash="lucky", val=0.7, test=0.99)
+    better = make_row(config_hash="better", val=0.8, test=0.5)
+    sampled = make_row(config_hash="sampled", val=0.1, test=0.1, sampler="labor")
+    [board] = boards_of(cells_of([lucky, better, sampled]))
+    assert {name: cell.first.config_hash for name, cell in board.chosen.items()} == {
+        "GRACE": "better",
+        "GRACE + labor": "sampled",
+    }
+    errors = [make_row(config_hash=h, metric="rmse", val=v, test=1.0) for h, v in (("low", 0.5), ("high", 0.9))]
+    [board] = boards_of(cells_of(errors))
+    assert board.chosen["GRACE"].first.config_hash == "low"
+
+
+def test_errors_are_ranked_from_the_lowest() -> None:
+    rows = [make_row(name, metric="rmse", test=test) for name, test in (("DGI", 0.9), ("GRACE", 0.4), ("raw", 0.1))]
+    [stats] = analyse(boards_of(cells_of(rows)), ())
+    assert [entry.cell.first.method for entry in stats.entries] == ["raw", "GRACE", "DGI"]
+    assert stats.best is not None
+    assert stats.best.cell.first.method == "GRACE"  # a reference row is no winner
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    rows = [make_row("GRACE", "Cora", seed, probe="P1", test=0.70 + 0.001 * seed) for seed in range(5)]
+    rows += [make_row("DGI", "Cora", seed, probe="P1", test=0.82 + 0.002 * seed) for seed in range(5)]
+    [stats] = analyse(boards_of(cells_of(rows)), published())
+    marks = {entry.cell.first.method: entry.mark for entry in stats.entries}
+    assert marks == {"DGI": "agrees", "GRACE": "below"}
+    assert {"BGRL", "CCA-SSG"} <= {number.method for number in stats.unmatched}
+    assert all(claim.published.probe == "P1" for entry in stats.entries for claim in entry.claims)
+    [elsewhere] = analyse(boards_of(cells_of([make_row("GRACE", "Cora", probe="P3-GCA")])), published())
+    assert elsewhere.entries[0].mark is None
+    [one_seed] = analyse(boards_of(cells_of([make_row("GRACE", "Cora", probe="P2")])), published())
+    assert one_seed.entries[0].mark == "unknown"  # micro-F1 of one label there is the accuracy here
+    assert mark_of([]) is None
+
+
+def test_published_numbers_keep_their_source_and_unit(tmp_path: Path) -> None:
+    for number in published():
+        assert 0.3 < number.mean < 1, number
+        assert number.std is None or 0 < number.std < 0.05
+        assert number.source
+    [grace] = [n for n in published() if (n.method, n.dataset) == ("GraphMAE", "Cora")]
+    assert grace.mean == pytest.approx(0.842)
+    assert grace.std == pytest.approx(0.004)
+    assert (grace.runs, grace.status) == (20, "verified")
+    (tmp_path / "x.yaml").write_text("results: [{method: A, probe: P1, metric: accuracy, status: rumour, source: s}]")
+    with pytest.raises(InputError, match=r"x\.yaml: entry 1: status"):
+        read(tmp_path / "x.yaml")
+
+
+def test_the_command_repeats_the_run(lab: "Lab") -> None:
+    first = lab.run("--set", "noise=0.3", "--set", "train.lr=0.0123", "--seeds", "2", "--seed", "4")
+    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
+        rows = store.rows()
+    [line] = commands(json.loads(rows[0].config), [row.seed for row in rows])
+    words = shlex.split(line)
+    assert words[0] == "gssl"
+    again = json.loads(lab.gssl(*words[1:], "--json")[0])
+    assert again["config_hash"] == first["config_hash"]
+    assert again["per_seed"] == first["per_seed"]
+
+
+def test_seeds_with_gaps_take_several_commands() -> None:
+    config = {"dataset": "x y", **{kind: {"name": "A"} for kind in ("method", "encoder", "sampler", "probe")}}
+    found = commands(config, [0, 1, 5])
+    assert [shlex.split(line)[-4:] for line in found] == [
+        ["--seeds", "2", "--seed", "0"],
+        ["--seeds", "1", "--seed", "5"],
+    ]
+    assert shlex.split(found[0])[3] == "x y"
+    assert commands({}, [0]) == []
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    pages = {path.relative_to(site).as_posix(): Links(path.read_text()) for path in site.rglob("*.html")}
+    assert {"index.html", "results.html", "methods.html", "about.html", "samplers.html"} <= set(pages)
+    broken = []
+    for name, page in pages.items():
+        embedded = re.findall(r'"((?:\.\./)?(?:runs|boards|methods)/[^"]+)"', (site / name).read_text())
+        for target in [*page.targets, *embedded]:
+            assert not re.match(r"https?:|//|javascript:", target), f"{name} leads out to {target}"
+            file, _, anchor = target.partition("#")
+            if target.startswith("data:"):
+                continue
+            where = name if not file else ((site / name).parent / file).resolve().relative_to(site.resolve()).as_posix()
+            known = pages.get(where)
+            if not (site / where).is_file() or (anchor and known is not None and anchor not in known.names):
+                broken.append(f"{name} -> {target}")
+        assert len(page.names) == len(set(page.names)), f"{name} uses an id twice"
+    assert not broken, broken[:20]
+
+
+def test_hostile_text_stays_text(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text()
+        page = Links(text)
+        assert "img" not in page.tags, path
+        assert "<script>window" not in text, path
+        scripts = re.findall(r"<script[^>]*>", text)
+        assert all("src=" in script or "application/json" in script for script in scripts), path
+    everything = json.loads(
+        re.findall(r'class="rows">(.*?)</script>', (site / "results.html").read_text(), re.DOTALL)[0]
+    )
+    assert any("<script>window" in str(row) for row in everything)  # it is there, as data
+    assert all(path.resolve().is_relative_to(site.resolve()) for path in site.rglob("*"))
+
+
+def test_the_front_page_shows_references_apart_and_marks(site: Path) -> None:
+    text = (site / "index.html").read_text()
+    own, references = re.findall(r'<tbody class="(?:own|references)">(.*?)</tbody>', text, re.DOTALL)[:2]
+    assert "GRACE" in own
+    assert "supervised" not in own
+    assert {"raw", "untrained", "supervised"} <= set(re.findall(r">(\w+)</a>", references))
+    assert "above the published number" in text
+    assert "Friedman" in text
+    assert "critical difference" in text
+
+
+def test_the_page_of_a_run_shows_all_of_it(site: Path) -> None:
+    pages = [path.read_text() for path in (site / "runs").iterdir()]
+    [grace] = [text for text in pages if "<title>GRACE on digits ·" in text]
+    for wanted in ("gssl run GRACE digits", "encoder.hidden_dim = 64", "RankMe", "a remark", "Loss", "classes, which"):
+        assert wanted.lower() in grace.lower(), wanted
+    [bgrl] = [text for text in pages if "<title>BGRL on digits ·" in text]
+    assert "Over 6 scores of seeds and splits" in bgrl
+    [lost] = [text for text in pages if "<title>DGI on digits ·" in text]
+    assert "is not here, so there are no curves" in lost
+    [failed] = [text for text in pages if "<title>GraphMAE on digits ·" in text]
+    assert "1 timeout, 1 oom, 1 skipped, 1 failed" in failed
+    assert "timeout: &lt;script&gt;" in failed
+
+
+def test_errors_are_not_shown_in_percent(site: Path) -> None:
+    [board] = [path for path in (site / "boards").iterdir() if path.name.startswith("ESOL")]
+    text = board.read_text()
+    assert "0.7500" in text
+    assert "lower is better" in text
+
+
+def test_damaged_folders_become_remarks(tmp_path: Path) -> None:
+    folder = tmp_path / "seed-0"
+    folder.mkdir()
+    row = make_row(run_dir=str(tmp_path))
+    (folder / "curve.jsonl").write_text('{"epoch": 0')
+    (folder / "metrics.json").write_text("{}")
+    (folder / "embeddings.npz").write_bytes(b"PK not a zip")
+    found = run_files([row])
+    assert found.curves == ()
+    assert len(found.faults) == 2
+    assert projection(row) is None
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[]", '{"samplers": {"a": {}}}', '{"x": 1}\n{"y": 2}', ""])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "extra.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"extra\.json.*gssl variance"):
+        read_extras([path])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_extras([tmp_path / "none.json"])
+
+
+def test_nothing_to_show_is_said_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("GSSL_DB", raising=False)
+    assert main(["report"]) == 2
+    assert "gssl run METHOD DATASET" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    empty = f"sqlite:///{tmp_path}/empty.db"
+    Store(empty).close()
+    assert main(["report", "--db", empty, "--out", str(tmp_path / "page")]) == 2
+    assert "is empty" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+
+
+def test_a_corrupt_or_locked_store_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrupt, locked = tmp_path / "corrupt.db", tmp_path / "locked.db"
+    corrupt.write_bytes(b"no database at all" * 100)
+    assert main(["report", "--db", f"sqlite:///{corrupt}"]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    Store(f"sqlite:///{locked}").close()
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0)
+    holder = sqlite3.connect(locked, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    assert main(["report", "--db", f"sqlite:///{locked}"]) == 2
+    assert "locked" in capsys.readouterr().err
+    holder.close()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/r.db"
+    with Store(url) as store:
+        store.record(make_row())
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    for out in (mine, mine / "thesis.tex"):
+        with pytest.raises(InputError, match="choose another --out"):
+            write_report(url, out)
+    assert (mine / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_report_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, out = f"sqlite:///{tmp_path}/r.db", tmp_path / "page"
+    with Store(url) as store:
+        store.record(make_row(dataset="first"))
+    assert main(["report", "--db", url, "--out", str(out), "--json"]) == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["rows"] == answer["cells"] == 1
+    assert answer["pages"] == len(list(out.rglob("*.html")))
+    with Store(url) as store:
+        store.record(make_row(dataset="second"))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "gssl.benchmarks.report.site._copy_assets", lambda folder: (_ for _ in ()).throw(OSError(28, "full"))
+        )
+        with pytest.raises(InputError, match="cannot write"):
+            write_report(url, out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    write_report(url, out)
+    assert "second" in (out / "index.html").read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".page")] == []
+
+
+def test_elements_are_escaped_and_scales_hold_their_values() -> None:
+    assert tag("text", "<&>", class_='"') == '<text class="&#34;">&lt;&amp;&gt;</text>'
+    log = scale_for([0.1, 100.0], 0, 100, log=True)
+    assert log.log
+    assert 0 < log(0.1) < log(1.0) < log(100.0) < 100
+    assert log(0.0) == 0  # what has no logarithm sits at the edge
+    assert scale_for([3.0], 0, 10)(3.0) == pytest.approx(5)
+    assert Scale(0, 1, 0, 10).ticks() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+@pytest.mark.parametrize("name", ["../../x", ".", "", "a/b", "\x00", "é", "x" * 300, "mine:M", "CON<>"])
+def test_names_of_files_mean_nothing_in_a_path(name: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,80}", slug(name))
+    assert slug(name) != slug(name + "'")

@@ -1,0 +1,168 @@
+"""The page in a browser: tables work, nothing complains, everybody can use it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        assert not os.environ.get("GSSL_EXPECT_BROWSER"), "GSSL_EXPECT_BROWSER is set, but there is no chromium"
+        pytest.skip("there is no chromium here: apt-get install chromium")
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab on a desktop; anything that goes to the console as an error fails the test."""
+    context = browser.new_context(viewport=DESKTOP)
+    tab = context.new_page()
+    complaints: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: None if request.url.startswith("file:") else complaints.append(request.url))
+    yield tab
+    context.close()
+    assert complaints == []
+
+
+def one_of_each(site: Path) -> list[str]:
+    """A page of each kind; of runs and boards those that show the most."""
+    largest = [
+        max((site / kind).iterdir(), key=lambda path: path.stat().st_size).relative_to(site).as_posix()
+        for kind in ("runs", "boards", "methods", "environments")
+    ]
+    most = [path for path in (site / "boards").iterdir() if path.name.startswith("digits")]
+    front = ["index.html", "results.html", "methods.html", "about.html", "samplers.html"]
+    return [*front, *largest, most[0].relative_to(site).as_posix()]
+
+
+def column(page: Page, table: str, index: int, body: str = "own") -> list[str]:
+    found: list[str] = page.eval_on_selector_all(
+        f"#{table} tbody.{body} tr > *:nth-child({index})",
+        "cells => cells.map(cell => (cell.querySelector('a') ?? cell).textContent)",
+    )
+    return found
+
+
+def test_a_table_sorts_both_ways_and_keeps_the_references_below(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    head = page.locator("#protocol-0 thead th", has_text="digits")
+    index = 1 + page.locator("#protocol-0 thead th").evaluate_all(
+        "heads => heads.findIndex(h => h.dataset.title === 'digits')"
+    )
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    scores = [float(text.split(" ")[0]) for text in column(page, "protocol-0", index) if text != "–"]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert column(page, "protocol-0", 1)[0] == "GRACE"
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    again = [float(text.split(" ")[0]) for text in column(page, "protocol-0", index) if text != "–"]
+    assert again == sorted(scores)
+    references = column(page, "protocol-0", index, "references")
+    assert len(references) == 3
+    assert column(page, "protocol-0", index)[-1] == "–"  # what is missing comes last both ways
+
+
+def test_a_table_is_filtered_by_words_and_by_columns(site: Path, page: Page) -> None:
+    page.goto((site / "results.html").as_uri())
+    count = page.locator("#results .count")
+    assert count.text_content() == "162 of 162 rows"
+    page.get_by_role("searchbox").fill("grace cora")
+    assert count.text_content() == "1 of 162 rows"
+    assert column(page, "results", 1) == ["GRACE"]
+    page.get_by_role("searchbox").fill("")
+    page.locator("select[data-column=dataset]").select_option("CiteSeer")
+    assert count.text_content() == "7 of 162 rows"
+    page.locator("select[data-column=method]").select_option("raw")
+    assert (column(page, "results", 1), column(page, "results", 1, "references")) == ([], ["raw"])
+
+
+def test_a_long_table_has_pages(site: Path, page: Page) -> None:
+    page.goto(next((site / "boards").glob("many-*")).as_uri())
+    assert len(column(page, "results", 1)) == 100
+    assert page.get_by_role("button", name="Previous").is_disabled()
+    page.get_by_role("button", name="Next").click()
+    assert len(column(page, "results", 1)) == 30
+    assert page.locator(".pager span").text_content() == "page 2 of 2"
+    page.locator("#results thead button", has_text="test").click()
+    assert column(page, "results", 2)[0] == "62.90"  # sorting looks at all pages and goes back to the first
+
+
+def test_a_number_leads_to_its_run_and_on_to_the_rest(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.locator("#protocol-0 tbody tr", has_text="GRACE").locator("td a").last.click()
+    assert "GRACE on digits" in (page.get_by_role("heading", level=1).text_content() or "")
+    assert page.locator("pre.command").text_content() is not None
+    page.locator("td a code").first.click()
+    assert "Environment" in (page.get_by_role("heading", level=1).text_content() or "")
+    page.go_back()
+    page.locator("h1 a").click()
+    assert page.get_by_role("heading", level=1).text_content() == "GRACE"
+    assert page.get_by_role("heading", name="search space").count() == 1
+
+
+def test_the_theme_can_be_changed_and_is_kept(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    colour = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(colour)
+    page.get_by_role("button", name="Dark theme").click()
+    dark = page.evaluate(colour)
+    assert dark != light
+    page.goto((site / "about.html").as_uri())
+    assert page.evaluate(colour) == dark
+    page.get_by_role("button", name="Light theme").click()
+    assert page.evaluate(colour) == light
+
+
+def test_the_keyboard_reaches_everything(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(e => e.className || e.dataset.filter || e.tagName)(document.activeElement)"))
+    assert {"sort", "theme", "INPUT", "A"} <= reached
+
+
+def test_hostile_text_does_not_run(site: Path, page: Page) -> None:
+    for name in (*one_of_each(site), *(f"runs/{path.name}" for path in (site / "runs").glob("*.html"))):
+        if name.startswith("runs/") and "owned" not in (site / name).read_text():
+            continue
+        page.goto((site / name).as_uri())
+        assert page.evaluate("window.owned") is None, name
+
+
+@pytest.mark.parametrize(("device", "theme"), [("desktop", "light"), ("phone", "dark")])
+def test_every_kind_of_page_is_accessible_and_fits(
+    site: Path, browser: Browser, tmp_path: Path, device: str, theme: str
+) -> None:
+    context = browser.new_context(viewport=PHONE if device == "phone" else DESKTOP, color_scheme=theme)  # type: ignore[arg-type]  # literals
+    shots = Path(os.environ.get("GSSL_SCREENSHOTS") or tmp_path)
+    tab, axe, found = context.new_page(), Axe(), []
+    for name in one_of_each(site):
+        tab.goto((site / name).as_uri())
+        wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            found.append(f"{name} is {wide} pixels too wide")
+        found += [f"{name}: {v['id']}: {v['nodes'][0]['html'][:150]}" for v in axe.run(tab).response["violations"]]
+        shot = shots / f"{name.replace('/', '-').removesuffix('.html')}-{device}-{theme}.png"
+        tab.screenshot(path=shot, full_page=True)
+        assert shot.stat().st_size > 10_000
+    context.close()
+    assert not found, "\n".join(found)
