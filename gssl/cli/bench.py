@@ -71,7 +71,7 @@ def _bench(args: Namespace, db: str) -> Outcome:
         device=args.device,
         threads=args.threads,
         fresh=args.fresh,
-        retry=tuple(name.replace("-", " ") for name in args.retry or ()),  # type: ignore[arg-type]  # checked by choice
+        retry=tuple(name.replace("-", " ") for name in args.retry or ()),
     )
     selection = Selection(args.methods, args.datasets, args.seeds, args.epochs)
     return bench(load_suite(args.suite), selection, options, ENGINES[args.engine](args.workers), _display(args))

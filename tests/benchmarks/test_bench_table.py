@@ -9,7 +9,7 @@ from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.compare import beside
 from gssl.benchmarks.bench.display import Estimate
 from gssl.benchmarks.bench.table import Row, suite_rows
-from gssl.results.cells import CellRow, CellScore
+from gssl.results.cells import CellRow, CellScore, CellStatus
 from gssl.results.store import RunRow
 
 
@@ -37,7 +37,7 @@ def score(key: str, test: float | None, *, version: int = 1, metric: str = "accu
     )
 
 
-def state(cell: Cell, status: str = "done", message: str = "") -> CellRow:
+def state(cell: Cell, status: CellStatus = "done", message: str = "") -> CellRow:
     return CellRow(
         cell.key, "s", cell.method, cell.dataset, cell.seed, "", status, message, 1.0, 1, None, None, "", None
     )

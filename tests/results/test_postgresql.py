@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ pytest.importorskip("psycopg", reason="the extra gssl[postgresql] is not install
 CELL = NewCell("k" * 16, "suite '; --", "GRACE", "Cora", 0, "{}")
 TEXTS = {"encoder": "GCN", "sampler": "full", "preset": "", "run_dir": "", "git_hash": "", "config": "{}"}
 HASHES = {"config_hash": "c", "dataset_checksum": "d", "split_hash": "s", "environment_hash": "e"}
-COST = {"epochs": 1, "pretrain_seconds": 0.1, "probe_seconds": 0.1, "peak_memory_mb": 1.0}
+COST: dict[str, Any] = {"epochs": 1, "pretrain_seconds": 0.1, "probe_seconds": 0.1, "peak_memory_mb": 1.0}
 ROW = RunRow(
     method="GRACE",
     dataset="Cora",
@@ -33,9 +34,7 @@ ROW = RunRow(
     test=0.1234567890123456,
     date="2026",
     environment="{}",
-    **TEXTS,  # type: ignore[arg-type]  # by name
-    **HASHES,
-    **COST,
+    **(TEXTS | HASHES | COST),
 )
 
 
