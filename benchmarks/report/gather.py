@@ -20,6 +20,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.catalog import find_spec
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store as DataStore
+from gssl.results.cells import CellRow
 from gssl.results.store import RunRow
 
 _MOST_LABELS = 200_000  # items of a dataset that is loaded for the colours of a picture
@@ -36,6 +37,7 @@ class Contents:
         files: of each cell that has any, by id.
         projections: of some cells, by id.
         extras: files that the user named.
+        unfinished: cells of suites that ended without a result: failed, skipped, timed out or out of memory.
         rows: how many rows the store has.
         source: the store, without a password.
         date: when the page was made, in UTC.
@@ -46,6 +48,7 @@ class Contents:
     files: dict[str, RunFiles]
     projections: dict[str, Projection]
     extras: Extras
+    unfinished: tuple[CellRow, ...]
     rows: int
     source: str
     date: str
@@ -60,7 +63,14 @@ class Contents:
 
 
 def gather(
-    rows: Sequence[RunRow], numbers: Sequence[Published], extras: Extras, *, projections: int, source: str, date: str
+    rows: Sequence[RunRow],
+    numbers: Sequence[Published],
+    extras: Extras,
+    *,
+    unfinished: Sequence[CellRow],
+    projections: int,
+    source: str,
+    date: str,
 ) -> Contents:
     """Group, analyse, and read the folders that are there.
 
@@ -68,6 +78,7 @@ def gather(
         rows: of the store, at least one, oldest first.
         numbers: published ones.
         extras: files that the user named.
+        unfinished: cells of suites that ended without a result.
         projections: cells whose embeddings are read at most; those that stand for their variant come first.
         source: where the rows are from.
         date: when the page is made.
@@ -85,7 +96,8 @@ def gather(
         if picture is not None:
             found[entry.cell.id] = picture
     ranked = tuple(standings(stats))
-    return Contents(stats, ranked, files, found, extras, len(rows), source, date, Links(boards))
+    open_cells = tuple(unfinished)
+    return Contents(stats, ranked, files, found, extras, open_cells, len(rows), source, date, Links(boards))
 
 
 @cache

@@ -19,7 +19,7 @@ from gssl.benchmarks.report.gather import Contents
 from gssl.benchmarks.report.method_page import Card, card_of
 from gssl.benchmarks.report.pictures import convergence, gradient_errors
 from gssl.benchmarks.report.run_page import RunPage
-from gssl.benchmarks.report.tables import DataTable, pivot, results_table
+from gssl.benchmarks.report.tables import DataTable, pivot, results_table, unfinished_table
 from gssl.benchmarks.stats.agreement import ASSUMED_RUNS
 from gssl.results.store import RunRow
 
@@ -99,6 +99,9 @@ class Pages:
         everything = results_table("results", "All results", list(contents.entries()), self._here, across=True)
         if contents.extras:
             yield "samplers.html", self._render("samplers.html", pictures=self._sampler_pictures())
+        if contents.unfinished:
+            table = unfinished_table("unfinished", "Cells of suites without a result", contents.unfinished)
+            yield "unfinished.html", self._render("unfinished.html", table=table)
         yield "results.html", self._render("results.html", results=everything)
         yield "methods.html", self._render("methods.html", cards=self._cards)
         yield "about.html", self._render("about.html")

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gssl.benchmarks.report.site import write_report
+from gssl.results.cells import Cells, Ending, NewCell
+from gssl.results.owner import Owner
 from gssl.results.seed import SeedMetrics, SplitMetrics
 from gssl.results.store import RunRow, Store
 
@@ -101,12 +103,25 @@ def everything(folder: Path) -> Iterator[RunRow]:
     yield row("GraphCL", "ESOL", metric="rmse", test=0.75, val=1.0)
 
 
+def unfinished(cells: Cells) -> None:
+    """Cells of a suite: one out of memory, one skipped, one that nobody has worked on."""
+    endings = {"0" * 16: Ending("out of memory", f"too large: {HOSTILE}", 3.0, memory_limit=512.0)}
+    endings["1" * 16] = Ending("skipped", "the method needs edge features")
+    keys = [*endings, "2" * 16]
+    cells.register([NewCell(key, "small", "GraphMAE", HOSTILE, n, "{}") for n, key in enumerate(keys)])
+    for key, ending in endings.items():
+        claim = cells.claim(key, Owner.this())
+        assert claim is not None
+        cells.finish(claim, ending)
+
+
 def write_sample(folder: Path) -> Path:
     """Fill a store in a folder and make its page, which is returned."""
     url = f"sqlite:///{folder}/results.db"
     with Store(url) as store:
         for each in everything(folder / "runs"):
             store.record(each)
+        unfinished(Cells(store))
     numbers = {"bias2": 0.1, "variance": 0.5, "ms_per_batch": 3.0}
     variance = {"method": "GRACE", "dataset": HOSTILE, "batch_size": 64, "draws": 10, "warmup": 5}
     (folder / "variance.json").write_text(

@@ -22,6 +22,7 @@ from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.gather import Contents, gather
 from gssl.benchmarks.report.pages import Page, Pages
 from gssl.common.errors import InputError
+from gssl.results.cells import UNFINISHED, CellRow, Cells
 from gssl.results.files import cannot_write
 from gssl.results.store import RunRow, Store, shown
 
@@ -39,16 +40,19 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
         projections: runs whose embeddings are drawn at most.
 
     Returns:
-        What was written: ``out, index, pages, rows, cells, methods, datasets, boards, unfinished, off_published``.
+        What was written: ``out, index, pages, rows, cells, methods, datasets, boards, unfinished, without_result,
+        off_published``.
 
     Raises:
         InputError: there is nothing to show, a file cannot be read, or the folder is in the way or cannot be written.
     """
     _refuse_foreign(out)
     found = read_extras(list(extras))
-    rows = _stored(url)
+    rows, unfinished = _stored(url)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    contents = gather(rows, published(), found, projections=projections, source=shown(url), date=date)
+    contents = gather(
+        rows, published(), found, unfinished=unfinished, projections=projections, source=shown(url), date=date
+    )
     summary = _summary(contents, out)
     with _replacing(out) as folder:
         pages = _write(folder, Pages(contents).all())
@@ -58,14 +62,17 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
     return summary
 
 
-def _stored(url: str) -> list[RunRow]:
+def _stored(url: str) -> tuple[list[RunRow], list[CellRow]]:
+    """Rows of runs, and the cells of suites that ended without a result."""
     if _names_no_file(url):  # opening it would make an empty one
         raise InputError(f"there is no results store {shown(url)}; {_HOW_TO_FILL}")
     with Store(url) as store:
         rows = store.rows()
+        unfinished = [cell for cell in Cells(store).rows().values() if cell.status in UNFINISHED]
     if not rows:
-        raise InputError(f"the results store {shown(url)} is empty; {_HOW_TO_FILL}")
-    return rows
+        what = f"has only {len(unfinished)} cells without a result" if unfinished else "is empty"
+        raise InputError(f"the results store {shown(url)} {what}; {_HOW_TO_FILL}")
+    return rows, sorted(unfinished, key=lambda cell: (cell.method.lower(), cell.dataset.lower(), cell.seed, cell.key))
 
 
 def _names_no_file(url: str) -> bool:
@@ -89,6 +96,7 @@ def _summary(contents: Contents, out: Path) -> dict[str, object]:
         "datasets": len({cell.first.dataset for cell in cells}),
         "boards": len(contents.boards),
         "unfinished": sum(cell.status != "done" for cell in cells),
+        "without_result": len(contents.unfinished),
         "off_published": sum(entry.mark in ("above", "below") for entry in entries),
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gssl.benchmarks.report.analysis import BoardStats, Entry
 from gssl.benchmarks.report.links import Links
 from gssl.benchmarks.report.text import MARKS, NONE, interval, mean_std, memory, score, seconds
+from gssl.results.cells import CellRow
 
 PAGE = 100  # rows that the script shows at a time
 FIRST = 25  # rows that stand in the page itself where there are more than that; the script brings the others
@@ -148,6 +149,39 @@ def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool
         Item(memory(peak), peak, run if peak is not None else ""),
         Item(cell.status, href=run, kind="done" if cell.status == "done" else "open"),
         Item(row.config_hash[:8], href=run),
+    )
+
+
+def unfinished_table(name: str, caption: str, found: Sequence[CellRow]) -> DataTable:
+    """One row for each cell of a suite that ended without a result, with the reason."""
+    columns = (
+        Column("method", filtered=True),
+        Column("dataset", filtered=True),
+        Column("suite", filtered=True),
+        Column("seed", numeric=True),
+        Column("status", filtered=True),
+        Column("time", numeric=True),
+        Column("time limit", numeric=True),
+        Column("memory limit", numeric=True),
+        Column("attempts", numeric=True),
+        Column("message"),
+    )
+    lines = tuple(Line(_unfinished_items(cell)) for cell in found)
+    return DataTable(name, caption, columns, lines)
+
+
+def _unfinished_items(cell: CellRow) -> tuple[Item, ...]:
+    return (
+        Item(cell.method),
+        Item(cell.dataset),
+        Item(cell.suite),
+        Item(str(cell.seed), cell.seed),
+        Item(cell.status, kind="open"),
+        Item(seconds(cell.seconds), cell.seconds),
+        Item(seconds(cell.time_limit), cell.time_limit),
+        Item(memory(cell.memory_limit), cell.memory_limit),
+        Item(str(cell.attempts), cell.attempts),
+        Item(cell.message or NONE),
     )
 
 

@@ -23,7 +23,7 @@ from gssl.benchmarks.report.svg import Scale, scale_for, tag
 from gssl.benchmarks.report.text import slug
 from gssl.cli.main import main
 from gssl.common.errors import InputError
-from gssl.results import store as store_module
+from gssl.results import database
 from gssl.results.store import Store
 
 if TYPE_CHECKING:
@@ -216,6 +216,17 @@ def test_the_page_of_a_run_shows_all_of_it(site: Path) -> None:
     assert "timeout: &lt;script&gt;" in failed
 
 
+def test_cells_of_suites_without_a_result_are_shown(site: Path) -> None:
+    text = (site / "unfinished.html").read_text()
+    [packed] = re.findall(r'class="rows">(.*?)</script>', text, re.DOTALL)
+    found = [[item[0] for item in items] for _, *items in json.loads(packed)]
+    assert [(row[3], row[4]) for row in found] == [("0", "out of memory"), ("1", "skipped")]  # nothing that still waits
+    assert found[0][7] == "512 MiB"
+    assert found[0][-1].startswith("too large: <script>")
+    assert found[1][-1] == "the method needs edge features"
+    assert 'href="unfinished.html"' in (site / "index.html").read_text()
+
+
 def test_errors_are_not_shown_in_percent(site: Path) -> None:
     [board] = [path for path in (site / "boards").iterdir() if path.name.startswith("ESOL")]
     text = board.read_text()
@@ -269,7 +280,7 @@ def test_a_corrupt_or_locked_store_is_said(
     assert main(["report", "--db", f"sqlite:///{corrupt}"]) == 2
     assert "cannot be used" in capsys.readouterr().err
     Store(f"sqlite:///{locked}").close()
-    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0)
     holder = sqlite3.connect(locked, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     assert main(["report", "--db", f"sqlite:///{locked}"]) == 2
