@@ -79,11 +79,14 @@ def test_a_crash_is_told_from_a_kill(work: object, tmp_path: Path) -> None:
     assert "SIGSEGV" in end.message
     assert _judged(end, Limits(), tmp_path / "log").status == "failed"
 
-    def kill() -> None:
-        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
-            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    pid = tmp_path / "pid"
 
-    end = Processes().call(work.sleep, str(tmp_path / "pid"), log=tmp_path / "log", beat=kill)  # type: ignore[attr-defined]
+    def kill() -> None:
+        if pid.exists() and (number := pid.read_text()):
+            pid.unlink()  # once: the next beat may come when the process is gone
+            os.kill(int(number), signal.SIGKILL)
+
+    end = Processes().call(work.sleep, str(pid), log=tmp_path / "log", beat=kill)  # type: ignore[attr-defined]
     assert end.cause == "killed"
 
 

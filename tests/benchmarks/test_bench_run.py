@@ -73,7 +73,7 @@ def test_finding_nothing_to_do_loads_neither_torch_nor_data(suite: Lab) -> None:
     script = (
         "import sys\nfrom gssl.cli.main import main\ncode = main(['bench', 'mine.yaml', '--json'])\n"
         "heavy = {'torch', 'torch_geometric', 'sklearn', 'pandas', 'optuna'} & set(sys.modules)\n"
-        "sys.exit(code or ' '.join(heavy))"
+        "sys.exit(code or ' '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -160,14 +160,15 @@ def test_a_full_disk_ends_the_runner_and_the_same_command_goes_on(suite: Lab) ->
         "def tight(url):\n    engine = make(url)\n"
         "    sqlalchemy.event.listen(engine, 'connect', lambda c, _: c.execute('PRAGMA max_page_count = 1'))\n"
         "    return engine\n"
-        "store.make_engine = tight\nfrom gssl.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+        "if __name__ == '__main__':\n    store.make_engine = tight\n    from gssl.cli.main import main\n"
+        "    sys.exit(main(sys.argv[1:]))\n"
     )
     many = SUITE.replace("seeds: 2", "seeds: 200")
     (suite.folder / "many.yaml").write_text(many)
     done = subprocess.run(
         [sys.executable, "tight.py", "bench", "many.yaml"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert "free some space and give the same command again" in done.stderr
     assert bench(suite, "mine.yaml")["counts"]["done"] == 4
     after = scores(suite.folder / "runs" / "results.db")
