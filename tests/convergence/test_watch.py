@@ -37,7 +37,7 @@ class FakeClocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> FakeClocks:
     fake = FakeClocks()
     table: dict[Clock, Callable[[], float]] = {"wall": lambda: fake.wall, "cpu": lambda: fake.cpu}
-    monkeypatch.setattr(module, "_CLOCKS", table)
+    monkeypatch.setattr(module, "CLOCKS", table)
     return fake
 
 
