@@ -300,7 +300,7 @@ def test_a_folder_with_damaged_files(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"meta\.json is not JSON"):
         load_dataset(folder)
     (folder / "meta.json").unlink()
-    with pytest.raises(InputError, match=r"has no meta\.json"):
+    with pytest.raises(InputError, match=r"has neither meta\.json"):
         load_dataset(folder)
 
 
