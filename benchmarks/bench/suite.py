@@ -31,6 +31,7 @@ from pydantic import (
     ValidationError,
 )
 
+from gssl.benchmarks.bench.shipped import folder, names, summary_of
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 
@@ -145,16 +146,6 @@ class Suite:
     content: SuiteFile
 
 
-def folder() -> Path:
-    """Where the suites that ship are kept."""
-    return Path(__file__).resolve().parents[1] / "suites"
-
-
-def names() -> list[str]:
-    """Names of the suites that ship."""
-    return sorted(file.stem for file in folder().glob("*.yaml"))
-
-
 def load_suite(name: str) -> Suite:
     """A suite by name, or by the path of a file.
 
@@ -169,12 +160,6 @@ def load_suite(name: str) -> Suite:
         raise InputError(f"{file.name}: {_first(error)}") from None
     _check_seeds(content, file.name)
     return Suite(file.stem, file, summary_of(file), content)
-
-
-def summary_of(file: Path) -> str:
-    """The first comment line of a suite file."""
-    first = file.read_text(encoding="utf-8").partition("\n")[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
 
 
 def seed_list(seeds: int | Sequence[int]) -> list[int]:

@@ -59,7 +59,7 @@ def _datasets() -> list[Entry]:
 
 
 def _suites() -> list[Entry]:
-    from gssl.benchmarks.bench.suite import folder, names, summary_of
+    from gssl.benchmarks.bench.shipped import folder, names, summary_of
 
     return [{"name": name, "summary": summary_of(folder() / f"{name}.yaml")} for name in names()]
 

@@ -9,7 +9,7 @@ from gssl.cli.command import Answer, Table
 
 def is_suite(name: str) -> bool:
     """Whether it is the name of a suite, or the path of a suite file."""
-    from gssl.benchmarks.bench.suite import names
+    from gssl.benchmarks.bench.shipped import names
 
     return Path(name).suffix in (".yaml", ".yml") or name.lower() in map(str.lower, names())
 

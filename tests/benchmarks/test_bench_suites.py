@@ -8,7 +8,8 @@ import pytest
 from gssl.benchmarks.bench import expand as expanding
 from gssl.benchmarks.bench.check import require_possible
 from gssl.benchmarks.bench.expand import Selection, expand, guests_of
-from gssl.benchmarks.bench.suite import load_suite, names
+from gssl.benchmarks.bench.shipped import names
+from gssl.benchmarks.bench.suite import load_suite
 from gssl.common.errors import InputError
 from gssl.registry import METHODS
 
