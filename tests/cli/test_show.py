@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_card_of_a_class_of_ones_own(
 
 
 def test_published_numbers_stand_on_the_card(capfd: pytest.CaptureFixture[str]) -> None:
-    published = card("BGRL", capfd)["published"]
+    published: Any = card("BGRL", capfd)["published"]
     (photo,) = (
         p for p in published if (p["dataset"], p["status"]) == ("Photo", "verified") and "rerun" not in p["source"]
     )
