@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import optuna
 import pytest
 from optuna.storages import JournalStorage, RDBStorage
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gssl.common.errors import InputError
 from gssl.search.storage import open_storage
@@ -33,6 +34,39 @@ def test_a_database_has_heartbeats(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/deep/study.db")
     assert isinstance(storage, RDBStorage)
     assert storage.get_heartbeat_interval() == 30
+
+
+@pytest.mark.parametrize(
+    "said", ["UNIQUE constraint failed: alembic_version.version_num", "table studies already exists"]
+)
+def test_tables_that_another_process_makes_at_the_same_moment(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def racing(url: str, **options: object) -> RDBStorage:
+        calls.append(url)
+        made = RDBStorage(url, **options)  # type: ignore[arg-type]
+        if len(calls) == 1:
+            raise IntegrityError("INSERT", None, Exception(said))
+        return made
+
+    monkeypatch.setattr("gssl.search.storage.RDBStorage", racing)
+    open_storage(f"sqlite:///{tmp_path}/study.db")
+    assert len(calls) == 2
+
+
+def test_other_trouble_with_a_database_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def broken(url: str, **_: object) -> RDBStorage:
+        calls.append(url)
+        raise OperationalError("SELECT", None, Exception("disk I/O error"))
+
+    monkeypatch.setattr("gssl.search.storage.RDBStorage", broken)
+    with pytest.raises(InputError, match="disk I/O error"):
+        open_storage(f"sqlite:///{tmp_path}/study.db")
+    assert len(calls) == 1
 
 
 def test_a_journal_holds_the_same_study(tuner: Tuner) -> None:
