@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
@@ -50,11 +51,11 @@ def open_storage(url: str) -> BaseStorage:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        sqlite = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
+        sqlite: dict[str, Any] = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
         return _database(url, sqlite)
 
 
-def _database(url: str, engine: dict[str, object]) -> RDBStorage:
+def _database(url: str, engine: dict[str, Any]) -> RDBStorage:
     """The storage in a database, whose tables another process may be making at the same moment.
 
     Of two that make them at once, one finds a table or a version number that was not there when it looked; the next
