@@ -73,7 +73,7 @@ class StoredPropagation(Propagation):
         return replace(batch, history=history)
 
     def batches(self, draw: Draw) -> Iterator[tuple[Draw, MiniBatch]]:
-        if draw.step or not draw.divided:
+        if draw.step or not draw.exact or draw.piece is None:
             yield from super().batches(draw)
             return
         silent = replace(draw, step=False, measure=False)
