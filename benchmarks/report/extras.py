@@ -1,4 +1,4 @@
-"""Files of ``gssl variance --json`` and ``gssl converge`` that the page shows beside the results."""
+"""Files of ``gssl variance --json``, ``gssl converge`` and ``gssl tune`` that the page shows beside the results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gssl.benchmarks.report.search_page import Search, read_search
 from gssl.common.errors import InputError
 from gssl.convergence.record import Training
 
@@ -49,8 +50,11 @@ class Extras:
 
     variances: tuple[tuple[str, VarianceFile], ...] = ()
     trainings: tuple[tuple[str, tuple[Training, ...]], ...] = ()
+    searches: tuple[Search, ...] = ()
 
-    def __bool__(self) -> bool:
+    @property
+    def of_samplers(self) -> bool:
+        """Whether there is anything about samplers."""
         return bool(self.variances or self.trainings)
 
 
@@ -62,16 +66,19 @@ def read_extras(paths: Sequence[Path]) -> Extras:
     """
     variances: list[tuple[str, VarianceFile]] = []
     trainings: list[tuple[str, tuple[Training, ...]]] = []
+    searches: list[Search] = []
     for path in paths:
         objects = _objects(path)
         try:
             if len(objects) == 1 and "samplers" in objects[0]:
                 variances.append((path.name, VarianceFile.model_validate(objects[0])))
+            elif len(objects) == 1 and "study" in objects[0]:
+                searches.append(read_search(path, objects[0]))
             else:
                 trainings += _comparisons(path.name, objects)
         except ValidationError as error:
             raise _refused(path, f"{error.error_count()} values are missing or wrong") from None
-    return Extras(tuple(variances), tuple(trainings))
+    return Extras(tuple(variances), tuple(trainings), tuple(searches))
 
 
 def _comparisons(name: str, objects: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[Training, ...]]]:
@@ -105,5 +112,5 @@ def _objects(path: Path) -> list[dict[str, Any]]:
 def _refused(path: Path, why: str) -> InputError:
     return InputError(
         f"--extra {path}: {why}; it takes what `gssl variance --json` or `gssl converge --json` printed, "
-        "or the --out file of `gssl converge`"
+        "the --out file of `gssl converge`, or study.json of `gssl tune`"
     )

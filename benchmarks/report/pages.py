@@ -97,7 +97,9 @@ class Pages:
     def front(self) -> Iterator[Page]:
         contents = self._contents
         everything = results_table("results", "All results", list(contents.entries()), self._here, across=True)
-        if contents.extras:
+        if contents.extras.searches:
+            yield "searches.html", self._render("searches.html", searches=contents.extras.searches)
+        if contents.extras.of_samplers:
             yield "samplers.html", self._render("samplers.html", pictures=self._sampler_pictures())
         if contents.unfinished:
             table = unfinished_table("unfinished", "Cells of suites without a result", contents.unfinished)

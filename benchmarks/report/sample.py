@@ -115,6 +115,23 @@ def unfinished(cells: Cells) -> None:
         cells.finish(claim, ending)
 
 
+def search(folder: Path) -> Path:
+    """What ``gssl tune`` leaves: a study and a picture."""
+    trials: list[dict[str, object]] = [
+        {"number": 0, "state": "complete", "values": [0.8], "params": {"train.lr": 0.001}, "default": True},
+        {"number": 1, "state": "complete", "values": [0.85], "params": {"train.lr": 0.01, HOSTILE: HOSTILE}},
+        {"number": 2, "state": "pruned", "values": None, "params": {"train.lr": 0.1}, "seconds": 1.5},
+    ]
+    study = {"study": HOSTILE, "method": {"name": "GRACE"}, "dataset": HOSTILE, "metric": "accuracy"}
+    how = {"objective": ["val"], "directions": ["maximize"], "algorithm": "tpe", "pruner": "halving"}
+    (folder / "study.json").write_text(json.dumps({**study, **how, "trials": trials}))
+    (folder / "history.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="300" onload="parent.owned = 1">'
+        "<script>parent.owned = 1</script><text x='20' y='40'>history</text></svg>"
+    )
+    return folder / "study.json"
+
+
 def write_sample(folder: Path) -> Path:
     """Fill a store in a folder and make its page, which is returned."""
     url = f"sqlite:///{folder}/results.db"
@@ -132,6 +149,6 @@ def write_sample(folder: Path) -> Path:
     more = {"clock": "wall", "metric": "accuracy", "seconds": 2.0, "steps": 20, "config_hash": "x", "config": {}}
     points = [point, {**point, "step": 20, "seconds": 2.0, "val": 0.8}]
     (folder / "curves.jsonl").write_text(json.dumps({**training, **more, "environment": {}, "points": points}) + "\n")
-    extras = [folder / "variance.json", folder / "curves.jsonl"]
+    extras = [folder / "variance.json", folder / "curves.jsonl", search(folder)]
     write_report(url, folder / "page", extras=extras)
     return folder / "page"

@@ -36,7 +36,7 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
     Args:
         url: of the store.
         out: folder of the site; a report that is there is replaced, anything else is left alone.
-        extras: files of ``gssl variance`` and ``gssl converge``.
+        extras: files of ``gssl variance``, ``gssl converge`` and ``gssl tune``.
         projections: runs whose embeddings are drawn at most.
 
     Returns:

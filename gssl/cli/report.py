@@ -11,7 +11,7 @@ from gssl.cli.parser import add_json, integer
 _EXAMPLES = (
     "gssl report                                  all results, into report/ beside the runs",
     "gssl report --out page --db sqlite:///r.db   another store, another folder",
-    "gssl report --extra variance.json --extra curves.jsonl",
+    "gssl report --extra variance.json --extra curves.jsonl --extra runs/tune-GRACE-Cora/study.json",
 )
 
 
@@ -36,7 +36,7 @@ def _arguments(parser: ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="output of `gssl variance --json` or `gssl converge`, to be drawn too; may be repeated",
+        help="output of `gssl variance --json` or `gssl converge`, or study.json of `gssl tune`; may be repeated",
     )
     add(
         "--projections",

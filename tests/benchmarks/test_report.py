@@ -18,6 +18,8 @@ from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.folders import projection, run_files
 from gssl.benchmarks.report.sample import row as make_row
+from gssl.benchmarks.report.sample import search
+from gssl.benchmarks.report.search_page import read_search
 from gssl.benchmarks.report.site import write_report
 from gssl.benchmarks.report.svg import Scale, scale_for, tag
 from gssl.benchmarks.report.text import slug
@@ -180,7 +182,7 @@ def test_hostile_text_stays_text(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text()
         page = Links(text)
-        assert "img" not in page.tags, path
+        assert page.tags.count("img") == text.count('<img class="study" src="data:image/svg+xml;base64,'), path
         assert "<script>window" not in text, path
         scripts = re.findall(r"<script[^>]*>", text)
         assert all("src=" in script or "application/json" in script for script in scripts), path
@@ -247,7 +249,25 @@ def test_damaged_folders_become_remarks(tmp_path: Path) -> None:
     assert projection(row) is None
 
 
-@pytest.mark.parametrize("content", ["nonsense", "[]", '{"samplers": {"a": {}}}', '{"x": 1}\n{"y": 2}', ""])
+def test_a_search_is_shown_with_its_trials_and_pictures(site: Path) -> None:
+    text = (site / "searches.html").read_text()
+    assert "2 complete, 1 pruned" in text
+    assert "0.8500 (trial 1)" in text
+    assert "0.8000 (trial 0)" in text
+    assert text.count('<img class="study" src="data:image/svg+xml;base64,') == 1
+    assert "searches.html" in (site / "index.html").read_text()
+
+
+def test_of_errors_the_smallest_is_the_best_trial(tmp_path: Path) -> None:
+    study = json.loads(search(tmp_path).read_text()) | {"metric": "rmse", "directions": ["minimize"]}
+    found = read_search(tmp_path / "study.json", study)
+    assert found.best is not None
+    assert found.best.number == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["nonsense", "[]", '{"study": "a"}', '{"samplers": {"a": {}}}', '{"x": 1}\n{"y": 2}', ""]
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "extra.json"
     path.write_text(content)

@@ -47,7 +47,15 @@ def one_of_each(site: Path) -> list[str]:
         for kind in ("runs", "boards", "methods", "environments")
     ]
     most = [path for path in (site / "boards").iterdir() if path.name.startswith("digits")]
-    front = ["index.html", "results.html", "methods.html", "about.html", "samplers.html", "unfinished.html"]
+    front = [
+        "index.html",
+        "results.html",
+        "methods.html",
+        "about.html",
+        "samplers.html",
+        "searches.html",
+        "unfinished.html",
+    ]
     return [*front, *largest, most[0].relative_to(site).as_posix()]
 
 
