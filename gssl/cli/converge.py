@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gssl.cli.command import Answer, Command, Table
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
+from gssl.cli.request import add_subject
 
 if TYPE_CHECKING:
     from gssl.convergence.run import SamplerChoice
@@ -122,9 +123,7 @@ def _table(rows: list[Setting], by: By, title: str) -> Table:
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
-    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
+    add_subject(parser)
     what = parser.add_argument_group("what is compared")
     add = what.add_argument
     add("--samplers", metavar="A,B,C", default="", help="samplers (see `gssl list samplers`), as they are")

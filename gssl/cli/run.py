@@ -10,6 +10,7 @@ from typing import Any
 from gssl.cli.command import Answer, Command, Table
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
+from gssl.cli.request import add_settings, add_subject, request_of
 
 _EXAMPLES = (
     "gssl run GRACE Cora --seeds 5                    with the published settings for Cora, if there are any",
@@ -23,27 +24,13 @@ _EXAMPLES = (
 
 def run(args: Namespace) -> Answer:
     """Pretrain, judge, store."""
-    from gssl.config.resolve import Request
     from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
     from gssl.training.device import resolve_device
     from gssl.training.progress import Quiet, RichProgress
 
-    request = Request(
-        method=args.method,
-        sampler=args.sampler,
-        encoder=args.encoder,
-        probe=args.probe,
-        seeds=args.seeds,
-        seed=args.seed,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        assignments=tuple(args.set),
-        file=args.config,
-        preset=args.preset,
-    )
     device = resolve_device(args.device)
-    config, dataset = prepare(request, args.dataset)
+    config, dataset = prepare(request_of(args), args.dataset)
     quiet = args.json or not sys.stderr.isatty()
     result = run_experiment(
         config,
@@ -92,26 +79,10 @@ def _remarks(result: dict[str, Any]) -> list[str]:
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
-    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
+    add_subject(parser)
     what = parser.add_argument_group("what runs")
+    add_settings(what)
     add = what.add_argument
-    add("--sampler", metavar="NAME", help="where batches come from (default: the whole graph, or batches of graphs)")
-    add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
-    add("--probe", metavar="NAME", help="protocol that judges the embeddings (default: the dataset's)")
-    add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
-    add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON, laid out like a run's config.yaml")
-    add(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="one setting: temperature=0.5 for the method, encoder.X, train.X, probe.X, sampler.X for the rest; "
-        "drop_edge.0=0.3 for one item of a list; may be repeated (see `gssl show METHOD`)",
-    )
-    add("--epochs", metavar="N", type=integer(0), help="passes over the data")
-    add("--batch-size", metavar="B", type=integer(1), help="items in a batch")
     add("--seeds", metavar="N", type=integer(1), help="repetitions (default: 1)")
     add("--seed", metavar="N", type=integer(0), help="seed of the first repetition (default: 0)")
     where = parser.add_argument_group("where and how")

@@ -9,6 +9,7 @@ from typing import Any
 from gssl.cli.command import Answer, Command, Table
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
+from gssl.cli.request import add_settings, add_subject, request_of
 
 _EXAMPLES = (
     "gssl tune GRACE Cora --trials 30 --workers 2     its declared search space, by TPE, with pruning",
@@ -22,24 +23,10 @@ _EXAMPLES = (
 
 def run(args: Namespace) -> Answer:
     """Search, and judge what was found."""
-    from gssl.config.resolve import Request
     from gssl.search.run import Order, tune
 
-    base = Request(
-        method=args.method,
-        sampler=args.sampler,
-        encoder=args.encoder,
-        probe=args.probe,
-        seeds=args.seeds,
-        seed=args.seed,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        assignments=tuple(args.set),
-        file=args.config,
-        preset=args.preset,
-    )
     order = Order(
-        base=base,
+        base=request_of(args),
         data=args.dataset,
         trials=args.trials,
         workers=args.workers,
@@ -106,20 +93,11 @@ def _remarks(result: dict[str, Any]) -> list[str]:
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
-    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
+    add_subject(parser)
     _search_arguments(parser)
     what = parser.add_argument_group("what all trials share, as for `gssl run`")
+    add_settings(what, searched=True)
     add = what.add_argument
-    add("--sampler", metavar="NAME", help="where batches come from")
-    add("--encoder", metavar="NAME", help="name or import path")
-    add("--probe", metavar="NAME", help="protocol that gives the validation score (default: the dataset's)")
-    add("--preset", metavar="NAME", help="published settings to start from: a name, or `none`")
-    add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting; it is then not searched")
-    add("--epochs", metavar="N", type=integer(0), help="passes over the data, of trials and final runs")
-    add("--batch-size", metavar="B", type=integer(1), help="items in a batch")
     add("--seed", metavar="N", type=integer(0), help="seed of the search and its trials (default: 0)")
     add("--seeds", metavar="N", type=integer(1), default=3, help="fresh seeds of the final runs (default: 3)")
     add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gssl.cli.command import Answer, Command, Table
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
+from gssl.cli.request import add_subject
 
 if TYPE_CHECKING:
     from gssl.variance.measure import SamplerError
@@ -114,9 +115,8 @@ def _layer_table(errors: dict[str, SamplerError]) -> Table:
 
 
 def _arguments(parser: ArgumentParser) -> None:
+    add_subject(parser)
     add = parser.add_argument
-    add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
-    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
     add(
         "--samplers",
         metavar="A,B,C",
