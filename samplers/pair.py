@@ -141,7 +141,7 @@ def make_pair(
     Args:
         selection: takes the graph, then ``items``, ``batch_size``, ``seed`` and its own options.
         propagation: takes the graph, then ``num_layers`` and its own options.
-        defaults: option values that differ from those of the halves.
+        defaults: option values that differ from those of the halves and from what the propagation prefers.
 
     Returns:
         ``make(graph, *, num_layers, batch_size=512, items=None, seed=0, estimator="ht", inductive=False, prefetch=2,
@@ -156,6 +156,7 @@ def make_pair(
     if both:
         raise InputError(f"{selection.__name__} and {propagation.__name__} both have the option {both[0]!r}")
     options = _common() | first | second
+    defaults = {name: value for name, value in propagation.prefers.items() if name in first} | defaults
     options |= {name: Option(name, options[name].annotation, value) for name, value in defaults.items()}
 
     def make(graph: Graph, **given: Any) -> PairSampler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
@@ -30,6 +31,7 @@ class AdjointPropagation(StoredPropagation):
 
     mode: ClassVar[Mode] = "adjoint"
     whole_population: ClassVar[bool] = True
+    prefers: ClassVar[Mapping[str, object]] = {"norms": "online"}  # a checkpoint would see the last layer alone
 
     def prepare(self) -> None:
         _ = self.graph.block.pattern.transposed, self._input_norm

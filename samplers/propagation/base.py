@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -25,6 +25,7 @@ class Propagation(ABC):
             where the propagation is biased by design; the class docstring says how.
         whole_population: whether every node carries gradient of its own, so that targets are drawn from all of them
             even where the loss is about some.
+        prefers: defaults of the selection's options, where it has such options, that suit this propagation better.
 
     Args:
         graph: where messages flow.
@@ -32,6 +33,7 @@ class Propagation(ABC):
     """
 
     whole_population: ClassVar[bool] = False
+    prefers: ClassVar[Mapping[str, object]] = {}
     unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ()
 
     def __init__(self, graph: Graph, *, num_layers: int) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
-from gssl.common.options import validate
+from gssl.common.options import options_of, validate
+from gssl.registry import SAMPLERS
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.minvar import MinimalVariance
@@ -303,3 +304,8 @@ def test_the_pool_is_the_floor_of_the_fraction() -> None:
 def test_a_state_of_another_population() -> None:
     with pytest.raises(InputError, match="of 6 nodes, but there are 40"):
         build().load_state_dict(build(items=torch.arange(6), gamma=1.0).state_dict())
+
+
+@pytest.mark.parametrize(("name", "norms"), [("mvs", "checkpoint"), ("minvar+adjoint", "online")])
+def test_adjoint_history_learns_norms_from_its_own_batches(name: str, norms: str) -> None:
+    assert options_of(SAMPLERS.get(name))["norms"].default == norms
