@@ -1,0 +1,151 @@
+"""Validation score at equal seconds and at equal steps, for every named sampler and the variance-reduced ones::
+
+    python -m gssl.benchmarks.time_to_accuracy supervised ogbn-wordnet --seconds 8 --steps 200
+
+Every sampler first gets its own best batch size and learning rate: all of them are tried on seed 0, and the best at
+equal seconds and the best at equal steps are kept. These are then trained on three fresh seeds, which make the table.
+Trainings are kept in ``METHOD-DATASET-choice.jsonl`` and ``METHOD-DATASET.jsonl`` of the folder, beside the table
+(``.md``) and the curves (``.svg``), and are not repeated. Seconds are of processor time, so that two such commands
+can run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from gssl.config.resolve import Request
+from gssl.convergence.plot import draw
+from gssl.convergence.record import Training
+from gssl.convergence.run import Comparison, SamplerChoice, trainings
+from gssl.convergence.summary import By, Setting, chosen, settings
+from gssl.convergence.watch import Plan
+
+_MINVAR = "norms=online draw=fixed mix=0 floor=0.5"
+# What the papers of the samplers propose, with two layers.
+_NAMED = (
+    "graphsage fanouts=[5,5]",
+    "graphsage fanouts=[10,10]",
+    "labor fanouts=[5,5]",
+    "fastgcn",
+    "ladies",
+    "vrgcn",
+    "gas",
+    "lmc",
+    "clustergcn",
+    "graphsaint",
+    "shadow",
+)
+_REDUCED = (
+    "uniform+history",
+    "uniform+adjoint",
+    f"minvar+history {_MINVAR}",
+    f"minvar+exact {_MINVAR}",
+    f"minvar+adjoint {_MINVAR}",
+    f"minvar+labor {_MINVAR} fanouts=[5,5]",
+    f"minvar+neighbor {_MINVAR} fanouts=[5,5]",
+)
+# Samplers whose first layer may read features that were aggregated once; only where views leave features alone.
+_PRECOMPUTED = (
+    "uniform+neighbor weights=ht fanouts=5 precompute=true",
+    "uniform+exact precompute=true",
+    "labor fanouts=[5,5] precompute=true",
+    "vrgcn precompute=true",
+    "uniform+history precompute=true",
+    "uniform+adjoint precompute=true",
+    f"minvar+history {_MINVAR} precompute=true",
+    f"minvar+exact {_MINVAR} precompute=true",
+    f"minvar+adjoint {_MINVAR} precompute=true",
+    f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
+)
+_SETTINGS = ("encoder.hidden_dim=256",)
+_FIRST, _SEEDS = 1, 3  # seed 0 chooses
+_CONSOLE = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is trained, for how long, with which batch sizes, learning rates and gamma of MVS."""
+
+    method: str
+    data: str
+    plan: Plan
+    sizes: tuple[int, ...]
+    rates: tuple[float, ...]
+    gamma: float
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        more = _PRECOMPUTED if self.method == "supervised" else ()
+        return (*_NAMED, f"mvs gamma={self.gamma:g}", *_REDUCED, *more)
+
+    def comparison(self, samplers: Sequence[str], sizes: Sequence[int], rates: Sequence[float]) -> Comparison:
+        dropout = ("method.dropout=0",) if self.method == "supervised" else ()
+        base = Request(method=self.method, encoder="GCN", preset="none", assignments=(*_SETTINGS, *dropout))
+        choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, samplers))
+        return Comparison(base, self.data, choices, tuple(sizes), tuple(rates), (0,), self.plan)
+
+    def choose(self, out: Path) -> list[Setting]:
+        """The best settings of every sampler on seed 0, by seconds and by steps, each once."""
+        found = list(trainings(self.comparison(self.samplers, self.sizes, self.rates), out, _CONSOLE.print))
+        every = settings(found)
+        best = [*chosen(every, "seconds"), *chosen(every, "steps")]
+        return list({(s.sampler, s.batch_size, s.lr): s for s in best}.values())
+
+    def judge(self, kept: Sequence[Setting], out: Path) -> Iterator[Training]:
+        """The kept settings on fresh seeds."""
+        for setting in kept:
+            one = self.comparison([setting.sampler], [setting.batch_size], [setting.lr])
+            seeds = tuple(range(_FIRST, _FIRST + _SEEDS))
+            yield from trainings(replace(one, seeds=seeds), out, _CONSOLE.print)
+
+
+def table(problem: Problem, found: Sequence[Training]) -> str:
+    """Both orders of the samplers, in Markdown."""
+    limits: dict[By, str] = {
+        "seconds": f"{problem.plan.seconds:g} s of processor time",
+        "steps": f"{problem.plan.steps} steps",
+    }
+    every, lines = settings(found), []
+    for by, limit in limits.items():
+        what = f"Best validation {found[0].metric} within {limit}"
+        lines += [f"{what}: {problem.method} on {problem.data}, {_SEEDS} seeds", ""]
+        lines += ["| sampler | batch | rate | validation | steps/s |", "| --- | --- | --- | --- | --- |"]
+        for s in chosen(every, by):
+            row = (s.sampler, s.batch_size, f"{s.lr:g}", s.score(by) or "none", f"{s.steps_per_second:.0f}")
+            lines.append("| " + " | ".join(map(str, row)) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Choose, judge, write."""
+    parser = argparse.ArgumentParser(description="time to accuracy of samplers")
+    parser.add_argument("method")
+    parser.add_argument("data")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--points", type=int, default=4)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.001, 0.01])
+    parser.add_argument("--gamma", type=float, default=0.1, help="of MVS: its V_S must not be smaller than a batch")
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/samplers"))
+    given = parser.parse_args(arguments)
+    plan = Plan(given.seconds, given.steps, given.points, "cpu")
+    problem = Problem(given.method, given.data, plan, tuple(given.sizes), tuple(given.rates), given.gamma)
+    name = f"{given.method}-{given.data}"
+    kept = problem.choose(given.folder / f"{name}-choice.jsonl")
+    found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))
+    text = table(problem, found)
+    (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
+    draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
