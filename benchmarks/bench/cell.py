@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +54,7 @@ class Cell:
     @property
     def spec(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""
-        values = asdict(self)
-        del values["budget"], values["where"]
+        values = {name: getattr(self, name) for name in _DECIDING}
         return {**values, "options": list(self.options), "origin": dict(self.origin)}
 
     @cached_property
@@ -93,6 +92,9 @@ class Cell:
             assignments=self.options,
             preset=self.preset,
         )
+
+
+_DECIDING = tuple(field.name for field in fields(Cell) if field.name not in ("budget", "where"))
 
 
 def assignments(*sources: Mapping[str, object]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -95,9 +95,11 @@ def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, 
         table = Cells(store)
         keys = [cell.key for cell in cells]
         ended: list[Done] = []
-        if _prepare(suite, cells, table, options, processes):
+        rows = table.rows(keys)
+        if _prepare(suite, cells, rows, table, options, processes):
             ended = _work(cells, table, options, engine, display, processes)
-        rows, scores = table.rows(keys), table.scores(keys)
+            rows = table.rows(keys)
+        scores = table.scores(keys)
         made = suite_rows(cells, rows, scores)
         made, differences = _among_stored(made, guests, scores, cells, store)
     counts = Counter(rows[key].status for key in keys)
@@ -154,9 +156,15 @@ def _homes(suite: Suite, guests: Sequence[str], processes: _Lazy) -> list[tuple[
     return homes
 
 
-def _prepare(suite: Suite, cells: Sequence[Cell], table: Cells, options: Options, processes: _Lazy) -> bool:
-    """Check, register and reset cells; returns whether there is anything to do."""
-    rows = table.rows(cell.key for cell in cells)
+def _prepare(
+    suite: Suite,
+    cells: Sequence[Cell],
+    rows: Mapping[str, CellRow],
+    table: Cells,
+    options: Options,
+    processes: _Lazy,
+) -> bool:
+    """Check, register and reset cells, of which the store holds ``rows``; returns whether there is anything to do."""
     again = [cell for cell in cells if _again(rows.get(cell.key), options)]
     more = [cell for cell in cells if cell.key in rows and _given_more(cell, rows[cell.key])]
     missing = [cell for cell in cells if cell.key not in rows or rows[cell.key].status in ("pending", "running")]

@@ -14,6 +14,7 @@ import pandas
 import pytest
 
 from gssl.benchmarks.bench import engines
+from gssl.benchmarks.bench.scale import finished_suite, resume_seconds
 from gssl.common.errors import InputError
 from gssl.results import database
 from gssl.results.cells import Cells
@@ -234,3 +235,10 @@ def test_ray_gives_the_same_and_asks_for_what_the_budget_says(suite: Lab, monkey
     assert there["counts"] == local["counts"]
     one, two = scores(suite.folder / "local.db"), scores(suite.folder / "runs" / "results.db")
     assert {key: value[:3] for key, value in one.items()} == {key: value[:3] for key, value in two.items()}
+
+
+def test_the_benchmark_of_many_cells_stores_what_the_runner_takes_for_done(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/results.db"
+    file, count = finished_suite(tmp_path, url, 2)
+    assert count == 20
+    assert resume_seconds(file, url) > 0, "it asserts that nothing was worked on"
