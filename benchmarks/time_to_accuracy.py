@@ -15,9 +15,11 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
+from torch import Tensor
 
 from gssl.config.resolve import Request
 from gssl.convergence.plot import draw
@@ -25,6 +27,7 @@ from gssl.convergence.record import Training
 from gssl.convergence.run import Comparison, SamplerChoice, trainings
 from gssl.convergence.summary import By, Setting, chosen, settings
 from gssl.convergence.watch import Plan
+from gssl.datasets.load import load_dataset
 
 _MINVAR = "norms=online draw=fixed mix=0 floor=0.5"
 # What the papers of the samplers propose, with two layers.
@@ -50,7 +53,8 @@ _REDUCED = (
     f"minvar+labor {_MINVAR} fanouts=[5,5]",
     f"minvar+neighbor {_MINVAR} fanouts=[5,5]",
 )
-# Samplers whose first layer may read features that were aggregated once; only where views leave features alone.
+# Samplers whose first layer may read features that were aggregated once; where views leave features alone, and
+# features are dense.
 _PRECOMPUTED = (
     "uniform+neighbor weights=ht fanouts=5 precompute=true",
     "uniform+exact precompute=true",
@@ -81,8 +85,12 @@ class Problem:
 
     @property
     def samplers(self) -> tuple[str, ...]:
-        more = _PRECOMPUTED if self.method == "supervised" else ()
+        more = _PRECOMPUTED if self.method == "supervised" and self._dense else ()
         return (*_NAMED, f"mvs gamma={self.gamma:g}", *_REDUCED, *more)
+
+    @cached_property
+    def _dense(self) -> bool:
+        return isinstance(load_dataset(self.data).graph.x, Tensor)
 
     def comparison(self, samplers: Sequence[str], sizes: Sequence[int], rates: Sequence[float]) -> Comparison:
         dropout = ("method.dropout=0",) if self.method == "supervised" else ()

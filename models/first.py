@@ -25,11 +25,11 @@ def first_layer(encoder: StackedEncoder, batch: MiniBatch, first: FirstAggregate
 
     Raises:
         InputError: dropout on the features, which would have to come before the aggregation; a layer that is not
-            linear in its neighbors; sparse features.
+            linear in its neighbors.
     """
     if encoder.in_dropout and encoder.training:
         raise InputError("aggregated features allow no dropout before them; set encoder.in_dropout=0")
     kind, layer = encoder.separable_layer(0)
     aggregated = first.rows(kind, batch.node_ids[: batch.num_nodes], partial(linear_aggregate, kind))
-    assert not isinstance(batch.x, SparseMatrix)  # refused by ``rows``
+    assert not isinstance(batch.x, SparseMatrix)  # refused by ``first``
     return layer.update(aggregated, batch.x), aggregated

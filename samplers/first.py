@@ -23,10 +23,17 @@ class FirstAggregates:
 
     Attributes:
         graph: of which the edges and the features are.
+
+    Raises:
+        InputError: the features are sparse; their aggregate would not be.
     """
 
     graph: Graph
     _made: dict[tuple[str, torch.device], Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.graph.x, SparseMatrix):
+            raise InputError("sparse features cannot be aggregated once and for all; set sampler.precompute=false")
 
     def rows(self, kind: str, ids: Tensor, make: Callable[[Block, Tensor], Tensor]) -> Tensor:
         """Rows of the aggregate, shape (n, in_dim), on the device of ``ids``.
@@ -35,14 +42,10 @@ class FirstAggregates:
             kind: name of the aggregation.
             ids: global node ids, shape (n,), int64.
             make: computes it from all edges and all features.
-
-        Raises:
-            InputError: the features are sparse; their aggregate would not be.
         """
         key = kind, ids.device
         if key not in self._made:
-            if isinstance(self.graph.x, SparseMatrix):
-                raise InputError("sparse features cannot be aggregated once and for all; set sampler.precompute=false")
+            assert not isinstance(self.graph.x, SparseMatrix)  # refused before
             with torch.no_grad():
                 self._made[key] = make(self.graph.block, self.graph.x).to(ids.device)
         return self._made[key].index_select(0, ids)
