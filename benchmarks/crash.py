@@ -92,6 +92,12 @@ class Round:
             log.close()
         return self.runner
 
+    def stop(self) -> None:
+        """End the runner if it still runs."""
+        if self.runner is not None and self.runner.poll() is None:
+            self.runner.kill()
+            self.runner.wait()
+
     def kill(self, rng: random.Random) -> None:
         """Kill processes of one kind, if a cell is being worked on: before that there is nothing to lose."""
         runner = psutil.Process(self.start().pid)
@@ -162,7 +168,10 @@ def disturb(suite: str, *, kills: int, workers: int, seed: int, pause: float, fo
         place = folder / f"round-{findings.rounds}"
         place.mkdir()
         current = Round(suite, place, workers, findings)
-        _disturbed(current, kills, rng, pause)
+        try:
+            _disturbed(current, kills, rng, pause)
+        finally:
+            current.stop()
         current.end(expected)
         shutil.rmtree(place)
     findings.seconds = time.perf_counter() - begin

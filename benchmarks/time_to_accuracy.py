@@ -3,7 +3,8 @@
     python -m gssl.benchmarks.time_to_accuracy supervised ogbn-wordnet --seconds 8 --steps 200
 
 Every sampler first gets its own best batch size and learning rate: all of them are tried on seed 0, and the best at
-equal seconds and the best at equal steps are kept. These are then trained on three fresh seeds, which make the table.
+equal seconds and the best at equal steps are kept. These are then trained on three fresh seeds, which make the tables:
+the one at equal seconds of what was chosen at equal seconds, the other likewise.
 Trainings are kept in ``METHOD-DATASET-choice.jsonl`` and ``METHOD-DATASET.jsonl`` of the folder, beside the table
 (``.md``) and the curves (``.svg``), and are not repeated. Seconds are of processor time, so that two such commands
 can run side by side.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,7 @@ _PRECOMPUTED = (
     f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
 )
 _SETTINGS = ("encoder.hidden_dim=256",)
+_AXES: tuple[By, By] = ("seconds", "steps")
 _FIRST, _SEEDS = 1, 3  # seed 0 chooses
 _CONSOLE = Console(stderr=True, highlight=False)
 
@@ -98,33 +100,37 @@ class Problem:
         choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, samplers))
         return Comparison(base, self.data, choices, tuple(sizes), tuple(rates), (0,), self.plan)
 
-    def choose(self, out: Path) -> list[Setting]:
-        """The best settings of every sampler on seed 0, by seconds and by steps, each once."""
+    def choose(self, out: Path) -> dict[By, list[Setting]]:
+        """The best setting of every sampler on seed 0, by seconds and by steps."""
         found = list(trainings(self.comparison(self.samplers, self.sizes, self.rates), out, _CONSOLE.print))
         every = settings(found)
-        best = [*chosen(every, "seconds"), *chosen(every, "steps")]
-        return list({(s.sampler, s.batch_size, s.lr): s for s in best}.values())
+        return {by: chosen(every, by) for by in _AXES}
 
-    def judge(self, kept: Sequence[Setting], out: Path) -> Iterator[Training]:
-        """The kept settings on fresh seeds."""
-        for setting in kept:
+    def judge(self, kept: Mapping[By, Sequence[Setting]], out: Path) -> Iterator[Training]:
+        """The kept settings on fresh seeds, each once."""
+        for setting in {_key(setting): setting for by in _AXES for setting in kept[by]}.values():
             one = self.comparison([setting.sampler], [setting.batch_size], [setting.lr])
             seeds = tuple(range(_FIRST, _FIRST + _SEEDS))
             yield from trainings(replace(one, seeds=seeds), out, _CONSOLE.print)
 
 
-def table(problem: Problem, found: Sequence[Training]) -> str:
+def _key(setting: Setting | Training) -> tuple[str, int, float]:
+    return setting.sampler, setting.batch_size, setting.lr
+
+
+def table(problem: Problem, kept: Mapping[By, Sequence[Setting]], found: Sequence[Training]) -> str:
     """Both orders of the samplers, in Markdown."""
     limits: dict[By, str] = {
         "seconds": f"{problem.plan.seconds:g} s of processor time",
         "steps": f"{problem.plan.steps} steps",
     }
-    every, lines = settings(found), []
+    lines = []
     for by, limit in limits.items():
         what = f"Best validation {found[0].metric} within {limit}"
         lines += [f"{what}: {problem.method} on {problem.data}, {_SEEDS} seeds", ""]
         lines += ["| sampler | batch | rate | validation | steps/s |", "| --- | --- | --- | --- | --- |"]
-        for s in chosen(every, by):
+        wanted = set(map(_key, kept[by]))
+        for s in chosen(settings(t for t in found if _key(t) in wanted), by):
             row = (s.sampler, s.batch_size, f"{s.lr:g}", s.score(by) or "none", f"{s.steps_per_second:.0f}")
             lines.append("| " + " | ".join(map(str, row)) + " |")
         lines.append("")
@@ -149,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = f"{given.method}-{given.data}"
     kept = problem.choose(given.folder / f"{name}-choice.jsonl")
     found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))
-    text = table(problem, found)
+    text = table(problem, kept, found)
     (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
     draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}")
     sys.stdout.write(text)

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -111,7 +112,8 @@ def compute(task: Task) -> Report:
     except KeyboardInterrupt:
         return ended("interrupted")
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # the disk of the log may be what is full
+            traceback.print_exc()
         return ended(*_verdict(error))
 
 

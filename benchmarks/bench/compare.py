@@ -30,8 +30,8 @@ def beside(
 ) -> tuple[list[Row], list[Difference]]:
     """Stored results on the dataset of a guest, those that can be compared as rows.
 
-    Only seeds that both have are compared, each on the same split. Of several rows of a seed (of several
-    environments) the newest counts.
+    A result is compared if it has every seed of the guest, on the same split, and only on these. Of several rows of a
+    seed (of several environments) the newest counts.
 
     Args:
         guest: the row to compare with; it has finished seeds.
@@ -40,6 +40,7 @@ def beside(
         shown: configurations that stand in the table already.
     """
     known = set(shown)
+    options = next((_probe_options(row) for row in stored if row.config_hash in guest.config_hashes), None)
     configurations: dict[tuple[str, str, str, str, int], dict[int, RunRow]] = {}
     for row in stored:  # oldest first
         if row.config_hash not in known:
@@ -47,16 +48,18 @@ def beside(
             configurations.setdefault(key, {})[row.seed] = row
     rows, differences = [], []
     for seeds in configurations.values():
-        reason, shared = _difference(guest, checksum, seeds)
+        reason, shared = _difference(guest, checksum, seeds, options)
         if reason:
             first = next(iter(seeds.values()))
             differences.append(Difference(first.dataset, _named(first), reason))
-        if shared:
+        else:
             rows.append(_row(guest, shared))
     return rows, differences
 
 
-def _difference(guest: Row, checksum: str, seeds: Mapping[int, RunRow]) -> tuple[str, list[RunRow]]:
+def _difference(
+    guest: Row, checksum: str, seeds: Mapping[int, RunRow], options: str | None
+) -> tuple[str, list[RunRow]]:
     """What differs (empty if nothing does), and the rows that can be compared."""
     first = next(iter(seeds.values()))
     if first.dataset_checksum != checksum:
@@ -67,6 +70,8 @@ def _difference(guest: Row, checksum: str, seeds: Mapping[int, RunRow]) -> tuple
         return f"the probe {first.probe} has version {first.probe_version}, here {guest.probe_version}", []
     if first.metric != guest.metric:
         return f"the metric is {first.metric}, here {guest.metric}", []
+    if options is not None and _probe_options(first) != options:
+        return f"the options of the probe are {_probe_options(first)}, here {options}", []
     wanted = guest.split_hash
     shared = [row for seed, row in sorted(seeds.items()) if wanted.get(seed) == row.split_hash]
     other = [seed for seed, row in seeds.items() if seed in wanted and wanted[seed] != row.split_hash]
@@ -94,6 +99,7 @@ def _row(guest: Row, rows: Sequence[RunRow]) -> Row:
         seeds=len(rows),
         statuses={"done": len(rows)},
         split_hash={row.seed: row.split_hash for row in rows},
+        probe_options=guest.probe_options,
         stored=True,
         messages=_versions(rows),
     )
@@ -106,8 +112,22 @@ def _score(row: RunRow) -> CellScore:
 
 def _versions(rows: Sequence[RunRow]) -> list[str]:
     """Which version of the program made stored rows, because that is not part of the comparison."""
-    versions = {str(json.loads(row.environment).get("gssl", "unknown")) for row in rows}
+    versions = {str(_mapping(row.environment).get("gssl", "unknown")) for row in rows}
     return [f"stored by gssl {', '.join(sorted(versions))}"]
+
+
+def _probe_options(row: RunRow) -> str:
+    """Everything about the probe in a configuration, as text."""
+    return json.dumps(_mapping(row.config).get("probe", {}), sort_keys=True)
+
+
+def _mapping(text: str) -> dict[str, object]:
+    """What a column holds; nothing where another program wrote it."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _named(row: RunRow) -> str:

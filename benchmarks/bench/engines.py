@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.work import Done, Worker
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, TrainingError
 from gssl.results.cells import Cells
 from gssl.results.places import runs_root
 from gssl.results.store import Store
@@ -59,13 +59,7 @@ class Ray:
 
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
         ray = _ray()
-        if not ray.is_initialized():
-            ray.init(
-                **_resources(self.workers),
-                runtime_env={"env_vars": _environment()},
-                log_to_driver=False,
-                configure_logging=False,
-            )
+        self._begin(ray, cells)
         remote = ray.remote(_remote_cell)
         waiting = [
             remote.options(num_cpus=cell.budget.cpus, num_gpus=cell.budget.gpus, max_retries=3).remote(
@@ -77,9 +71,35 @@ class Ray:
             while waiting and not worker.stopping():
                 ready, waiting = ray.wait(waiting, timeout=1.0)
                 yield from ray.get(ready)
+        except ray.exceptions.RayError as error:
+            raise TrainingError(f"the Ray cluster lost a cell ({error}); the same command goes on") from error
         finally:
             for task in waiting:
                 ray.cancel(task, force=True)
+
+    def _begin(self, ray: Any, cells: Sequence[Cell]) -> None:
+        """Connect, and see to it that every cell can be placed.
+
+        Raises:
+            InputError: there is no cluster, or a cell asks for more than it has.
+        """
+        if not ray.is_initialized():
+            try:
+                ray.init(
+                    **_resources(self.workers),
+                    runtime_env={"env_vars": _environment()},
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
+            except (ConnectionError, RuntimeError) as error:
+                raise InputError(f"no Ray cluster can be reached or started ({error}); change RAY_ADDRESS") from error
+        there = ray.cluster_resources()
+        for name, wanted in (("CPU", max(c.budget.cpus for c in cells)), ("GPU", max(c.budget.gpus for c in cells))):
+            if wanted > there.get(name, 0.0):
+                raise InputError(
+                    f"a cell asks for {wanted:g} {name}, but the Ray cluster has {there.get(name, 0.0):g}; lower the "
+                    "budget of the suite, raise --workers, or join a larger cluster with RAY_ADDRESS"
+                )
 
 
 ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
+from gssl.benchmarks.bench.merge import require_there
 from gssl.common.errors import InputError, unknown
 from gssl.results.cells import Cells
 from gssl.results.files import write_whole
@@ -30,8 +32,8 @@ def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     Raises:
         InputError: another kind of file, a store that is not there, or a file that cannot be written.
     """
-    if file.suffix not in _SUFFIXES:
-        raise unknown("kind of file", file.suffix or file.name, _SUFFIXES)
+    require_possible(file)
+    require_there(db)
     import pandas
 
     with Store(db) as store:
@@ -41,16 +43,27 @@ def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     if file.suffix == ".csv":
         frame.to_csv(content, index=False, lineterminator="\n", encoding="utf-8")
     else:
-        try:
-            frame.to_parquet(content, index=False)
-        except ImportError:
-            raise InputError("Parquet needs the package pyarrow: pip install 'gssl[embed]', or write .csv") from None
+        frame.to_parquet(content, index=False)
 
     def put(out: BinaryIO) -> None:
         out.write(content.getvalue())
 
     write_whole(file, put)
     return len(frame)
+
+
+def require_possible(file: Path) -> None:
+    """See to it that a file of this name can be made, before hours of work.
+
+    Raises:
+        InputError: another kind of file, no such folder, or a package is missing.
+    """
+    if file.suffix not in _SUFFIXES:
+        raise unknown("kind of file", file.suffix or file.name, _SUFFIXES)
+    if not file.parent.is_dir():
+        raise InputError(f"{file} cannot be written: there is no folder {file.parent}")
+    if file.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError("Parquet needs the package pyarrow: pip install 'gssl[embed]', or write .csv")
 
 
 def _lines(store: Store, keys: Sequence[str] | None) -> list[dict[str, object]]:

@@ -30,7 +30,7 @@ def merge(sources: Sequence[str], into: str) -> dict[str, int]:
     """
     counts = {"runs": 0, "cells": 0}
     for url in sources:
-        _require_there(url)
+        require_there(url)
         if sa.make_url(url) == sa.make_url(into):
             raise InputError(f"{shown(url)} cannot be merged into itself; name the target with --db")
     with Store(into) as target:
@@ -44,10 +44,15 @@ def merge(sources: Sequence[str], into: str) -> dict[str, int]:
     return counts
 
 
-def _require_there(url: str) -> None:
+def require_there(url: str) -> None:
+    """Refuse a URL of SQLite without a file, which opening would make.
+
+    Raises:
+        InputError: there is none, or it is no URL.
+    """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise InputError(f"{url!r} is not a database URL such as sqlite:///other.db: {error}") from None
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         raise InputError(f"there is no results store at {shown(url)}")

@@ -24,6 +24,7 @@ from gssl.results.cells import STATUSES, CellRow, Cells, CellScore, CellStatus, 
 from gssl.results.store import Store
 from gssl.training.signals import DeferredSignals
 
+_KILLS = 20  # of a process that checks cells, after which the runner gives up
 _WAIT_SECONDS = 2.0  # between looks at cells that somebody else works on
 
 
@@ -132,7 +133,10 @@ class _Lazy:
 
     def answer(self, work: Callable[..., object], *arguments: object) -> object:
         """What ``work`` returns in a process of its own."""
-        end = self.get().call(work, *arguments, log=log_folder() / "check.log")
+        for _ in range(_KILLS):
+            end = self.get().call(work, *arguments, log=log_folder() / "check.log")
+            if end.cause != "killed":
+                break
         if end.cause != "reported":
             raise StorageError(f"the cells could not be checked: {end.message}; see {log_folder() / 'check.log'}")
         if isinstance(end.answer, InputError):
@@ -174,7 +178,7 @@ def _prepare(
     variants = {cell.variant(): cell for cell in todo}
     processes.answer(check.require_possible, list(variants.values()), options.device)
     table.register([_new(suite, cell) for cell in missing if cell.key not in rows])
-    table.reset(cell.key for cell in again)
+    table.reset((cell.key for cell in again), finished=options.fresh)
     table.reopen(cell.key for cell in more if cell not in again)
     return True
 

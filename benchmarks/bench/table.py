@@ -31,6 +31,7 @@ class Row:
         peak_memory_mb: largest.
         config_hashes: of the runs behind it.
         split_hash: of each finished seed.
+        probe_options: settings of the probe that the suite makes.
         stored: whether it was taken from earlier results instead of being part of this call.
         messages: reasons of cells that did not end well, each once.
     """
@@ -56,6 +57,7 @@ class Row:
     peak_memory_mb: float
     config_hashes: Sequence[str]
     split_hash: Mapping[int, str] = field(default_factory=dict)
+    probe_options: Sequence[str] = ()
     rank: int | None = None
     stored: bool = False
     messages: Sequence[str] = ()
@@ -91,9 +93,10 @@ def suite_rows(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mappi
 
 def ranked(rows: Iterable[Row], order: Sequence[str]) -> list[Row]:
     """Rows with their ranks, sorted by dataset (in the given order) and rank."""
-    tables: dict[tuple[str, str, int, str, str], list[Row]] = {}
+    tables: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        tables.setdefault((row.dataset, row.probe, row.probe_version, row.setting, row.metric), []).append(row)
+        judged = (row.probe, row.probe_version, tuple(row.probe_options), row.metric)
+        tables.setdefault((row.dataset, row.setting, *judged), []).append(row)
     made = []
     for table in tables.values():
         for row in table:
@@ -132,6 +135,7 @@ def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str
         seeds=len(found),
         statuses=dict(Counter(rows[c.key].status if c.key in rows else "pending" for c in cells)),
         split_hash={seed: score.split_hash for seed, score in sorted(found.items())},
+        probe_options=[option for option in cell.options if option.startswith("probe.")],
         messages=list(dict.fromkeys(rows[c.key].message for c in cells if c.key in rows and rows[c.key].message)),
     )
 

@@ -88,8 +88,14 @@ class BoardStats:
         return {
             self.compared[c.second if c.first == top else c.first].cell.id
             for c in self.comparisons
-            if top in (c.first, c.second) and (c.t_holm is None or c.t_holm > ALPHA) and c.pairs > 1
+            if top in (c.first, c.second) and c.pairs > 1 and _not_told_apart(c)
         }
+
+
+def _not_told_apart(comparison: Comparison) -> bool:
+    """Whether the two cannot be told apart; differences that are all alike have no t test, but ranks."""
+    p = comparison.wilcoxon_holm if comparison.t_holm is None else comparison.t_holm
+    return p is None or p > ALPHA
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _stored(url: str) -> tuple[list[RunRow], list[CellRow]]:
 def _names_no_file(url: str) -> bool:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return False  # the store says what is wrong with it
     file = parsed.database
     return parsed.get_backend_name() == "sqlite" and file not in (None, "", ":memory:") and not Path(str(file)).exists()

@@ -35,6 +35,10 @@ def run(args: Namespace) -> Answer:
     from gssl.results.places import store_url
 
     db = store_url(args.db)
+    if args.export:
+        from gssl.benchmarks.bench.export import require_possible
+
+        require_possible(args.export)
     if args.suite is None and not (args.merge or args.export):
         raise InputError("name a suite (see `gssl list suites`), or --merge or --export")
     data: dict[str, Any] = {}
@@ -146,7 +150,7 @@ def _remarks(outcome: Outcome) -> list[str]:
         for message in row.messages
     }
     lines += sorted(map(one_line, reasons))
-    lines += [f"not compared: {d.method} on {d.dataset}, because {d.reason}" for d in outcome.differences]
+    lines += [one_line(f"not compared: {d.method} on {d.dataset}, because {d.reason}") for d in outcome.differences]
     return ["\n".join(lines)]
 
 

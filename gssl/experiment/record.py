@@ -71,7 +71,8 @@ class Record:
             if metrics is not None:
                 self._seeds[seed] = metrics
                 row = self._row(metrics)
-                if self._store.find(row.key) is None:  # the process ended between the file and the row
+                stored = self._store.find(row.key)
+                if stored is None or stored.status != "done":  # the process ended between the file and the row
                     self._store.record(row)
 
     def has(self, seed: int) -> bool:

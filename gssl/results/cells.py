@@ -239,10 +239,14 @@ class Cells:
         with self._store.transaction() as connection:
             connection.execute(sa.update(cells).where(_held(claim)).values(status="pending", claim="", date=_now()))
 
-    def reset(self, keys: Iterable[str]) -> int:
+    def reset(self, keys: Iterable[str], *, finished: bool = True) -> int:
         """Make cells pending again, with new folders; those that somebody works on are left alone.
 
         Rows of former runs stay until a new one of the same measurement takes their place.
+
+        Args:
+            keys: which.
+            finished: whether those that are done are reset too.
 
         Returns:
             How many cells were reset.
@@ -251,11 +255,11 @@ class Cells:
         with self._store.transaction() as connection:
             for part in _parts(keys):
                 for row in connection.execute(sa.select(cells).where(cells.c.key.in_(part))).all():
-                    if row.status == "running" and not _lost(row):
+                    if (row.status == "running" and not _lost(row)) or (row.status == "done" and not finished):
                         continue
-                    connection.execute(
+                    changed = connection.execute(
                         sa.update(cells)
-                        .where(cells.c.key == row.key)
+                        .where(cells.c.key == row.key, cells.c.status == row.status, cells.c.claim == row.claim)
                         .values(
                             status="pending",
                             claim="",
@@ -266,7 +270,7 @@ class Cells:
                             seconds=0.0,
                         )
                     )
-                    count += 1
+                    count += changed.rowcount
         return count
 
     def reopen(self, keys: Iterable[str]) -> None:

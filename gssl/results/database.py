@@ -26,7 +26,7 @@ def shown(url: str) -> str:
     """A database URL without its password, for messages."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return url
 
 
@@ -40,7 +40,7 @@ def make_engine(url: str) -> sa.Engine:
         parsed = sa.make_url(url)
         _make_folder(parsed)
         engine = sa.create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise InputError(
             f"{shown(url)!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
         ) from error

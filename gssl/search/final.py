@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from gssl.datasets.load import load_dataset
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.run import run_experiment
 from gssl.results.files import write_text
-from gssl.results.folder import folder_name
+from gssl.results.folder import BusyError, folder_name
 from gssl.search.job import Say
 from gssl.training.progress import Quiet
 
+_LOOK = 2.0  # seconds between looks at a run of another command
 _KEPT = (
     "val_mean",
     "val_std",
@@ -92,13 +94,14 @@ def mean_gain(differences: list[float] | None) -> float | None:
 
 
 def _run(config: RunConfig, out: Path, device: str, db: str | None, say: Say) -> dict[str, Any]:
-    return run_experiment(
-        config,
-        load_dataset(config.data),
-        device=device,
-        display=lambda _: Quiet(),
-        say=say,
-        threads=1,
-        out=out,
-        db=db,
-    )
+    dataset, told = load_dataset(config.data), False
+    while True:
+        try:
+            return run_experiment(
+                config, dataset, device=device, display=lambda _: Quiet(), say=say, threads=1, out=out, db=db
+            )
+        except BusyError:  # another command on the same study; what it finishes is taken over
+            if not told:
+                say(f"waiting for another command that runs {out.name}")
+                told = True
+            time.sleep(_LOOK)

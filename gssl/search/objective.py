@@ -27,6 +27,19 @@ from gssl.training.loop import pretrain
 from gssl.training.result import TrainResult
 from gssl.training.supervised import validation, with_validation
 
+# What a method raises where its values do not work, an allocator of the CPU without memory among them. Trouble with the
+# storage or a disk is none of these.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class FailedTrialError(Exception):
     """A trial that failed by its own fault, in a study that cannot call it pruned."""
@@ -52,8 +65,8 @@ class Objective:
         """The objectives of a trial.
 
         Raises:
-            TrialPruned: it is not promising, or (with one objective) training failed, which the search learns from.
-            FailedTrialError: with two objectives training failed.
+            TrialPruned: it is not promising, or (with one objective) it failed, which the search learns from.
+            FailedTrialError: with two objectives it failed.
             SurplusError: there are enough trials.
             InputError: the protocol has no validation score.
         """
@@ -63,8 +76,10 @@ class Objective:
         trial.set_user_attr(OWNER, owner())
         try:
             return self._carry_out(trial)
-        except (TrainingError, torch.OutOfMemoryError, MemoryError) as error:
-            trial.set_user_attr(ERROR, f"{error}" if isinstance(error, TrainingError) else "the memory ran out")
+        except InputError:
+            raise
+        except _FAULTS as error:
+            trial.set_user_attr(ERROR, _told(error))
             raise (TrialPruned if len(self.job.objectives) == 1 else FailedTrialError)(str(error)) from None
         except KeyboardInterrupt:
             trial.set_user_attr(INTERRUPTED, True)
@@ -90,6 +105,12 @@ class Objective:
         trial.set_user_attr("wall_seconds", time.perf_counter() - started)
         scores = tuple(found[name] for name in job.objectives)
         return scores if len(scores) > 1 else scores[0]
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        return "the memory ran out"
+    return f"{error}" if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, eq=False)

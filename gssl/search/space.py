@@ -184,7 +184,7 @@ def _entry(data: object, what: str) -> Space | None:
             f"{what} must look like {{type: float, low: 0.1, high: 1.0}}, {{type: choice, values: [a, b]}} or null "
             f"(got {data!r})"
         )
-    if data["type"] not in _ENTRIES:
+    if not isinstance(data["type"], str) or data["type"] not in _ENTRIES:
         raise InputError(f"{what}: {unknown('type of parameter', str(data['type']), _ENTRIES)}")
     try:
         space: Space = _ENTRIES[data["type"]].validate_python(data).space()

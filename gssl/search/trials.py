@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 from optuna import Study
+from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
 ERROR = "error"  # why a trial failed by its own fault
@@ -59,6 +60,15 @@ def recover(study: Study) -> int:
         study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number, RETRIES: retries})
         queued += 1
     return queued
+
+
+def under_way(study: Study) -> list[FrozenTrial]:
+    """Trials that somebody works on, as far as that can be known: of other hosts only in a storage with heartbeats."""
+    fail_stale_trials(study)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    beating = getattr(study._storage, "get_heartbeat_interval", lambda: None)() is not None
+    here = socket.gethostname()
+    return [trial for trial in running if beating or trial.user_attrs.get(OWNER, {}).get("host") == here]
 
 
 def _given_up(trial: FrozenTrial) -> bool:

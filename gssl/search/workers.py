@@ -25,8 +25,9 @@ from gssl.search.job import Job
 from gssl.search.objective import FailedTrialError, Objective, SurplusError
 from gssl.search.storage import storage_errors
 from gssl.search.study import open_study, queue_default
-from gssl.search.trials import ERROR, missing, recover
+from gssl.search.trials import ERROR, missing, recover, under_way
 
+_LOOK = 1.0  # seconds between looks at trials of others
 _MAX_DEATHS = 5  # processes that are replaced before the search gives up
 _ERRORS: dict[str, type[Exception]] = {"input": InputError, "training": TrainingError}
 
@@ -50,13 +51,30 @@ def search(job: Job, workers: int) -> Study:
         recover(study)
         queue_default(study, job)
         todo = missing(study, job.trials)
-    if todo > 0 and not _late(job):
+    while todo > 0 and not _late(job):
         if min(workers, todo) == 1:
             with _one_thread():
                 _work(job, study)
         else:
             _parallel(job, study, min(workers, todo))
+        todo = _left_by_others(job, study)
+    _left_by_others(job, study)
     return study
+
+
+def _left_by_others(job: Job, study: Study) -> int:
+    """Wait for trials that other commands train, without which nothing should be chosen; how many are lacking then."""
+    said = False
+    while not _late(job):
+        with storage_errors(job.storage):
+            recover(study)
+            if not under_way(study):
+                return missing(study, job.trials)
+        if not said:
+            job.say("waiting for trials of other commands on the same study")
+            said = True
+        time.sleep(_LOOK)
+    return 0
 
 
 def _work(job: Job, study: Study, parent: int | None = None) -> None:

@@ -211,7 +211,14 @@ def test_export_and_merge(suite: Lab) -> None:
     merged = bench(suite, "--merge", f"sqlite:///{suite.folder}/runs/results.db", "--db", "sqlite:///all.db")
     assert merged["merged"] == {"runs": 4, "cells": 4}
     assert bench(suite, "mine.yaml", "--db", "sqlite:///all.db")["worked"] == 0
-    assert "kind of file" in suite.gssl("bench", "--export", "out.xls", code=2)[1]
+    assert "there is no results store" in suite.gssl("bench", "--export", "a.csv", "--db", "sqlite:///b.db", code=2)[1]
+    assert not (suite.folder / "b.db").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(suite: Lab) -> None:
+    assert "kind of file" in suite.gssl("bench", "mine.yaml", "--export", "out.xls", code=2)[1]
+    assert "there is no folder" in suite.gssl("bench", "mine.yaml", "--export", "no/out.csv", code=2)[1]
+    assert not (suite.folder / "runs").exists()
 
 
 def test_ray_is_asked_for_only_by_its_name(suite: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

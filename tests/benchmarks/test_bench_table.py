@@ -123,6 +123,15 @@ def test_stored_results_of_the_same_protocol_stand_beside_a_guest() -> None:
     assert rows[0].messages == ["stored by gssl 0.1.0"]
 
 
+def test_options_of_the_probe_must_agree() -> None:
+    own = [run("my:Own", seed, config_hash=GUEST.config_hashes[0], config='{"probe": {"steps": 5}}') for seed in (0, 1)]
+    other = [run("A", seed, config='{"probe": {"steps": 9}}') for seed in (0, 1)]
+    same = [run("B", seed, config='{"probe": {"steps": 5}}', environment="not JSON") for seed in (0, 1)]
+    rows, differences = beside(GUEST, "d", [*own, *other, *same], GUEST.config_hashes)
+    assert [row.method for row in rows] == ["B"]
+    assert [d.reason for d in differences] == ['the options of the probe are {"steps": 9}, here {"steps": 5}']
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
@@ -142,7 +151,7 @@ def test_what_differs_is_said_and_not_ranked(changed: dict[str, object], reason:
 def test_seeds_without_a_partner_are_left_out_and_named() -> None:
     stored = [run("A", 0), run("A", 1, split_hash="other"), run("B", 1)]
     rows, differences = beside(GUEST, "d", stored, ())
-    assert [(row.method, row.seeds) for row in rows] == [("A", 1), ("B", 1)]
+    assert not rows
     assert [d.reason for d in differences] == ["the split of seed 1 differs", "seed 0 is missing"]
 
 

@@ -107,6 +107,12 @@ def test_errors_are_ranked_from_the_lowest() -> None:
     assert stats.best.cell.first.method == "GRACE"  # a reference row is no winner
 
 
+def test_a_difference_that_is_always_the_same_is_one() -> None:
+    rows = [make_row(name, seed=seed, test=test) for name, test in (("DGI", 0.9), ("GRACE", 0.8)) for seed in range(10)]
+    [stats] = analyse(boards_of(cells_of(rows)), ())
+    assert stats.level_with_best == set()
+
+
 def test_published_numbers_stand_beside_ours() -> None:
     rows = [make_row("GRACE", "Cora", seed, probe="P1", test=0.70 + 0.001 * seed) for seed in range(5)]
     rows += [make_row("DGI", "Cora", seed, probe="P1", test=0.82 + 0.002 * seed) for seed in range(5)]

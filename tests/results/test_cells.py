@@ -131,6 +131,18 @@ def test_a_process_id_that_is_used_again_is_another_owner() -> None:
     assert not replace(Owner.this(), started=1.0).alive()
 
 
+def test_a_retry_leaves_alone_what_was_finished_in_the_meantime(url: str) -> None:
+    with Store(url) as store:
+        cells = Cells(store)
+        cells.register([CELL])
+        claim = cells.claim(CELL.key, Owner.this())
+        assert claim is not None
+        store.record(ROW)
+        cells.finish(claim, Ending("done", run=ROW.key))
+        assert cells.reset([CELL.key], finished=False) == 0
+        assert cells.rows()[CELL.key].status == "done"
+
+
 def test_a_reset_leaves_running_cells_and_former_runs_alone(url: str) -> None:
     other = replace(CELL, key="o" * 16)
     with Store(url) as store:

@@ -5,8 +5,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gssl.common.errors import InputError
+from gssl.results.schema import prepare
 from gssl.results.store import RunRow, Store
 
 ROW = RunRow(
@@ -163,3 +166,20 @@ def test_parallel_writers_lose_nothing(url: str) -> None:
         rows = store.rows()
     assert len(rows) == 4 * 25 + 25
     assert {row.method for row in rows} == {"m0", "m1", "m2", "m3", "shared"}
+
+
+def test_tables_that_another_process_makes_at_the_same_moment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def racing(connection: sa.Connection, shown: str) -> None:
+        calls.append(shown)
+        if len(calls) == 1:
+            raise IntegrityError("CREATE TABLE", None, Exception("duplicate key value"))
+        if len(calls) == 2:
+            raise OperationalError("CREATE TABLE", None, Exception("table runs already exists"))
+        prepare(connection, shown)
+
+    monkeypatch.setattr("gssl.results.store.prepare", racing)
+    with Store(url) as store:
+        assert store.rows() == []
+    assert len(calls) == 3

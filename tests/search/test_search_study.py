@@ -166,3 +166,23 @@ def test_training_that_fails_is_a_result_too(tuner: Tuner) -> None:
     _, err = tuner.lab.gssl(*words, "--set", "noise=0.5", code=1)
     assert "no trial was finished" in err
     assert "the loss is" in err
+
+
+def test_a_crash_of_one_choice_fails_its_trials_alone(tuner: Tuner) -> None:
+    path = tuner.lab.folder / "tiny.py"
+    fault = "assert self.noise < 0.5, 'too loud'\n        clean"
+    path.write_text(path.read_text().replace("self.watched()\n        clean", fault, 1))
+    (tuner.lab.folder / "space.yaml").write_text("noise: {type: choice, values: [0.1, 0.9]}\n")
+    result = tuner.tune("--out", "mine", "--algorithm", "random", "--pruner", "none", trials=6)
+    study = json.loads(Path(result["study_file"]).read_text())
+    failed = [trial for trial in study["trials"] if "error" in trial]
+    assert failed
+    assert {trial["params"]["noise"] for trial in failed} == {0.9}
+    assert {trial["error"] for trial in failed} == {"AssertionError: too loud"}
+    assert result["best"]["params"]["noise"] == 0.1
+
+
+def test_a_results_store_that_cannot_be_used_is_told_before_the_search(tuner: Tuner) -> None:
+    err = tuner.refused("--db", "postgresql://user@host:port/name", "--space", "space.yaml", "--out", "mine")
+    assert "is not a database URL" in err
+    assert not (tuner.lab.folder / "mine" / "study.db").exists()

@@ -7,14 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import optuna
 import psutil
 import pytest
 from optuna.trial import TrialState
+
+from gssl.search.storage import open_storage
+from gssl.search.trials import OWNER, owner
+from gssl.search.workers import _left_by_others
 
 if TYPE_CHECKING:
     from conftest import Tuner
@@ -81,12 +87,13 @@ def test_a_killed_command_leaves_no_worker_and_the_same_command_goes_on(tuner: T
 
 
 def test_trouble_in_a_worker_is_told(tuner: Tuner) -> None:
-    """A method that fails by a fault of its own ends the command, not the machine."""
+    """A fault that no values cause, here of a disk, ends the command."""
     path = tuner.lab.folder / "tiny.py"
-    path.write_text(path.read_text().replace("self.watched()\n        clean", "{}[0]\n        clean", 1))
+    fault = "raise OSError('no such disk')\n        clean"
+    path.write_text(path.read_text().replace("self.watched()\n        clean", fault, 1))
     words = ("tune", "tiny:Denoise", "split.npz", "--space", "space.yaml", "--trials", "2", "--workers", "2")
     _, err = tuner.lab.gssl(*words, "--epochs", "2", "--out", "mine", code=1)
-    assert "a worker failed: KeyError" in err
+    assert "a worker failed: OSError: no such disk" in err
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -94,3 +101,26 @@ def test_a_time_limit_of_nothing(tuner: Tuner, workers: str) -> None:
     words = ("tune", "tiny:Denoise", "split.npz", "--space", "space.yaml", "--trials", "9", "--workers", workers)
     _, err = tuner.lab.gssl(*words, "--timeout", "0.000001", "--out", "mine", code=1)
     assert "longer --timeout" in err
+
+
+def test_nothing_is_chosen_while_another_command_still_trains(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    study = optuna.create_study(storage=storage)
+    trial = study.ask()
+    trial.set_user_attr(OWNER, owner())
+    said: list[str] = []
+    job = SimpleNamespace(deadline=None, storage="", trials=2, say=said.append)
+    end = threading.Timer(2.5, lambda: study.tell(trial, 1.0))
+    begin = time.monotonic()
+    end.start()
+    lacking = _left_by_others(job, study)  # type: ignore[arg-type]  # as much of a job as it looks at
+    assert time.monotonic() - begin > 2
+    assert lacking == 1
+    assert said == ["waiting for trials of other commands on the same study"]
+
+
+def test_a_deadline_ends_the_waiting(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/study.db"))
+    study.ask().set_user_attr(OWNER, owner())
+    job = SimpleNamespace(deadline=time.time() + 1.5, storage="", trials=2, say=lambda _: None)
+    assert _left_by_others(job, study) == 0  # type: ignore[arg-type]
