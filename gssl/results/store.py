@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -23,6 +24,19 @@ _RACE = ("already exists", "duplicate column")  # SQLite and PostgreSQL
 __all__ = ["SCHEMA_VERSION", "RunKey", "RunRow", "Status", "Store", "shown"]
 
 Status = Literal["done", "failed"]
+
+
+def check_store(url: str) -> None:
+    """See to it that a store can be opened; a file of SQLite that is not there yet is not made.
+
+    Raises:
+        InputError: as :class:`Store` says.
+    """
+    engine = make_engine(url)
+    file = engine.url.database
+    engine.dispose()
+    if engine.url.get_backend_name() != "sqlite" or (file and Path(file).exists()):
+        Store(url).close()
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,12 @@ class Objective:
     Attributes:
         job: the study.
         parent: process that must stay alive while a trial trains; None if it need not.
+        begun: called once the trial is this process's.
     """
 
     job: Job
     parent: int | None = None
+    begun: Callable[[], None] = lambda: None
 
     def __call__(self, trial: Trial) -> float | tuple[float, ...]:
         """The objectives of a trial.
@@ -74,6 +76,7 @@ class Objective:
         if sum(map(counts, earlier)) >= self.job.trials:
             raise SurplusError
         trial.set_user_attr(OWNER, owner())
+        self.begun()
         try:
             return self._carry_out(trial)
         except InputError:

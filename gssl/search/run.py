@@ -19,7 +19,7 @@ from gssl.experiment.build import make_probe
 from gssl.experiment.prepare import prepare
 from gssl.results.files import cannot_write, write_json
 from gssl.results.places import runs_root, store_url
-from gssl.results.store import Store, shown
+from gssl.results.store import check_store, shown
 from gssl.search.algorithms import make_pruner, make_sampler, rungs_of
 from gssl.search.final import compare, gains, mean_gain, write_preset
 from gssl.search.job import Job, Say, parse_objectives
@@ -84,7 +84,7 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
     folder = _folder(order, job)
     if order.storage is None:
         job = replace(job, storage=f"sqlite:///{folder / 'study.db'}")
-    Store(store_url(order.db)).close()  # it must be there before hours of work
+    check_store(store_url(order.db))  # before hours of work
     study = search(job, order.workers)
     best, searched = best_trial(study), time.time() - started
     tuned = job.config(best.params)

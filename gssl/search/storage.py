@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from filelock import BaseFileLock, FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
@@ -69,6 +70,21 @@ def _database(url: str, engine: dict[str, Any]) -> RDBStorage:
                 raise
             time.sleep(_PAUSE)
     return RDBStorage(url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
+
+
+def queue_lock(url: str) -> BaseFileLock | None:
+    """What a worker holds while it takes a trial from the queue of a study in an SQLite file; None for others.
+
+    SQLite has no lock of a row, so two workers that look at the same moment would both take the first trial. The lock
+    ends with the process that holds it.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:  # a journal
+        return None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+        return None
+    return FileLock(f"{parsed.database}.lock")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import signal
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from gssl.common.errors import InputError, TrainingError
 from gssl.search.job import Job
 from gssl.search.objective import FailedTrialError, Objective, SurplusError
-from gssl.search.storage import storage_errors
+from gssl.search.storage import queue_lock, storage_errors
 from gssl.search.study import open_study, queue_default
 from gssl.search.trials import ERROR, missing, recover, under_way
 
@@ -79,15 +79,21 @@ def _left_by_others(job: Job, study: Study) -> int:
 
 def _work(job: Job, study: Study, parent: int | None = None) -> None:
     """Trials one after the other until there are enough."""
-    objective = Objective(job, parent)
+    lock = queue_lock(job.storage)
+    objective = Objective(job, parent, begun=_nothing if lock is None else lock.release)
     with storage_errors(job.storage):
         while missing(study, job.trials) > 0 and not _late(job):
-            study.optimize(
-                objective,
-                n_trials=1,
-                catch=(SurplusError, FailedTrialError),
-                callbacks=[lambda study, trial: _tell(job, study, trial)],
-            )
+            with nullcontext() if lock is None else lock:  # until the objective has its trial
+                study.optimize(
+                    objective,
+                    n_trials=1,
+                    catch=(SurplusError, FailedTrialError),
+                    callbacks=[lambda study, trial: _tell(job, study, trial)],
+                )
+
+
+def _nothing() -> None:
+    """There is no lock to give back."""
 
 
 def _late(job: Job) -> bool:

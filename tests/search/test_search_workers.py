@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import optuna
 import psutil
 import pytest
+from filelock import FileLock
 from optuna.trial import TrialState
 
 from gssl.search.storage import open_storage
@@ -124,3 +126,26 @@ def test_a_deadline_ends_the_waiting(tmp_path: Path) -> None:
     study.ask().set_user_attr(OWNER, owner())
     job = SimpleNamespace(deadline=time.time() + 1.5, storage="", trials=2, say=lambda _: None)
     assert _left_by_others(job, study) == 0  # type: ignore[arg-type]
+
+
+def test_workers_take_trials_from_an_sqlite_queue_one_at_a_time(tuner: Tuner) -> None:
+    """Otherwise two that look at the same moment both take the first one."""
+    folder = tuner.lab.folder / "mine"
+    folder.mkdir()
+    held, released = threading.Event(), list[datetime]()
+
+    def hold() -> None:
+        with FileLock(f"{folder}/study.db.lock"):
+            held.set()
+            time.sleep(8)
+            released.append(datetime.now())
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    tuner.tune("--out", "mine", trials=1)
+    holder.join()
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder}/study.db")
+    begun = study.trials[0].datetime_start
+    assert begun is not None
+    assert begun > released[0]
