@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from gssl.benchmarks.bench.table import Row, aggregate
 from gssl.results.cells import CellScore
+from gssl.results.columns import json_object, probe_options
 from gssl.results.store import RunRow
 
 
@@ -40,7 +40,7 @@ def beside(
         shown: configurations that stand in the table already.
     """
     known = set(shown)
-    options = next((_probe_options(row) for row in stored if row.config_hash in guest.config_hashes), None)
+    options = next((probe_options(row.config) for row in stored if row.config_hash in guest.config_hashes), None)
     configurations: dict[tuple[str, str, str, str, int], dict[int, RunRow]] = {}
     for row in stored:  # oldest first
         if row.config_hash not in known:
@@ -70,8 +70,8 @@ def _difference(
         return f"the probe {first.probe} has version {first.probe_version}, here {guest.probe_version}", []
     if first.metric != guest.metric:
         return f"the metric is {first.metric}, here {guest.metric}", []
-    if options is not None and _probe_options(first) != options:
-        return f"the options of the probe are {_probe_options(first)}, here {options}", []
+    if options is not None and probe_options(first.config) != options:
+        return f"the options of the probe are {probe_options(first.config)}, here {options}", []
     wanted = guest.split_hash
     shared = [row for seed, row in sorted(seeds.items()) if wanted.get(seed) == row.split_hash]
     other = [seed for seed, row in seeds.items() if seed in wanted and wanted[seed] != row.split_hash]
@@ -112,22 +112,8 @@ def _score(row: RunRow) -> CellScore:
 
 def _versions(rows: Sequence[RunRow]) -> list[str]:
     """Which version of the program made stored rows, because that is not part of the comparison."""
-    versions = {str(_mapping(row.environment).get("gssl", "unknown")) for row in rows}
+    versions = {str(json_object(row.environment).get("gssl", "unknown")) for row in rows}
     return [f"stored by gssl {', '.join(sorted(versions))}"]
-
-
-def _probe_options(row: RunRow) -> str:
-    """Everything about the probe in a configuration, as text."""
-    return json.dumps(_mapping(row.config).get("probe", {}), sort_keys=True)
-
-
-def _mapping(text: str) -> dict[str, object]:
-    """What a column holds; nothing where another program wrote it."""
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _named(row: RunRow) -> str:

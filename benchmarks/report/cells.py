@@ -13,6 +13,7 @@ from typing import Any, cast
 from gssl.benchmarks.rows import REFERENCE_METHODS
 from gssl.datasets.types import Metric
 from gssl.evaluate.metrics import higher_is_better
+from gssl.results.columns import json_object, probe_options
 from gssl.results.store import RunRow
 
 _WHOLE = ("full", "graphs")  # samplers that leave nothing out: a method trained so goes by its own name
@@ -99,7 +100,7 @@ class Cell:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The full configuration; empty if what is stored is not JSON."""
-        return _object(self.first.config)
+        return json_object(self.first.config)
 
     def mean(self, column: str) -> float | None:
         """Mean of a column of cost over the finished seeds; None without one."""
@@ -156,9 +157,11 @@ def cells_of(rows: Iterable[RunRow]) -> list[Cell]:
     probes: dict[str, str] = {}
     for row in rows:
         if row.environment_hash not in plugins:
-            plugins[row.environment_hash] = json.dumps(_object(row.environment).get("plugins") or {}, sort_keys=True)
+            plugins[row.environment_hash] = json.dumps(
+                json_object(row.environment).get("plugins") or {}, sort_keys=True
+            )
         if row.config not in probes:
-            probes[row.config] = _probe_options(row.config)
+            probes[row.config] = probe_options(row.config)
         protocol = Protocol(row.probe, row.probe_version, probes[row.config], row.metric)
         key = (row.method, row.config_hash, row.dataset, row.dataset_checksum, protocol, plugins[row.environment_hash])
         groups[key].append(row)
@@ -205,17 +208,3 @@ def boards_of(cells: Iterable[Cell]) -> list[Board]:
         for (dataset, protocol), parts in groups.items()
         for part, (checksum, _, members) in enumerate(parts, 1)
     ]
-
-
-def _probe_options(config: str) -> str:
-    probe = _object(config).get("probe")
-    options = {k: v for k, v in probe.items() if k != "name"} if isinstance(probe, dict) else {}
-    return json.dumps(options, sort_keys=True)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
