@@ -51,7 +51,7 @@ class Findings:
         double: rows of runs beyond one per cell.
         different: cells whose scores are not bit for bit those of the undisturbed run.
         repeated: attempts beyond the first one, over all rounds; at most the cells in flight at each kill.
-        in_flight: the sum over the kills of the cells that were in flight.
+        in_flight: the sum over the kills of the cells that were in flight: one, where a single worker was killed.
         seconds: wall time.
     """
 
@@ -116,7 +116,7 @@ class Round:
         for victim in victims:
             victim.kill()
         self.findings.kills[kind] += 1
-        self.findings.in_flight += max(running, len(workers))
+        self.findings.in_flight += 1 if kind == "worker" else max(running, len(workers))
         self.look()
 
     def look(self) -> None:

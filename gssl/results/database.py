@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from gssl.common.errors import InputError, StorageError
 
+T = TypeVar("T")
+
 WAIT_SECONDS = 60.0  # for other writers of the same file
+_ATTEMPTS = 5  # at tables that another process is making too
+_PAUSE = 0.5  # seconds between them
+_RACE = ("already exists", "duplicate column", "duplicate key", "unique constraint")  # SQLite and PostgreSQL
 _ADVICE = {
     "locked": "another process keeps it locked; end that process and give the same command again",
     "full": "free some space and give the same command again, it goes on where it stopped",
@@ -72,6 +85,22 @@ def database_errors(url: str) -> Iterator[None]:
         text = str(error.orig)
         advice = next((_ADVICE[word] for word in _ADVICE if word in text), "choose another with --db or GSSL_DB")
         raise StorageError(f"the results store {url} cannot be used: {text}; {advice}") from error
+
+
+def with_tables(make: Callable[[], T]) -> T:
+    """What ``make`` returns, which makes or migrates tables that another process may be making at the same moment.
+
+    Of two that make them at once, one finds a table or a version number that was not there when it looked; the next
+    time it looks, everything is.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return make()
+        except (SQLAlchemyError, StorageError) as error:
+            if not any(sign in str(error).lower() for sign in _RACE):
+                raise
+            time.sleep(_PAUSE)
+    return make()
 
 
 def _make_folder(url: URL) -> None:

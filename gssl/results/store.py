@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -13,13 +12,9 @@ from typing import Literal, Self
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from gssl.common.errors import InputError, StorageError
-from gssl.results.database import database_errors, make_engine, shown
+from gssl.common.errors import InputError
+from gssl.results.database import database_errors, make_engine, shown, with_tables
 from gssl.results.schema import KEY, SCHEMA_VERSION, prepare, runs
-
-_ATTEMPTS = 5  # at tables that another process makes too
-_PAUSE = 0.2  # seconds between them
-_RACE = ("already exists", "duplicate column")  # SQLite and PostgreSQL
 
 __all__ = ["SCHEMA_VERSION", "RunKey", "RunRow", "Status", "Store", "shown"]
 
@@ -112,19 +107,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = make_engine(url)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Make or migrate tables, which another process may be doing at the same moment; then everything is there."""
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                self._make_tables()
-                return
-            except (IntegrityError, StorageError) as error:
-                if isinstance(error, StorageError) and not any(sign in str(error) for sign in _RACE):
-                    raise
-                time.sleep(_PAUSE)
-        self._make_tables()
+        with_tables(self._make_tables)
 
     def _make_tables(self) -> None:
         with self.transaction() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,19 +15,16 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gssl.common.errors import InputError
-from gssl.results.store import shown
+from gssl.results.database import shown, with_tables
 
 _SUFFIXES = (".log", ".journal")
 _HEARTBEAT = 30  # seconds between signs of life of a trial in a database
 _GRACE = 180  # seconds without one after which it is given up
 _WAIT = 100  # seconds for other writers of an SQLite file
 _ANSWER = 10.0  # seconds for a gRPC server to answer
-_ATTEMPTS = 5  # at tables that another process is making too
-_PAUSE = 0.5  # seconds between them
-_RACE = ("unique constraint", "already exists")  # SQLite and PostgreSQL
 _ADVICE = "choose another with --storage"
 
 
@@ -53,22 +49,10 @@ def open_storage(url: str) -> BaseStorage:
         if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         sqlite: dict[str, Any] = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
-        return _database(url, sqlite)
+        return with_tables(lambda: _database(url, sqlite))
 
 
 def _database(url: str, engine: dict[str, Any]) -> RDBStorage:
-    """The storage in a database, whose tables another process may be making at the same moment.
-
-    Of two that make them at once, one finds a table or a version number that was not there when it looked; the next
-    time it looks, everything is.
-    """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return RDBStorage(url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
-        except (IntegrityError, OperationalError, ProgrammingError) as error:
-            if not any(sign in str(error.orig).lower() for sign in _RACE):
-                raise
-            time.sleep(_PAUSE)
     return RDBStorage(url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
 
 
