@@ -76,14 +76,19 @@ _CONSOLE = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True)
 class Problem:
-    """What is trained, for how long, with which batch sizes, learning rates and gamma of MVS."""
+    """What is trained, for how long, with which batch sizes, learning rates and gamma of MVS.
+
+    ``plan`` is that of the tables, ``search`` that of the choice before.
+    """
 
     method: str
     data: str
     plan: Plan
+    search: Plan
     sizes: tuple[int, ...]
     rates: tuple[float, ...]
     gamma: float
+    probe_items: int | None
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -98,11 +103,14 @@ class Problem:
         dropout = ("method.dropout=0",) if self.method == "supervised" else ()
         base = Request(method=self.method, encoder="GCN", preset="none", assignments=(*_SETTINGS, *dropout))
         choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, samplers))
-        return Comparison(base, self.data, choices, tuple(sizes), tuple(rates), (0,), self.plan)
+        return Comparison(
+            base, self.data, choices, tuple(sizes), tuple(rates), (0,), self.plan, probe_items=self.probe_items
+        )
 
     def choose(self, out: Path) -> dict[By, list[Setting]]:
         """The best setting of every sampler on seed 0, by seconds and by steps."""
-        found = list(trainings(self.comparison(self.samplers, self.sizes, self.rates), out, _CONSOLE.print))
+        comparison = self.comparison(self.samplers, self.sizes, self.rates)
+        found = list(trainings(replace(comparison, plan=self.search), out, _CONSOLE.print))
         every = settings(found)
         return {by: chosen(every, by) for by in _AXES}
 
@@ -144,14 +152,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--points", type=int, default=4)
+    parser.add_argument("--points", type=int, default=3, help="observations in each of the two, for the tables")
+    parser.add_argument("--search-points", type=int, default=1, help="the same for the choice")
+    parser.add_argument("--probe-items", type=int, help="as for gssl converge")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.001, 0.01])
     parser.add_argument("--gamma", type=float, default=0.1, help="of MVS: its V_S must not be smaller than a batch")
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/samplers"))
     given = parser.parse_args(arguments)
     plan = Plan(given.seconds, given.steps, given.points, "cpu")
-    problem = Problem(given.method, given.data, plan, tuple(given.sizes), tuple(given.rates), given.gamma)
+    search = replace(plan, points=given.search_points)
+    sizes, rates = tuple(given.sizes), tuple(given.rates)
+    problem = Problem(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items)
     name = f"{given.method}-{given.data}"
     kept = problem.choose(given.folder / f"{name}-choice.jsonl")
     found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))

@@ -48,6 +48,7 @@ def run(args: Namespace) -> Answer:
         seeds=tuple(range(args.seed, args.seed + args.seeds)),
         plan=Plan(args.seconds, args.steps, args.points, args.clock),
         gradient_error=args.gradient_error,
+        probe_items=args.probe_items,
     )
     if args.plot is not None:
         check(args.plot)
@@ -162,6 +163,12 @@ def _arguments(parser: ArgumentParser) -> None:
         help="what seconds are of; cpu is the computing time of all threads, for a machine that does other work too",
     )
     add("--gradient-error", action="store_true", help="also the error of the gradient at each observation")
+    add(
+        "--probe-items",
+        metavar="N",
+        type=integer(1),
+        help="the probe takes at most so many random training and validation items (default: all)",
+    )
     add("--out", metavar="FILE", type=Path, help="keep every training here; what it holds already is not repeated")
     add("--plot", metavar="FILE", type=Path, help="draw the curves, as SVG or PNG")
     add_json(parser)

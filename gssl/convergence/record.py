@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.common.errors import InputError
 
-Key = tuple[str, int, str, float, int, int, bool]
+Key = tuple[str, int, str, float, int, int, bool, int | None]
 
 
 class Point(BaseModel):
@@ -51,6 +51,7 @@ class Training(BaseModel):
         seconds, steps: what the training was to reach, both of them.
         observations: moments that were planned in each of the two.
         measured: whether the error of the gradient was asked for.
+        probe_items: most training and most validation items that a probe took; None for all.
         preparation: seconds before training that the sampler took for what belongs to the graph alone, such as a
             partition; they are not part of the others.
         points: in order.
@@ -74,6 +75,7 @@ class Training(BaseModel):
     steps: int
     observations: int = 6
     measured: bool = False
+    probe_items: int | None = None
     preparation: float = 0.0
     points: tuple[Point, ...]
     config_hash: str
@@ -84,7 +86,8 @@ class Training(BaseModel):
     @property
     def key(self) -> Key:
         """Two trainings with the same key are the same experiment."""
-        return self.config_hash, self.seed, self.clock, self.seconds, self.steps, self.observations, self.measured
+        planned = (self.clock, self.seconds, self.steps, self.observations, self.measured, self.probe_items)
+        return (self.config_hash, self.seed, *planned)
 
     def best(self, *, by: Literal["seconds", "steps"]) -> float | None:
         """Best validation score within the time or the steps that were planned; None without a point.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
@@ -18,7 +19,7 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.convergence.record import Training, append, read
 from gssl.convergence.watch import CLOCKS, Plan, Watch
-from gssl.datasets.types import Dataset
+from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
 from gssl.experiment.embed import embed_dataset
@@ -74,6 +75,8 @@ class Comparison:
         seeds: repetitions of each.
         plan: when to observe.
         gradient_error: whether to measure it at every point, which takes a pass over the whole graph.
+        probe_items: the most training items, and the most validation items, that a probe takes at a point: a random
+            part of the split's, the same at every point and for every sampler. None takes them all.
     """
 
     base: Request
@@ -84,6 +87,7 @@ class Comparison:
     seeds: tuple[int, ...]
     plan: Plan
     gradient_error: bool = False
+    probe_items: int | None = None
 
 
 def trainings(
@@ -100,7 +104,8 @@ def trainings(
         append(out, [])  # it must be possible before hours of work
     plan, warm = comparison.plan, set[str]()
     for seed, (choice, config) in product(comparison.seeds, cells):
-        key = (config.hash, seed, plan.clock, plan.seconds, plan.steps, plan.points, comparison.gradient_error)
+        planned = (plan.clock, plan.seconds, plan.steps, plan.points, comparison.gradient_error)
+        key = (config.hash, seed, *planned, comparison.probe_items)
         known = done.get(key)
         if known is None:
             if choice.label not in warm:
@@ -177,7 +182,7 @@ class _Task:
     items: Tensor | None
 
 
-def _task(config: RunConfig, dataset: Dataset, seed: int) -> _Task:
+def _task(config: RunConfig, dataset: Dataset, seed: int, probe_items: int | None = None) -> _Task:
     method, probe, labels = make_method(config, dataset, seed), make_probe(config), dataset.labels
     assert labels is not None
     if not method.trains:
@@ -187,12 +192,20 @@ def _task(config: RunConfig, dataset: Dataset, seed: int) -> _Task:
         split = with_validation(split, labels, seed)
         method.fit_labels(labels, split)
         return _Task(method, validation(method, dataset, split, metric), metric, split.train)
+    split = split if probe_items is None else _part(split, probe_items, seed)
     sign = 1 if higher_is_better(metric) else -1
 
     def validate() -> float:  # what the probe says of the test items is dropped
         return sign * probe.score(embed_dataset(method, dataset), labels, split, metric, seed).val
 
     return _Task(method, validate, metric, None)
+
+
+def _part(split: Split, most: int, seed: int) -> Split:
+    """At most so many random training and validation items of a split."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "probe items"))
+    train, val = (ids[torch.randperm(len(ids), generator=generator)[:most]] for ids in (split.train, split.val))
+    return replace(split, name=f"{split.name}-{most}", train=train, val=val)
 
 
 def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
@@ -209,7 +222,7 @@ def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
 
 
 def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:
-    task, plan, error = _task(config, dataset, seed), comparison.plan, ""
+    task, plan, error = _task(config, dataset, seed, comparison.probe_items), comparison.plan, ""
     full = dataset.graph.full_batch() if comparison.gradient_error else None
     sampler = make_sampler(config, dataset, seed, task.method, task.items)
     start = CLOCKS[plan.clock]()
@@ -234,6 +247,7 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
         steps=plan.steps,
         observations=plan.points,
         measured=comparison.gradient_error,
+        probe_items=comparison.probe_items,
         preparation=preparation,
         points=tuple(watch.points),
         config_hash=config.hash,

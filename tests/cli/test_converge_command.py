@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gssl.evaluate.lbfgs import LbfgsProbe
+
 QUICK = ("--batch-size", "24", "--seconds", "0.05", "--steps", "4", "--points", "2", "--lr", "0.01")
 SMALL = ("--set", "encoder.hidden_dim=8")
 
@@ -54,6 +56,26 @@ def test_the_tables_name_every_sampler(lab: Any) -> None:
     assert "best validation score within 4 steps" in out
     assert out.count("graphsage") == out.count("uniform+exact") == 2
     assert err.count("steps in all") == 2
+
+
+def test_a_probe_of_a_part_of_the_items(converge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, score = list[tuple[tuple[int, ...], tuple[int, ...]]](), LbfgsProbe.score
+
+    def watched(self: LbfgsProbe, *args: Any) -> Any:
+        split = args[2]
+        seen.append((tuple(split.train.tolist()), tuple(split.val.tolist())))
+        return score(self, *args)
+
+    monkeypatch.setattr(LbfgsProbe, "score", watched)
+    path = tmp_path / "kept.jsonl"
+    words = ("--samplers", "full,graphsage", "--out", str(path))
+    converge(*words, "--probe-items", "10")
+    assert len(set(seen)) == 1, "the same items at every point of every training"
+    assert [len(set(items)) for items in seen[0]] == [10, 10]
+    part, _ = seen[0], seen.clear()
+    converge(*words)
+    assert set(part[0]) < set(seen[0][0]), "all items are another experiment"
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_what_the_file_holds_is_not_repeated(converge: Any, tmp_path: Path) -> None:
