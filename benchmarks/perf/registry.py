@@ -19,6 +19,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
         "neighbor": "gssl.benchmarks.perf.neighbor:run",
         "mvs": "gssl.benchmarks.perf.mvs:run",
         "memory": "gssl.benchmarks.perf.memory:run",
+        "prefetch": "gssl.benchmarks.perf.prefetch:run",
     },
     group="gssl.benchmarks",
 )

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch_geometric.utils import segment
 
 from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, random_rank, segment_index, share
-from gssl.common.errors import InputError
 from gssl.common.options import Fraction
 from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import SparseMatrix
+from gssl.samplers.sparse import SparseMatrix, dense_features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +22,8 @@ class MaskAttribute(GraphwiseAugmenter):
     Attributes:
         ratio: ``floor(ratio * size)`` nodes of each graph are masked.
         fill: what stands in their place: zeros, noise from N(0.5, 0.5^2) as in GraphCL's unsupervised code, or the
-            mean of the graph's nodes as in its semi-supervised code. Sparse features take ``zero`` only.
+            mean of the graph's nodes as in its semi-supervised code. With the last two, sparse features of the batch
+            become dense.
     """
 
     ratio: Fraction = 0.2
@@ -35,12 +35,11 @@ class MaskAttribute(GraphwiseAugmenter):
         graph = segment_index(offsets)
         hidden = random_rank(offsets, rng) < masked[graph]
         x = batch.x
-        if isinstance(x, SparseMatrix):
-            if self.fill != "zero":
-                raise InputError(f"fill={self.fill!r} would make sparse features dense; use fill='zero'")
+        if isinstance(x, SparseMatrix) and self.fill == "zero":
             left = x.filter(~hidden[x.pattern.row.long()])
             rows = None if x.token_rows is None else x.token_rows & ~hidden
             return batch.with_x(replace(left, token_rows=rows))
+        x = dense_features(x)
         masked_x = x.clone()
         masked_x[hidden] = self._tokens(x, offsets, graph[hidden], rng)
         return batch.with_x(masked_x)

@@ -234,8 +234,9 @@ def test_mask_attribute_of_sparse_features() -> None:
     assert masked.x.pattern.nnz < 32
     expected = MaskAttribute(ratio=0.5, fill="zero")(dense, rng()).x
     assert torch.equal(masked.x.to_dense(), dense_features(expected))
-    with pytest.raises(InputError, match="fill='zero'"):
-        MaskAttribute(fill="noise")(sparse, rng())
+    for fill in ("noise", "mean"):
+        augment = MaskAttribute(ratio=0.5, fill=fill)
+        assert torch.equal(dense_features(augment(sparse, rng()).x), dense_features(augment(dense, rng()).x))
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,17 +1,21 @@
 import json
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from gssl.benchmarks.perf import footprint, grace_step, infonce, measure, memory, mvs, neighbor, spmm
+from gssl.benchmarks.perf import footprint, grace_step, infonce, measure, memory, mvs, neighbor, prefetch, spmm
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.grace_task import Task, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
+from gssl.config.components import sampler_factory
+from gssl.samplers.base import Sampler
 from gssl.samplers.sparse import SparseMatrix
 from gssl.testing.toy import toy_graph
 
@@ -172,6 +176,27 @@ def test_mvs_reports_batches_checkpoints_and_probabilities(real: bool, monkeypat
     assert figures["checkpoint_amortised_milliseconds"] == pytest.approx(figures["checkpoint_milliseconds"] / 3)
     assert ("rmat_cost" in figures) == real
     assert 0 < figures["probability_with_ties_milliseconds"] <= figures["probability_with_ties_median_milliseconds"]
+
+
+@pytest.mark.usefixtures("inline")
+def test_prefetching_is_compared_with_itself_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "in_fresh_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(prefetch, "real_graph_is_there", lambda: False)
+    depths = set[tuple[str, int]]()
+
+    def watched(name: str) -> Callable[..., Sampler]:
+        def make(*args: Any, **options: Any) -> Sampler:
+            depths.add((name, options["prefetch"]))
+            return sampler_factory(name)(*args, **options)
+
+        return make
+
+    monkeypatch.setattr(prefetch, "sampler_factory", watched)
+    sizes = {"nodes": 300, "degree": 6, "features": 8, "hidden": 4, "batch_size": 30, "batches": 2}
+    result = prefetch.run(**sizes, depth=3, repeats=1)
+    assert headline(result)["peer_name"] == prefetch.PEER
+    assert depths == {(name, depth) for name in ("graphsage", "labor", "minvar+adjoint", "mvs") for depth in (0, 3)}
+    assert all(float(result.figures[f"{name}_ratio"]) > 0 for name in ("labor", "minvar+adjoint", "mvs"))
 
 
 def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,8 @@ def test_a_probe_of_a_part_of_the_items(converge: Any, tmp_path: Path, monkeypat
     converge(*words, "--probe-items", "10")
     assert len(set(seen)) == 1, "the same items at every point of every training"
     assert [len(set(items)) for items in seen[0]] == [10, 10]
-    part, _ = seen[0], seen.clear()
+    part = seen[0]
+    seen.clear()
     converge(*words)
     assert set(part[0]) < set(seen[0][0]), "all items are another experiment"
     assert len(path.read_text(encoding="utf-8").splitlines()) == 4
