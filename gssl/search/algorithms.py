@@ -37,7 +37,7 @@ _REDUCTION = 3  # one trial in so many goes on at each rung
 PRUNERS: dict[str, Callable[[Sequence[int]], pruners.BasePruner]] = {
     "halving": lambda rungs: pruners.SuccessiveHalvingPruner(min_resource=rungs[0], reduction_factor=_REDUCTION),
     "hyperband": lambda rungs: pruners.HyperbandPruner(
-        min_resource=rungs[0], max_resource=2 * rungs[-1], reduction_factor=_REDUCTION
+        min_resource=rungs[0], max_resource=_REDUCTION * rungs[-1], reduction_factor=_REDUCTION
     ),
     "median": lambda rungs: pruners.MedianPruner(),
     "none": lambda rungs: pruners.NopPruner(),
@@ -81,16 +81,16 @@ def make_pruner(name: str, rungs: Sequence[int]) -> pruners.BasePruner:
 
 
 def rungs_of(epochs: int) -> tuple[int, ...]:
-    """Epochs after which a trial reports: an eighteenth, a sixth and a half of the longest training.
+    """Epochs after which a trial reports: 1/27, 1/9 and 1/3 of the longest training.
 
-    With successive halving, a third of the trials that reach one goes on to the next: 30 trials cost about as much as
-    5 whole trainings.
+    With successive halving, a third of the trials that reach one goes on to the next, so that no rung costs more than
+    another: 30 trials take the time of 3 to 4 whole trainings.
 
     Example:
         >>> rungs_of(400), rungs_of(5), rungs_of(1)
-        ((22, 66, 200), (2,), ())
+        ((14, 44, 133), (1,), ())
     """
-    return tuple(sorted({epochs // part for part in (2 * _REDUCTION**2, 2 * _REDUCTION, 2)} - {0}))
+    return tuple(sorted({epochs // _REDUCTION**rung for rung in (3, 2, 1)} - {0}))
 
 
 class SeededByTrial(samplers.BaseSampler):

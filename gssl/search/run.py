@@ -131,7 +131,7 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
         "out": str(folder),
         "search_seconds": searched,
         "seconds": time.time() - started,
-        "notes": _notes(job, config, tuned, dataset, fresh),
+        "notes": [*_notes(job, config, tuned, dataset, fresh), *_doubts(config, tuned, differences)],
     }
 
 
@@ -213,3 +213,14 @@ def _notes(job: Job, config: RunConfig, tuned: RunConfig, dataset: Dataset, fres
             "for training and validation, as is usual with this protocol"
         )
     return notes
+
+
+def _doubts(config: RunConfig, tuned: RunConfig, differences: list[float] | None) -> list[str]:
+    """What the fresh seeds say against the result of a search on one seed."""
+    gain = mean_gain(differences)
+    if gain is None or gain > 0 or tuned.hash == config.hash:
+        return []
+    return [
+        f"on fresh seeds the result is no better than the defaults on validation items (mean gain {gain:.4f}): its "
+        "lead in the search was chance, and more trials or the defaults may be the better choice"
+    ]

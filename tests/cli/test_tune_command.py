@@ -115,3 +115,16 @@ def test_data_without_labels(place: Path, capfd: pytest.CaptureFixture[str]) -> 
     np.savez("mine.npz", edge_index=np.array([[0, 1, 2], [1, 2, 0]]), x=np.eye(3, dtype="float32"))
     assert main(["tune", "GRACE", "mine.npz", "--trials", "2"]) == 2
     assert "mine has no labels, so there is no validation score to search by" in capfd.readouterr().err
+
+
+def test_a_lead_that_fresh_seeds_do_not_confirm_is_called_chance(
+    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = place / "space.yaml"
+    space.write_text("train.lr: {type: float, low: 0.001, high: 0.1, log: true}\n", encoding="utf-8")
+    words = ("tune", "BGRL", "digits", "--trials", "4", "--algorithm", "random", "--space", str(space), *SMALL)
+    for differences, doubted in (([-0.1, 0.05], True), ([0.1, -0.05], False), (None, False)):
+        monkeypatch.setattr("gssl.search.run.gains", lambda *_, found=differences: found)
+        found = answer(capfd, *words)
+        assert found["runs"]["tuned"]["config_hash"] != found["runs"]["default"]["config_hash"]
+        assert any("no better than the defaults" in note for note in found["notes"]) == doubted
