@@ -18,7 +18,7 @@ from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
 from gssl.samplers.sparse import Pattern, SparseMatrix
 
-_ROWS = 4096  # whose features are looked at together
+_ENTRIES = 1 << 20  # of the features that are looked at together
 
 
 class AdjointPropagation(StoredPropagation):
@@ -87,5 +87,9 @@ class AdjointPropagation(StoredPropagation):
         if isinstance(x, SparseMatrix):
             row = x.pattern.row.long()
             return torch.zeros(x.shape[0]).index_add(0, row, x.value.square().float())
-        # By parts, for the product is held in between and features may lie in a file larger than the memory.
-        return torch.cat([torch.linalg.vecdot(part, part).float() for part in x.split(_ROWS)])
+        # By parts in one buffer, for features may lie in a file larger than the memory.
+        rows = max(1, _ENTRIES // max(1, x.shape[1]))
+        squares, norms = x.new_empty(rows, x.shape[1]), x.new_empty(len(x), dtype=torch.float32)
+        for part, norm in zip(x.split(rows), norms.split(rows), strict=True):
+            norm.copy_(torch.mul(part, part, out=squares[: len(part)]).sum(1))
+        return norms
