@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gssl.datasets.generators import rmat
+from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store
 from gssl.samplers.batch import Block
 from gssl.samplers.graph import Graph
@@ -42,6 +43,11 @@ def load_rmat(folder: str, features: int) -> Graph:
     pattern = load_pattern(folder)
     x = torch.empty(pattern.num_rows, features).normal_(generator=torch.Generator().manual_seed(0))
     return Graph(Block(pattern), x)
+
+
+def load_graph(folder: str | None, features: int) -> Graph:
+    """The R-MAT graph of a folder with so many features, or the real graph if there is no folder."""
+    return load_dataset(REAL).graph if folder is None else load_rmat(folder, features)
 
 
 def real_graph_is_there() -> bool:

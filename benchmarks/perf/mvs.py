@@ -13,12 +13,11 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from gssl.benchmarks.perf.graphs import REAL, load_rmat, real_graph_is_there, store_rmat
+from gssl.benchmarks.perf.graphs import REAL, load_graph, real_graph_is_there, store_rmat
 from gssl.benchmarks.perf.machine import describe
 from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, take_turns
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.options import Fraction, Positive, PositiveInt
-from gssl.datasets.load import load_dataset
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
 from gssl.samplers.named import mvs
@@ -50,7 +49,7 @@ class Size:
     gamma: float
 
     def graph(self) -> Graph:
-        return load_dataset(REAL).graph if self.folder is None else load_rmat(self.folder, self.features)
+        return load_graph(self.folder, self.features)
 
     def sampler(self, kind: str, graph: Graph) -> PairSampler:
         """``uniform``, ``mvs``, ``fixed`` (norms of V_S stay those of the checkpoint) or ``online``."""

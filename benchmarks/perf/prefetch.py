@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
 import torch
 
-from gssl.benchmarks.perf.graphs import REAL, load_rmat, real_graph_is_there, store_rmat
+from gssl.benchmarks.perf.graphs import REAL, load_graph, real_graph_is_there, store_rmat
 from gssl.benchmarks.perf.machine import describe
 from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, take_turns
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.options import Positive, PositiveInt
 from gssl.config.components import sampler_factory
-from gssl.datasets.load import load_dataset
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
 from gssl.training.config import TrainConfig
+from gssl.training.countdown import Countdown
 from gssl.training.loop import pretrain
 
 PEER = "no prefetching"
@@ -45,24 +45,12 @@ class Size:
 
     def training(self, sampler: str, depth: int) -> Step:
         """A step: ``batches`` updates of the same weights, each time by a new optimizer."""
-        graph = load_dataset(REAL).graph if self.folder is None else load_rmat(self.folder, self.features)
+        graph = load_graph(self.folder, self.features)
         torch.manual_seed(0)
         method = BGRL(GCN(graph.in_dim, hidden_dim=self.hidden))
         batches = sampler_factory(sampler)(graph, num_layers=2, batch_size=self.batch_size, prefetch=depth)
         config = TrainConfig(epochs=self.batches)
         return lambda: pretrain(method, batches, config, seed=0, watch=Countdown(self.batches))
-
-
-@dataclass
-class Countdown:
-    """Ends a training after so many updates."""
-
-    left: int
-    losses: list[float] = field(default_factory=list)
-
-    def __call__(self, loss: float) -> bool:
-        self.losses.append(loss)
-        return len(self.losses) > self.left
 
 
 def run(

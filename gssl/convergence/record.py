@@ -6,13 +6,24 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.common.errors import InputError
 
-Key = tuple[str, int, str, float, int, int, bool, int | None]
+
+class Key(NamedTuple):
+    """What makes two trainings the same experiment; fields of :class:`Training`."""
+
+    config_hash: str
+    seed: int
+    clock: str
+    seconds: float
+    steps: int
+    observations: int
+    measured: bool
+    probe_items: int | None
 
 
 class Point(BaseModel):
@@ -86,8 +97,7 @@ class Training(BaseModel):
     @property
     def key(self) -> Key:
         """Two trainings with the same key are the same experiment."""
-        planned = (self.clock, self.seconds, self.steps, self.observations, self.measured, self.probe_items)
-        return (self.config_hash, self.seed, *planned)
+        return Key(*(getattr(self, name) for name in Key._fields))
 
     def best(self, *, by: Literal["seconds", "steps"]) -> float | None:
         """Best validation score within the time or the steps that were planned; None without a point.

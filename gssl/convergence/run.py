@@ -17,7 +17,7 @@ from gssl.common.seeds import derive_seed
 from gssl.config.components import sampler_factory
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
-from gssl.convergence.record import Training, append, read
+from gssl.convergence.record import Key, Training, append, read
 from gssl.convergence.watch import CLOCKS, Plan, Watch
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
@@ -27,6 +27,7 @@ from gssl.experiment.prepare import prepare
 from gssl.method import Method
 from gssl.methods.supervised import Supervised
 from gssl.results.environment import current
+from gssl.training.countdown import Countdown
 from gssl.training.loop import pretrain
 from gssl.training.supervised import validation, with_validation
 
@@ -104,8 +105,16 @@ def trainings(
         append(out, [])  # it must be possible before hours of work
     plan, warm = comparison.plan, set[str]()
     for seed, (choice, config) in product(comparison.seeds, cells):
-        planned = (plan.clock, plan.seconds, plan.steps, plan.points, comparison.gradient_error)
-        key = (config.hash, seed, *planned, comparison.probe_items)
+        key = Key(
+            config_hash=config.hash,
+            seed=seed,
+            clock=plan.clock,
+            seconds=plan.seconds,
+            steps=plan.steps,
+            observations=plan.points,
+            measured=comparison.gradient_error,
+            probe_items=comparison.probe_items,
+        )
         known = done.get(key)
         if known is None:
             if choice.label not in warm:
@@ -210,15 +219,10 @@ def _part(split: Split, most: int, seed: int) -> Split:
 
 def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
     """One update that is thrown away, so that the first training does not pay for imports and compilation."""
-    task, calls = _task(config, dataset, seed), []
-
-    def second(loss: float) -> bool:
-        calls.append(loss)
-        return len(calls) == 2
-
+    task = _task(config, dataset, seed)
     sampler = make_sampler(config, dataset, seed, task.method, task.items)
     with suppress(TrainingError):  # the training itself will say so
-        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=second)
+        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
 
 
 def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:

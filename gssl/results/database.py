@@ -13,10 +13,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
+    DBAPIError,
     IntegrityError,
     NoSuchModuleError,
     OperationalError,
-    SQLAlchemyError,
 )
 
 from gssl.common.errors import InputError, StorageError
@@ -96,8 +96,9 @@ def with_tables(make: Callable[[], T]) -> T:
     for _ in range(_ATTEMPTS - 1):
         try:
             return make()
-        except (SQLAlchemyError, StorageError) as error:
-            if not any(sign in str(error).lower() for sign in _RACE):
+        except (DBAPIError, StorageError) as error:
+            said = str(getattr(error, "orig", error)).lower()  # without the statement
+            if not any(sign in said for sign in _RACE):
                 raise
             time.sleep(_PAUSE)
     return make()

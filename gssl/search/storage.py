@@ -49,11 +49,9 @@ def open_storage(url: str) -> BaseStorage:
         if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         sqlite: dict[str, Any] = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
-        return with_tables(lambda: _database(url, sqlite))
-
-
-def _database(url: str, engine: dict[str, Any]) -> RDBStorage:
-    return RDBStorage(url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
+        return with_tables(
+            lambda: RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
+        )
 
 
 def queue_lock(url: str) -> BaseFileLock | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from gssl.benchmarks.perf import footprint, grace_step, infonce, measure, memory, mvs, neighbor, prefetch, spmm
+from gssl.benchmarks.perf import footprint, grace_step, graphs, infonce, measure, memory, mvs, neighbor, prefetch, spmm
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.grace_task import Task, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
@@ -166,7 +166,7 @@ def test_mvs_reports_batches_checkpoints_and_probabilities(real: bool, monkeypat
     small = partial(toy_graph, num_nodes=400)
     monkeypatch.setattr(mvs, "in_fresh_process", lambda function, *args: function(*args))
     monkeypatch.setattr(mvs, "real_graph_is_there", lambda: real)
-    monkeypatch.setattr(mvs, "load_dataset", lambda name: SimpleNamespace(graph=small()))
+    monkeypatch.setattr(graphs, "load_dataset", lambda name: SimpleNamespace(graph=small()))
     sizes = {"nodes": 300, "degree": 6, "features": 8, "batch_size": 20, "batches": 3}
     result = mvs.run(**sizes, gamma=0.5, rmat_gamma=0.5, norms=5000, repeats=2)
     figures = {key: float(value) for key, value in result.figures.items()}
