@@ -1,4 +1,4 @@
-"""The search space of a study: what method and encoder declare, what a file adds, without what the user has fixed."""
+"""The search space of a study: what method and encoder declare, the epochs, what a file adds, without what is fixed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 
 Value = bool | int | float | str | None
+_SHORTEST = 10  # the shortest training is this part of that of the preset
 
 
 class _Entry(BaseModel):
@@ -97,6 +98,11 @@ def search_space(
     request: Request, subject: Subject, file: Path | None = None, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Space]:
     """What a study searches.
+
+    To what method and encoder declare come the epochs, from a tenth of those of the preset to all of them: the loss of
+    a self-supervised method does not tell when its embeddings are best, and other values reach that point sooner.
+    Methods that keep the weights of the best epoch anyway (those that learn from labels, or with patience) and methods
+    that declare a range of their own are exempt.
 
     A parameter that the request gives a value for is not searched. What a method declares for an option that the
     chosen encoder lacks is left out; what the file declares must exist.
@@ -200,6 +206,8 @@ def _declared(base: RunConfig, say: Callable[[str], None]) -> dict[str, Space]:
     method, encoder = components.method_class(base.method.name), components.encoder_factory(base.encoder.name)
     own = getattr(encoder, "search_space", {})
     found: dict[str, Space] = {**{f"encoder.{key}": entry for key, entry in own.items()}, **method.search_space}
+    if found and method.trains and not method.needs_labels and base.train.patience is None:
+        found = _epochs(base.train.epochs) | found
     known = options_of(encoder)
     for key in list(found):
         section, _, rest = key.partition(".")
@@ -207,6 +215,11 @@ def _declared(base: RunConfig, say: Callable[[str], None]) -> dict[str, Space]:
             say(f"{key} is not searched, the encoder {base.encoder.name} does not have it")
             del found[key]
     return found
+
+
+def _epochs(most: int) -> dict[str, Space]:
+    least = max(1, most // _SHORTEST)
+    return {"train.epochs": Int(least, most, log=True)} if least < most else {}
 
 
 def _fixed(request: Request) -> set[str]:

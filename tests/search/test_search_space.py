@@ -23,8 +23,27 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_declaration_is_the_space() -> None:
-    assert search_space(Request("GRACE"), SUBJECT) == METHODS.get("GRACE").search_space
+def test_the_declaration_and_the_epochs_are_the_space() -> None:
+    space = search_space(Request("GRACE"), SUBJECT)
+    assert space.pop("train.epochs") == Int(40, 400, log=True)  # the preset has 400
+    assert space == METHODS.get("GRACE").search_space
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("GRACE", epochs=300),
+        Request("GRACE", assignments=("train.patience=20",)),
+        Request("supervised"),  # keeps the best epoch anyway
+    ],
+)
+def test_epochs_are_not_searched_where_they_are_settled(request_: Request) -> None:
+    assert "train.epochs" not in search_space(request_, SUBJECT)
+
+
+def test_a_declared_range_of_epochs_stands() -> None:
+    subject = Subject("MUTAG", "MUTAG", "graph", "P5-RBF")
+    assert search_space(Request("GraphCL"), subject)["train.epochs"] == Int(10, 100, log=True)
 
 
 def test_a_file_adds_changes_and_leaves_out(tmp_path: Path) -> None:
@@ -45,7 +64,7 @@ def test_what_the_user_sets_is_not_searched() -> None:
     said: list[str] = []
     request = Request("GRACE", assignments=("drop_edge=[0.1,0.1]", "mask_feature.0=0.2", "train.lr=0.01"))
     space = search_space(request, SUBJECT, say=said.append)
-    assert set(space) == {"mask_feature.1", "temperature", "projector_dim", "train.weight_decay"}
+    assert set(space) == {"mask_feature.1", "temperature", "projector_dim", "train.weight_decay", "train.epochs"}
     assert "train.lr is not searched, it was given a value" in said
 
 
@@ -59,9 +78,10 @@ def test_an_option_that_the_encoder_lacks_is_left_out(monkeypatch: pytest.Monkey
     declared = {"encoder.heads": Int(1, 8), "encoder.hidden_dim": Int(8, 16)}
     monkeypatch.setattr(METHODS.get("DGI"), "search_space", declared)
     said: list[str] = []
-    assert list(search_space(Request("DGI"), SUBJECT, say=said.append)) == ["encoder.hidden_dim"]
+    request = Request("DGI", epochs=10)
+    assert list(search_space(request, SUBJECT, say=said.append)) == ["encoder.hidden_dim"]
     assert said == ["encoder.heads is not searched, the encoder GCN does not have it"]
-    assert list(search_space(Request("DGI", encoder="GAT"), SUBJECT)) == list(declared)
+    assert list(search_space(Request("DGI", encoder="GAT", epochs=10), SUBJECT)) == list(declared)
 
 
 def test_what_an_encoder_declares_is_searched_too(monkeypatch: pytest.MonkeyPatch) -> None:
