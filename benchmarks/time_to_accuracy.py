@@ -67,6 +67,7 @@ _PRECOMPUTED = (
     f"minvar+exact {_MINVAR} precompute=true",
     f"minvar+adjoint {_MINVAR} precompute=true",
     f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
+    f"minvar+labor {_MINVAR} fanouts=[5,5] precompute=true",
 )
 _SETTINGS = ("encoder.hidden_dim=256",)
 _AXES: tuple[By, By] = ("seconds", "steps")
@@ -115,11 +116,13 @@ class Problem:
         return {by: chosen(every, by) for by in _AXES}
 
     def judge(self, kept: Mapping[By, Sequence[Setting]], out: Path) -> Iterator[Training]:
-        """The kept settings on fresh seeds, each once."""
-        for setting in {_key(setting): setting for by in _AXES for setting in kept[by]}.values():
-            one = self.comparison([setting.sampler], [setting.batch_size], [setting.lr])
-            seeds = tuple(range(_FIRST, _FIRST + _SEEDS))
-            yield from trainings(replace(one, seeds=seeds), out, _CONSOLE.print)
+        """The kept settings on fresh seeds, each once; all on one seed before the next, so that a machine which is
+        slower for some minutes is so for all of them."""
+        wanted = {_key(setting): setting for by in _AXES for setting in kept[by]}.values()
+        for seed in range(_FIRST, _FIRST + _SEEDS):
+            for setting in wanted:
+                one = self.comparison([setting.sampler], [setting.batch_size], [setting.lr])
+                yield from trainings(replace(one, seeds=(seed,)), out, _CONSOLE.print)
 
 
 def _key(setting: Setting | Training) -> tuple[str, int, float]:
