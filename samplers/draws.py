@@ -51,9 +51,24 @@ def _poisson(probability: np.ndarray, ids: np.ndarray, stream: int) -> np.ndarra
     return drawn[:count].copy()
 
 
+def _hashes(ids: Tensor, stream: int) -> Tensor:
+    """``hash64(stream, ids)``, in one pass on the CPU."""
+    if ids.device.type != "cpu":
+        return hash64(stream, ids)
+    return torch.from_numpy(_hash_all(ids.numpy(), stream).view(np.int64))
+
+
+@njit(nogil=True, cache=True)
+def _hash_all(ids: np.ndarray, stream: int) -> np.ndarray:
+    hashes = np.empty(len(ids), np.uint64)
+    for i in range(len(ids)):
+        hashes[i] = kernels.hash64(stream, ids[i])
+    return hashes
+
+
 def keyed_order(ids: Tensor, stream: int) -> Tensor:
     """A random order of the items that depends on their ids only, as positions, shape (n,), int64."""
-    return hash64(stream, ids).argsort()  # distinct counters never share a hash
+    return _hashes(ids, stream).argsort()  # distinct counters never share a hash
 
 
 def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
@@ -61,15 +76,15 @@ def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
 
     The population is gone through in chunks, so that no hash of all ids is held.
     """
-    best = positions = torch.empty(0, dtype=torch.int64)
+    best = positions = np.empty(0, np.int64)
     for start in range(0, len(ids), _CHUNK):
-        hashes = hash64(stream, ids[start : start + _CHUNK])
-        best = torch.cat([best, hashes])
-        positions = torch.cat([positions, torch.arange(start, start + len(hashes))])
+        hashes = _hashes(ids[start : start + _CHUNK], stream).cpu().numpy()
+        best = np.concatenate([best, hashes])
+        positions = np.concatenate([positions, np.arange(start, start + len(hashes))])
         if len(best) > count:
-            best, order = best.topk(count, largest=False)
-            positions = positions[order]
-    return positions.sort().values
+            small = best <= np.partition(best, count - 1)[count - 1]  # distinct counters never share a hash
+            best, positions = best[small], positions[small]
+    return torch.from_numpy(positions)
 
 
 class Lottery:

@@ -161,7 +161,10 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
             with GradientNorms(method, active=batch.measure) as norms:
                 with run.fabric.autocast():
                     loss = method.loss(batch) * method.mass(batch) * batch.scale
-                run.fabric.backward(loss)
+                if only_measured and _needs_no_encoder(run, batch):
+                    norms.backward(loss)
+                else:
+                    run.fabric.backward(loss)
             if batch.measure:
                 run.sampler.observe(batch, norms.of(batch))
             if batch.history is not None:
@@ -187,6 +190,14 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
             f"{'no batch with step=True at the end' if pending else 'no batch'}; its epochs must end with an update"
         )
+
+
+def _needs_no_encoder(run: Run, batch: MiniBatch) -> bool:
+    """Whether norms of the batch come from the measured module alone: adjoints are those of all layers, and the loss
+    scaler of 16-bit precision must scale every gradient alike.
+    """
+    stored = batch.history is not None and batch.history.mode in ("adjoint", "compensated")
+    return not stored and run.config.precision != "16-mixed"
 
 
 def _batches(run: Run) -> Generator[MiniBatch, None, None]:

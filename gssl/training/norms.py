@@ -48,6 +48,13 @@ class GradientNorms:
             taken = inputs[0] if isinstance(inputs[0], Tensor) else output
             self._calls.append((taken.detach(), output))
 
+    def backward(self, loss: Tensor) -> None:
+        """The way back, but no further than to what the module gives: all that norms need where no step follows."""
+        outputs = [output for _, output in self._calls]
+        gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
+        for output, gradient in zip(outputs, gradients, strict=True):
+            output.grad = gradient
+
     @torch.no_grad()
     def of(self, batch: MiniBatch) -> Tensor:
         """Norms of the targets' own terms, unweighted, shape (num_targets,), float32; after the backward pass."""

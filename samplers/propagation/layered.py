@@ -74,7 +74,8 @@ class LayeredPropagation(Propagation):
         nodes = growing.nodes
         hops.reverse()
         degrees = [self.graph.block.degree[nodes]] * len(hops) if draw.exact else self.degrees(nodes, hops)
-        blocks = tuple(self.block(*hop, degree) for hop, degree in zip(hops, degrees, strict=True))
+        turned = draw.step or not draw.exact  # the way back of a checkpoint ends before the encoder
+        blocks = tuple(self.block(*hop, degree, turned=turned) for hop, degree in zip(hops, degrees, strict=True))
         if self.first is not None:
             blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(

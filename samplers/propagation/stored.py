@@ -78,9 +78,10 @@ class StoredPropagation(Propagation):
             return
         silent = replace(draw, step=False, measure=False)
         for number, ids in enumerate(self._below(draw)):
-            yield silent, replace(self.one_shot(ids, is_step=number == 0), refresh=True)
+            yield silent, replace(self.one_shot(ids, is_step=number == 0, turned=False), refresh=True)
         for part in draw.parts():
-            yield part, replace(self.one_shot(part.ids, is_step=self.num_layers == 1), weight=self.target_weight(part))
+            made = self.one_shot(part.ids, is_step=self.num_layers == 1, turned=False)
+            yield part, replace(made, weight=self.target_weight(part))
 
     def _below(self, draw: Draw) -> Iterator[Tensor]:
         """Nodes whose rows of the first layer, then of the second, and so on, the layers above them read, in pieces."""
@@ -99,9 +100,9 @@ class StoredPropagation(Propagation):
         """The batch of a draw that need not be exact."""
         raise NotImplementedError
 
-    def one_shot(self, ids: Tensor, *, is_step: bool = True) -> MiniBatch:
+    def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
-        block, sources = self.incoming(ids)
+        block, sources = self.incoming(ids, turned=turned)
         return MiniBatch(
             x=self.features(sources, len(ids)),
             blocks=(block,) * self.num_layers,

@@ -21,6 +21,7 @@ class NormTable:
         self.ids = ids
         self.norm = torch.full((len(ids),), torch.nan)
         self.seen = torch.zeros(len(ids), dtype=torch.int32)
+        self._everyone = bool(len(ids)) and int(ids[-1]) == len(ids) - 1  # distinct and rising: each is its position
 
     def record(self, ids: Tensor, norms: Tensor, *, now: int) -> None:
         """Write down norms.
@@ -37,12 +38,20 @@ class NormTable:
         if ids.shape != norms.shape:
             raise InputError(f"there are {tuple(norms.shape)} gradient norms for {tuple(ids.shape)} nodes")
         values = torch.from_numpy(finite_norms(norms)).float()
-        ids = ids.cpu()
-        position = torch.searchsorted(self.ids, ids).clamp(max=len(self.ids) - 1)
-        if not torch.equal(self.ids[position], ids):
-            raise InputError("gradient norms were observed for nodes that are not in the population")
+        position = self._position(ids.cpu())
         self.norm[position] = values
         self.seen[position] = now
+
+    def _position(self, ids: Tensor) -> Tensor:
+        if self._everyone:
+            inside = not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < len(self.ids))
+            position = ids
+        else:
+            position = torch.searchsorted(self.ids, ids).clamp(max=len(self.ids) - 1)
+            inside = torch.equal(self.ids[position], ids)
+        if not inside:
+            raise InputError("gradient norms were observed for nodes that are not in the population")
+        return position
 
     def estimate(self, position: Tensor | None = None, *, now: int, staleness: float = 0.0) -> Tensor:
         """Norms as one believes them to be.

@@ -257,11 +257,17 @@ def test_a_norm_that_is_not_finite_ends_training(bad: float) -> None:
 
 @pytest.mark.parametrize(
     ("ids", "norms", "message"),
-    [([1, 2], [1.0], "gradient norms for"), ([1, 40], [1.0, 1.0], "not in the population"), ([1], [-1.0], "negative")],
+    [
+        ([1, 2], [1.0], "gradient norms for"),
+        ([1, 40], [1.0, 1.0], "not in the population"),
+        ([1, -1], [1.0, 1.0], "not in the population"),
+        ([1], [-1.0], "negative"),
+    ],
 )
-def test_observations_that_cannot_be(ids: list[int], norms: list[float], message: str) -> None:
+@pytest.mark.parametrize("items", [None, torch.arange(0, 40, 2) + 1])
+def test_observations_that_cannot_be(ids: list[int], norms: list[float], message: str, items: Tensor | None) -> None:
     with pytest.raises(InputError, match=message):
-        build().observe(torch.tensor(ids), torch.tensor(norms))
+        build(items=items).observe(torch.tensor(ids), torch.tensor(norms))
 
 
 @pytest.mark.parametrize(

@@ -102,3 +102,26 @@ def test_nothing_is_remembered_unless_asked() -> None:
     with GradientNorms(method, active=False):
         method.loss(graph.full_batch()).backward()
     assert not method.encoder._forward_hooks
+
+
+@pytest.mark.parametrize("name", ["supervised", "BGRL"])
+def test_norms_without_a_step_leave_the_encoder_alone(name: str) -> None:
+    """The way back that ends at the measured module gives the same norms as the whole one, and no gradients."""
+    dataset = toy_dataset("node")
+    torch.manual_seed(0)
+    encoder = GCN(dataset.graph.in_dim, hidden_dim=8)
+    method: Supervised | BGRL
+    if name == "BGRL":
+        method = BGRL(encoder, drop_edge=(0.0, 0.0), mask_feature=(0.0, 0.0))
+    else:
+        method = Supervised(encoder, dropout=0.0)
+        assert dataset.labels is not None
+        method.fit_labels(dataset.labels, replace(dataset.splits[0], train=torch.arange(120)))
+    batch = replace(Exact(dataset.graph, num_layers=2).batch(draw(IDS, PROBABILITY)), population=120, measure=True)
+    expected = measured(method, batch)
+    method.zero_grad()
+    with GradientNorms(method, active=True) as norms:
+        norms.backward(method.loss(batch) * method.mass(batch))
+    torch.testing.assert_close(norms.of(batch), expected, rtol=0, atol=0)
+    assert (expected > 0).all()
+    assert all(parameter.grad is None for parameter in method.encoder.parameters())
