@@ -17,6 +17,7 @@ from gssl.benchmarks.perf.graphs import REAL, load_graph, real_graph_is_there, s
 from gssl.benchmarks.perf.machine import describe
 from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, take_turns
 from gssl.benchmarks.perf.result import PerfResult, compare
+from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, PositiveInt
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
@@ -71,7 +72,7 @@ def run(
     gamma: Fraction = 0.1,
     rmat_gamma: Fraction = 0.01,
     norms: PositiveInt = 1_000_000,
-    repeats: PositiveInt = 7,
+    repeats: PositiveInt = 25,
     threads: PositiveInt = 1,
 ) -> PerfResult:
     """Making the batches of MVS, features included, against uniform targets with the same propagation.
@@ -90,9 +91,18 @@ def run(
         gamma: size of V_S on the real graph, as a share of its nodes.
         rmat_gamma: the same on the R-MAT graph.
         norms: how many the probability step is timed with.
-        repeats: measured steps of each side.
+        repeats: measured steps of each side; the first ones touch memory that the machine has not handed out yet, and
+            are several times as slow.
         threads: of both sides.
+
+    Raises:
+        InputError: V_S of the R-MAT graph would be smaller than a batch.
     """
+    if int(rmat_gamma * nodes) < batch_size:
+        raise InputError(
+            f"rmat_gamma={rmat_gamma:g} of {nodes} nodes is fewer than a batch of {batch_size}: raise it, or lower "
+            "batch_size"
+        )
     figures = in_fresh_process(probability_milliseconds, norms, threads)
     with tempfile.TemporaryDirectory(prefix="gssl-perf-") as folder:
         edges = in_fresh_process(store_rmat, folder, nodes, degree)

@@ -14,6 +14,7 @@ from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.grace_task import Task, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
+from gssl.common.errors import InputError
 from gssl.config.components import sampler_factory
 from gssl.samplers.base import Sampler
 from gssl.samplers.sparse import SparseMatrix
@@ -158,6 +159,11 @@ def test_neighbor_reports_both_fanouts_and_the_floor(installed: bool, monkeypatc
     if installed:
         assert figures["first_hop_difference"] == figures["second_first_hop_difference"] == 0
         assert result.ratio == pytest.approx(figures["ratio"])
+
+
+def test_mvs_finds_a_small_pool_before_it_measures() -> None:
+    with pytest.raises(InputError, match="rmat_gamma=0.01 of 100000 nodes is fewer than a batch of 1024"):
+        mvs.run(nodes=100_000)
 
 
 @pytest.mark.usefixtures("inline")
