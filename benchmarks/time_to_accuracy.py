@@ -117,7 +117,8 @@ class Problem:
 
     def judge(self, kept: Mapping[By, Sequence[Setting]], out: Path) -> Iterator[Training]:
         """The kept settings on fresh seeds, each once; all on one seed before the next, so that a machine which is
-        slower for some minutes is so for all of them."""
+        slower for some minutes is so for all of them.
+        """
         wanted = {_key(setting): setting for by in _AXES for setting in kept[by]}.values()
         for seed in range(_FIRST, _FIRST + _SEEDS):
             for setting in wanted:

@@ -162,7 +162,7 @@ def test_neighbor_reports_both_fanouts_and_the_floor(installed: bool, monkeypatc
 
 
 def test_mvs_finds_a_small_pool_before_it_measures() -> None:
-    with pytest.raises(InputError, match="rmat_gamma=0.01 of 100000 nodes is fewer than a batch of 1024"):
+    with pytest.raises(InputError, match=r"rmat_gamma=0\.01 of 100000 nodes is fewer than a batch of 1024"):
         mvs.run(nodes=100_000)
 
 
