@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gssl.samplers import draws
-from gssl.samplers.draws import Lottery, keyed_order, poisson_draw, poisson_draw_torch
-from gssl.samplers.rng import uniform
+from gssl.samplers.draws import Lottery, keyed_order, poisson_draw, poisson_draw_torch, smallest_hashes
+from gssl.samplers.rng import hash64, uniform
 from gssl.testing.compare import in_other_process
 
 probabilities = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12)
@@ -159,3 +159,12 @@ def test_the_number_of_the_batch_is_that_of_no_node() -> None:
 def test_another_process_draws_the_same(scheme: draws.Scheme) -> None:
     lottery = Lottery(torch.arange(50), torch.linspace(0, 1, 50, dtype=torch.float64), scheme=scheme, stream=5)
     assert torch.equal(in_other_process(lottery.draw, 77), lottery.draw(77))
+
+
+@pytest.mark.parametrize("chunk", [7, 100])
+def test_a_simple_random_sample_has_the_smallest_hashes(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's bits are torch's, and chunks do not matter."""
+    monkeypatch.setattr("gssl.samplers.draws._CHUNK", chunk)
+    ids = torch.arange(0, 300, 3)
+    expected = hash64(5, ids).argsort()[:20].sort().values
+    assert torch.equal(smallest_hashes(ids, 20, 5), expected)
