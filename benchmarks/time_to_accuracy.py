@@ -100,30 +100,25 @@ class Problem:
     def _dense(self) -> bool:
         return isinstance(load_dataset(self.data).graph.x, Tensor)
 
-    def comparison(self, samplers: Sequence[str], sizes: Sequence[int], rates: Sequence[float]) -> Comparison:
+    def comparison(self) -> Comparison:
+        """Everything that is tried on seed 0."""
         dropout = ("method.dropout=0",) if self.method == "supervised" else ()
         base = Request(method=self.method, encoder="GCN", preset="none", assignments=(*_SETTINGS, *dropout))
-        choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, samplers))
-        return Comparison(
-            base, self.data, choices, tuple(sizes), tuple(rates), (0,), self.plan, probe_items=self.probe_items
-        )
+        choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, self.samplers))
+        return Comparison(base, self.data, choices, self.sizes, self.rates, (0,), self.search, False, self.probe_items)
 
     def choose(self, out: Path) -> dict[By, list[Setting]]:
         """The best setting of every sampler on seed 0, by seconds and by steps."""
-        comparison = self.comparison(self.samplers, self.sizes, self.rates)
-        found = list(trainings(replace(comparison, plan=self.search), out, _CONSOLE.print))
-        every = settings(found)
+        every = settings(trainings(self.comparison(), out, _CONSOLE.print))
         return {by: chosen(every, by) for by in _AXES}
 
     def judge(self, kept: Mapping[By, Sequence[Setting]], out: Path) -> Iterator[Training]:
         """The kept settings on fresh seeds, each once; all on one seed before the next, so that a machine which is
         slower for some minutes is so for all of them.
         """
-        wanted = {_key(setting): setting for by in _AXES for setting in kept[by]}.values()
-        for seed in range(_FIRST, _FIRST + _SEEDS):
-            for setting in wanted:
-                one = self.comparison([setting.sampler], [setting.batch_size], [setting.lr])
-                yield from trainings(replace(one, seeds=(seed,)), out, _CONSOLE.print)
+        wanted = frozenset(_key(setting) for by in _AXES for setting in kept[by])
+        seeds = tuple(range(_FIRST, _FIRST + _SEEDS))
+        return trainings(replace(self.comparison(), plan=self.plan, seeds=seeds, only=wanted), out, _CONSOLE.print)
 
 
 def _key(setting: Setting | Training) -> tuple[str, int, float]:

@@ -78,6 +78,7 @@ class Comparison:
         gradient_error: whether to measure it at every point, which takes a pass over the whole graph.
         probe_items: the most training items, and the most validation items, that a probe takes at a point: a random
             part of the split's, the same at every point and for every sampler. None takes them all.
+        only: if given, the cells of the grid to train: label of the sampler, batch size, learning rate.
     """
 
     base: Request
@@ -89,6 +90,7 @@ class Comparison:
     plan: Plan
     gradient_error: bool = False
     probe_items: int | None = None
+    only: frozenset[tuple[str, int | None, float]] | None = None
 
 
 def trainings(
@@ -137,7 +139,10 @@ def _cells(comparison: Comparison) -> tuple[Dataset, list[tuple[SamplerChoice, R
         (choice, size, rate)
         for choice in comparison.samplers
         for size, rate in product(_sizes(choice, comparison), comparison.rates)
+        if comparison.only is None or (choice.label, size, rate) in comparison.only
     ]
+    if not grid:
+        raise InputError("no sampler, batch size and learning rate to train; give at least one of each")
     requests = [_request(comparison, *cell) for cell in grid]
     first, dataset = prepare(requests[0], comparison.data)
     _check(dataset)
