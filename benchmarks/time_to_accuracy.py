@@ -45,6 +45,8 @@ _NAMED = (
     "graphsaint",
     "shadow",
 )
+# Ten neighbors, the default, make an update of a method with several views take seconds.
+_WITH_VIEWS = {"shadow": "shadow neighbors=5"}
 _REDUCED = (
     "uniform+history",
     "uniform+adjoint",
@@ -94,7 +96,8 @@ class Problem:
     @property
     def samplers(self) -> tuple[str, ...]:
         more = _PRECOMPUTED if self.method == "supervised" and self._dense else ()
-        return (*_NAMED, f"mvs gamma={self.gamma:g}", *_REDUCED, *more)
+        named = _NAMED if self.method == "supervised" else (_WITH_VIEWS.get(name, name) for name in _NAMED)
+        return (*named, f"mvs gamma={self.gamma:g}", *_REDUCED, *more)
 
     @cached_property
     def _dense(self) -> bool:
@@ -160,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/samplers"))
     given = parser.parse_args(arguments)
     plan = Plan(given.seconds, given.steps, given.points, "cpu")
-    search = replace(plan, points=given.search_points)
+    search = replace(plan, points=given.search_points, first=False)
     sizes, rates = tuple(given.sizes), tuple(given.rates)
     problem = Problem(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items)
     name = f"{given.method}-{given.data}"

@@ -29,12 +29,14 @@ class Plan:
         points: moments, evenly spread over the time and over the steps (twice as many in all).
         clock: of the seconds: ``wall``, or ``cpu`` for the time that all threads of the process computed, which
             does not depend on what else the machine does.
+        first: whether the weights before the first update are observed too.
     """
 
     seconds: float
     steps: int
     points: int
     clock: Clock = "wall"
+    first: bool = True
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Watch:
     def __post_init__(self) -> None:
         self._read = CLOCKS[self.plan.clock]
         self._elapsed, self._mark = 0.0, self._read()
-        self._steps = self._due_time = self._due_step = 0
+        self._steps, self._due_time, self._due_step = 0, *((0, 0) if self.plan.first else (1, 1))
         self._losses: list[float] = []
 
     def __call__(self, loss: float) -> bool:

@@ -74,6 +74,15 @@ def test_observing_takes_no_time_and_the_right_clock_is_read(clock: Clock, clock
     assert seen.points[[p.step for p in seen.points].index(int(reached))].step == reached, "the end is observed"
 
 
+def test_the_weights_at_the_start_can_be_left_out(clocks: FakeClocks) -> None:
+    seen = watch(Plan(10.0, 100, 2, first=False), clocks)
+    while True:
+        clocks.spend(1.0)
+        if seen(1.0):
+            break
+    assert [p.step for p in seen.points] == [4, 9, 50, 100]
+
+
 def test_moments_are_spread_over_both_plans(clocks: FakeClocks) -> None:
     seen = watch(Plan(10.0, 100, 2), clocks)
     while True:
