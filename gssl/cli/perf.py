@@ -61,7 +61,7 @@ def _pairs(values: Mapping[str, object]) -> str:
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="spmm, infonce, grace-step, neighbor, mvs or memory")
+    parser.add_argument("name", metavar="NAME", help="spmm, infonce, grace-step, neighbor, mvs, memory or prefetch")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a size, repeats or threads; may be repeated"
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from gssl.samplers.batch import Block, MiniBatch
@@ -16,6 +17,9 @@ from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
 from gssl.samplers.sparse import Features, select_features
+
+_CROWDED = 2
+"""Edges of a piece of an exact draw, at most, as a multiple of what its number of nodes has on average."""
 
 
 class StoredPropagation(Propagation):
@@ -89,12 +93,27 @@ class StoredPropagation(Propagation):
         growing, sizes = self.engine.start(draw.ids), [len(draw.ids)]
         for hop in range(self.num_layers - 1):
             done = sizes[-2] if hop else 0
-            for rows in growing.nodes[done:].split(draw.piece):
+            for rows in self.pieces(growing.nodes[done:], draw.piece):
                 growing.add(self.graph.block.pattern.select_rows(rows)[0].col.long())
             sizes.append(len(growing.nodes))
         nodes = growing.nodes
         for size in reversed(sizes[1:]):
-            yield from nodes[:size].split(draw.piece)
+            yield from self.pieces(nodes[:size], draw.piece)
+
+    def pieces(self, ids: Tensor, most: int) -> Iterator[Tensor]:
+        """Runs of at most ``most`` nodes and not many more edges than so many nodes usually have.
+
+        The nodes with most neighbors are reached first, and a piece of them alone would be most of a large graph.
+        """
+        rowptr = self.graph.block.pattern.rowptr
+        edges = (rowptr[ids + 1] - rowptr[ids]).cumsum(0)
+        budget = int(_CROWDED * most * max(1.0, self.graph.num_edges / self.graph.num_nodes))
+        start, before = 0, 0
+        while start < len(ids):
+            fitting = int(torch.searchsorted(edges, before + budget, right=True))
+            end = min(len(ids), start + most, max(start + 1, fitting))
+            yield ids[start:end]
+            start, before = end, int(edges[end - 1])
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
         """The batch of a draw that need not be exact."""

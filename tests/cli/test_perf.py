@@ -52,3 +52,10 @@ def test_every_benchmark_is_there_and_has_only_defaults(name: str) -> None:
     from gssl.common.options import options_of
 
     assert not [option.name for option in options_of(BENCHMARKS.get(name)).values() if option.required]
+
+
+def test_the_help_names_every_benchmark(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["perf", "--help"])
+    out = " ".join(capfd.readouterr().out.split())
+    assert not [name for name in BENCHMARKS.names() if name not in out]

@@ -13,9 +13,11 @@ from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.graph import Graph
 from gssl.samplers.history import History, Place
 from gssl.samplers.named import mvs
 from gssl.samplers.pair import Estimator, PairSampler
+from gssl.samplers.propagation.history import HistoryPropagation
 from gssl.testing.toy import toy_dataset
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
@@ -123,3 +125,14 @@ def test_training_with_pieces_is_training_without(step_at_checkpoint: bool) -> N
     if not step_at_checkpoint:  # else an epoch's mean loss is over pieces
         assert [r.loss for r in curves[1]] == pytest.approx([r.loss for r in curves[0]], rel=2e-3)
     assert all(record.loss > 0 for curve in curves for record in curve)
+
+
+def test_pieces_with_many_edges_have_few_nodes() -> None:
+    leaves = torch.arange(4, 64)
+    edges = torch.stack([leaves.repeat(4), torch.arange(4).repeat_interleave(60)])  # four hubs hear all the others
+    propagation = HistoryPropagation(Graph.from_edge_index(edges, torch.zeros(64, 1)), num_layers=2)
+    pieces = list(propagation.pieces(torch.arange(64), 16))
+    assert torch.equal(torch.cat(pieces), torch.arange(64))
+    # 16 nodes have 60 edges usually, and twice as many are allowed, which two hubs have.
+    assert list(map(len, pieces)) == [2, 16, 16, 16, 14]
+    assert list(map(len, propagation.pieces(torch.arange(4), 1))) == [1, 1, 1, 1], "a hub is a piece of its own"
