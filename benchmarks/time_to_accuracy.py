@@ -71,6 +71,7 @@ _PRECOMPUTED = (
     f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
     f"minvar+labor {_MINVAR} fanouts=[5,5] precompute=true",
 )
+_BY_NORM = ("mvs", "minvar")
 _SETTINGS = ("encoder.hidden_dim=256",)
 _AXES: tuple[By, By] = ("seconds", "steps")
 _FIRST, _SEEDS = 1, 3  # seed 0 chooses
@@ -140,11 +141,25 @@ def table(problem: Problem, kept: Mapping[By, Sequence[Setting]], found: Sequenc
         lines += [f"{what}: {problem.method} on {problem.data}, {_SEEDS} seeds", ""]
         lines += ["| sampler | batch | rate | validation | steps/s |", "| --- | --- | --- | --- | --- |"]
         wanted = set(map(_key, kept[by]))
-        for s in chosen(settings(t for t in found if _key(t) in wanted), by):
+        ranked = chosen(settings(t for t in found if _key(t) in wanted), by)
+        for s in ranked:
             row = (s.sampler, s.batch_size, f"{s.lr:g}", s.score(by) or "none", f"{s.steps_per_second:.0f}")
             lines.append("| " + " | ".join(map(str, row)) + " |")
-        lines.append("")
+        lines += ["", _lead(ranked, by, found), ""]
     return "\n".join(lines)
+
+
+def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Training]) -> str:
+    """The best sampler that draws by gradient norm against the best that does not, on each seed."""
+    drawn = [s for s in ranked if s.sampler.startswith(_BY_NORM)]
+    others = [s for s in ranked if not s.sampler.startswith(_BY_NORM)]
+    first, second = ({t.seed: t.best(by=by) for t in found if _key(t) == _key(s[0])} for s in (drawn, others))
+    both = ((first[seed], second[seed]) for seed in sorted(first.keys() & second.keys()))
+    differences = ", ".join("none" if a is None or b is None else f"{a - b:+.4f}" for a, b in both)
+    return (
+        f"Best by gradient norm less best without ({drawn[0].sampler}, {others[0].sampler}), "
+        f"seed by seed: {differences}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,6 +24,9 @@ def test_settings_are_chosen_on_one_seed_and_judged_on_others(tmp_path: Path, mo
     assert len(judged) in (6, 9, 12)  # the best by seconds and the best by steps may be one
     text = (tmp_path / "supervised-digits.md").read_text()
     assert text.count("| graphsage fanouts=[3,3] |") == text.count("| mvs gamma=0.5 |") == 2
+    leads = [line for line in text.splitlines() if line.startswith("Best by gradient norm less best without")]
+    assert len(leads) == 2
+    assert len(leads[0].partition("seed by seed: ")[2].split(", ")) == 3
     assert (tmp_path / "supervised-digits.svg").stat().st_size > 10_000
     tta.main(arguments)
     assert len(read(tmp_path / "supervised-digits.jsonl")) == len(judged), "nothing is trained twice"
