@@ -17,6 +17,9 @@ def test_settings_are_chosen_on_one_seed_and_judged_on_others(tmp_path: Path, mo
     arguments = ["supervised", "digits", *options, "--sizes", "32", "64"]
     tta.main(arguments)
     choice, judged = read(tmp_path / "supervised-digits-choice.jsonl"), read(tmp_path / "supervised-digits.jsonl")
+    untrained = [t for t in judged if t.seconds == 1e-3]
+    judged = [t for t in judged if t not in untrained]
+    assert [t.points[0].step for t in untrained] == [0, 0, 0]
     assert len(choice) == 2 * 2 * 2
     assert {t.seed for t in choice} == {0}
     assert {t.seed for t in judged} == {1, 2, 3}
@@ -29,4 +32,4 @@ def test_settings_are_chosen_on_one_seed_and_judged_on_others(tmp_path: Path, mo
     assert len(leads[0].partition("seed by seed: ")[2].split(", ")) == 3
     assert (tmp_path / "supervised-digits.svg").stat().st_size > 10_000
     tta.main(arguments)
-    assert len(read(tmp_path / "supervised-digits.jsonl")) == len(judged), "nothing is trained twice"
+    assert len(read(tmp_path / "supervised-digits.jsonl")) == len(judged) + 3, "nothing is trained twice"
