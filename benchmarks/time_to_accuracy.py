@@ -194,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))
     text = table(problem, kept, found, problem.untrained(given.folder / f"{name}.jsonl"))
     (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
-    draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}")
+    shown = {by: set(map(_key, kept[by])) for by in _AXES}
+    draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}", kept=shown)
     sys.stdout.write(text)
 
 

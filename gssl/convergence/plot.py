@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Shown = Literal["loss", "val", "gradient_error"]
 _LABELS: dict[Shown, str] = {"loss": "loss of a batch", "val": "validation score", "gradient_error": "gradient error"}
 _AXES: tuple[By, By] = ("steps", "seconds")
+_LEADERS = 5  # drawn thicker
 
 
 def check(path: Path) -> None:
@@ -34,33 +35,48 @@ def check(path: Path) -> None:
         raise InputError(f"--plot {path} cannot be drawn: there is no folder {path.parent}")
 
 
-def draw(trainings: Sequence[Training], path: Path, *, title: str) -> None:
+def draw(
+    trainings: Sequence[Training],
+    path: Path,
+    *,
+    title: str,
+    kept: Mapping[By, Collection[tuple[str, int, float]]] | None = None,
+) -> None:
     """Loss, validation score and, where it was measured, gradient error, against steps (left) and seconds (right).
 
     Each sampler is shown at the batch size and learning rate that are its best at equal steps, or equal seconds, as
-    the mean over its seeds, up to the steps and seconds that all have.
+    the mean over its seeds, up to the steps and seconds that all have. Below stand the samplers, the best ones first.
 
     Args:
         trainings: of one method on one dataset.
         path: where to write; the suffix says in which format.
         title: of the picture.
+        kept: sampler, batch size and learning rate of what is shown on each axis; None for each sampler's best.
 
     Raises:
         InputError: matplotlib is missing, does not know the format, or the file cannot be written.
     """
     points = [point for training in trainings for point in training.points]
     shown: list[Shown] = [key for key in _LABELS if any(getattr(point, key) is not None for point in points)]
-    figure = _figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
-    grid = figure.subplots(len(shown), 2, squeeze=False, sharey="row")
+    ranked = {by: chosen(settings(_kept(trainings, by, kept)), by) for by in _AXES}
+    styles = _styles(list(dict.fromkeys(setting.sampler for by in _AXES for setting in ranked[by])))
+    legend = 0.3 + 0.16 * len(styles)  # inches
+    figure = _figure(figsize=(13, 3.2 * len(shown) + legend), layout="constrained")
+    rows = figure.subplots(len(shown) + 1, 2, squeeze=False, height_ratios=[*[3.2] * len(shown), legend])
+    grid, below = rows[:-1], rows[-1]
+    for row in grid:
+        row[1].sharey(row[0])
     for column, by in enumerate(_AXES):
-        for setting in chosen(settings(trainings), by):
+        for rank, setting in enumerate(ranked[by]):
             group = [t.points for t in trainings if _belongs(t, setting)]
+            label = f"{setting.sampler}, {setting.batch_size}, {setting.lr:g}"
+            weight = {"linewidth": 1.8} if rank < _LEADERS else {"linewidth": 0.9, "alpha": 0.6}
             for axes, key in zip(grid[:, column], shown, strict=True):
-                label = f"{setting.sampler}, {setting.batch_size}, {setting.lr:g}"
-                axes.plot(*mean_curve(group, by, key), label=label)
+                axes.plot(*mean_curve(group, by, key), label=label, **styles[setting.sampler], **weight)
         for axes, key in zip(grid[:, column], shown, strict=True):
             _describe(axes, by, key, trainings[0])
-        grid[0][column].legend(fontsize="small")
+        below[column].axis("off")
+        below[column].legend(*grid[0, column].get_legend_handles_labels(), loc="upper left", fontsize=6.5)
     for row, key in zip(grid, shown, strict=True):
         row[0].set_ylabel(_LABELS[key])
     figure.suptitle(title)
@@ -68,6 +84,17 @@ def draw(trainings: Sequence[Training], path: Path, *, title: str) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be drawn: {error}") from None
+
+
+def _styles(samplers: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How each sampler is drawn, in both columns: no two are alike up to 80 of them."""
+    from matplotlib import colormaps
+
+    colors, dashes = colormaps["tab20"].colors, ("-", "--", "-.", ":")  # type: ignore[attr-defined]  # of a list
+    return {
+        sampler: {"color": colors[i % len(colors)], "linestyle": dashes[i // len(colors) % len(dashes)], "marker": "."}
+        for i, sampler in enumerate(samplers)
+    }
 
 
 def mean_curve(group: Sequence[Sequence[Point]], by: By, key: Shown) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +124,12 @@ def mean_curve(group: Sequence[Sequence[Point]], by: By, key: Shown) -> tuple[np
     return at, mean
 
 
+def _kept(
+    trainings: Sequence[Training], by: By, kept: Mapping[By, Collection[tuple[str, int, float]]] | None
+) -> list[Training]:
+    return [t for t in trainings if kept is None or (t.sampler, t.batch_size, t.lr) in kept[by]]
+
+
 def _belongs(training: Training, setting: Setting) -> bool:
     own = (training.sampler, training.batch_size, training.lr)
     return own == (setting.sampler, setting.batch_size, setting.lr)
@@ -105,8 +138,14 @@ def _belongs(training: Training, setting: Setting) -> bool:
 def _describe(axes: Axes, by: By, key: Shown, training: Training) -> None:
     axes.set_xlabel("steps" if by == "steps" else f"seconds ({training.clock})")
     axes.set_xlim(0, training.steps if by == "steps" else training.seconds)
-    if key != "val":
-        axes.set_yscale("symlog" if key == "loss" else "log", **({"linthresh": 0.1} if key == "loss" else {}))
+    if key == "loss":
+        from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+        axes.set_yscale("symlog", linthresh=0.1)
+        axes.yaxis.set_major_locator(MaxNLocator(5))  # losses rarely span a power of ten
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+    if key == "gradient_error":
+        axes.set_yscale("log")
 
 
 def _figure(**settings: object) -> Figure:

@@ -91,6 +91,16 @@ def test_the_picture_has_a_row_for_all_that_was_observed(training: Make, tmp_pat
         assert ("<!-- gradient error -->" in text) == (len(titles) == 3)
 
 
+def test_the_picture_shows_the_settings_that_were_kept(training: Make, tmp_path: Path) -> None:
+    points = curve((0, 0, 0.2), (10, 5, 0.4))
+    group = [training(sampler=name, lr=lr, points=points) for name in ("one", "two") for lr in (0.5, 0.25)]
+    size = group[0].batch_size
+    draw(group, tmp_path / "kept.svg", title="", kept={"steps": {("one", size, 0.25)}, "seconds": {("two", size, 0.5)}})
+    text = (tmp_path / "kept.svg").read_text(encoding="utf-8")
+    shown = [f"<!-- {name}, {size}, {lr} -->" in text for name, lr in (("one", 0.25), ("one", 0.5), ("two", 0.5))]
+    assert shown == [True, False, True]
+
+
 def test_pictures_that_cannot_be_drawn_are_known_before_the_work(tmp_path: Path) -> None:
     check(tmp_path / "fine.png")
     with pytest.raises(InputError, match=r"must end with one of .*png.*svg"):
