@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from gssl.config.resolve import Request
 from gssl.convergence.plot import draw
-from gssl.convergence.record import Training
+from gssl.convergence.record import Cell, Training
 from gssl.convergence.run import Comparison, SamplerChoice, trainings
 from gssl.convergence.summary import By, Score, Setting, chosen, settings
 from gssl.convergence.watch import Plan
@@ -120,16 +120,16 @@ class Problem:
         choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, self.samplers))
         return Comparison(base, self.data, choices, self.sizes, self.rates, (0,), self.search, False, self.probe_items)
 
-    def choose(self, out: Path) -> dict[By, list[Setting]]:
+    def choose(self, out: Path) -> dict[By, frozenset[Cell]]:
         """The best setting of every sampler on seed 0, by seconds and by steps."""
         every = settings(trainings(self.comparison(), out, _CONSOLE.print))
-        return {by: chosen(every, by) for by in _AXES}
+        return {by: frozenset(setting.cell for setting in chosen(every, by)) for by in _AXES}
 
-    def judge(self, kept: Mapping[By, Sequence[Setting]], out: Path) -> Iterator[Training]:
+    def judge(self, kept: Mapping[By, Collection[Cell]], out: Path) -> Iterator[Training]:
         """The kept settings on fresh seeds, each once; all on one seed before the next, so that a machine which is
         slower for some minutes is so for all of them.
         """
-        wanted = frozenset(_key(setting) for by in _AXES for setting in kept[by])
+        wanted = frozenset(cell for by in _AXES for cell in kept[by])
         return trainings(replace(self.comparison(), plan=self.plan, seeds=_FRESH, only=wanted), out, _CONSOLE.print)
 
     def untrained(self, out: Path) -> Score:
@@ -140,11 +140,7 @@ class Problem:
         return Score(fmean(scores), stdev(scores), len(scores))
 
 
-def _key(setting: Setting | Training) -> tuple[str, int, float]:
-    return setting.sampler, setting.batch_size, setting.lr
-
-
-def table(problem: Problem, kept: Mapping[By, Sequence[Setting]], found: Sequence[Training], untrained: Score) -> str:
+def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence[Training], untrained: Score) -> str:
     """Both orders of the samplers, in Markdown."""
     limits: dict[By, str] = {
         "seconds": f"{problem.plan.seconds:g} s of processor time",
@@ -155,8 +151,7 @@ def table(problem: Problem, kept: Mapping[By, Sequence[Setting]], found: Sequenc
         what = f"Best validation {found[0].metric} within {limit}"
         lines += [f"{what}: {problem.method} on {problem.data}, {len(_FRESH)} seeds", ""]
         lines += ["| sampler | batch | rate | validation | steps/s |", "| --- | --- | --- | --- | --- |"]
-        wanted = set(map(_key, kept[by]))
-        ranked = chosen(settings(t for t in found if _key(t) in wanted), by)
+        ranked = chosen(settings(t for t in found if t.cell in kept[by]), by)
         for s in ranked:
             row = (s.sampler, s.batch_size, f"{s.lr:g}", s.score(by) or "none", f"{s.steps_per_second:.0f}")
             lines.append("| " + " | ".join(map(str, row)) + " |")
@@ -168,7 +163,7 @@ def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Training]) -> str:
     """The best sampler that draws by gradient norm against the best that does not, on each seed."""
     drawn = [s for s in ranked if s.sampler.startswith(_BY_NORM)]
     others = [s for s in ranked if not s.sampler.startswith(_BY_NORM)]
-    first, second = ({t.seed: t.best(by=by) for t in found if _key(t) == _key(s[0])} for s in (drawn, others))
+    first, second = ({t.seed: t.best(by=by) for t in found if t.cell == s[0].cell} for s in (drawn, others))
     both = ((first[seed], second[seed]) for seed in sorted(first.keys() & second.keys()))
     differences = ", ".join("none" if a is None or b is None else f"{a - b:+.4f}" for a, b in both)
     return (
@@ -201,8 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))
     text = table(problem, kept, found, problem.untrained(given.folder / f"{name}.jsonl"))
     (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
-    shown = {by: set(map(_key, kept[by])) for by in _AXES}
-    draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}", kept=shown)
+    draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}", kept=kept)
     sys.stdout.write(text)
 
 

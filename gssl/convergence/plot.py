@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gssl.common.errors import InputError
-from gssl.convergence.record import Point, Training
-from gssl.convergence.summary import By, Setting, chosen, settings
+from gssl.convergence.record import Cell, Point, Training
+from gssl.convergence.summary import By, chosen, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def draw(
     path: Path,
     *,
     title: str,
-    kept: Mapping[By, Collection[tuple[str, int, float]]] | None = None,
+    kept: Mapping[By, Collection[Cell]] | None = None,
 ) -> None:
     """Loss, validation score and, where it was measured, gradient error, against steps (left) and seconds (right).
 
@@ -58,7 +58,7 @@ def draw(
     """
     points = [point for training in trainings for point in training.points]
     shown: list[Shown] = [key for key in _LABELS if any(getattr(point, key) is not None for point in points)]
-    ranked = {by: chosen(settings(_kept(trainings, by, kept)), by) for by in _AXES}
+    ranked = {by: chosen(settings(t for t in trainings if kept is None or t.cell in kept[by]), by) for by in _AXES}
     styles = _styles(list(dict.fromkeys(setting.sampler for by in _AXES for setting in ranked[by])))
     legend = 0.3 + 0.16 * len(styles)  # inches
     figure = _figure(figsize=(13, 3.2 * len(shown) + legend), layout="constrained")
@@ -68,7 +68,7 @@ def draw(
         row[1].sharey(row[0])
     for column, by in enumerate(_AXES):
         for rank, setting in enumerate(ranked[by]):
-            group = [t.points for t in trainings if _belongs(t, setting)]
+            group = [t.points for t in trainings if t.cell == setting.cell]
             label = f"{setting.sampler}, {setting.batch_size}, {setting.lr:g}"
             weight = {"linewidth": 1.8} if rank < _LEADERS else {"linewidth": 0.9, "alpha": 0.6}
             for axes, key in zip(grid[:, column], shown, strict=True):
@@ -122,17 +122,6 @@ def mean_curve(group: Sequence[Sequence[Point]], by: By, key: Shown) -> tuple[np
     at = at[(low <= at) & (at <= high)]
     mean: np.ndarray = np.mean([np.interp(at, c[:, 0], c[:, 1]) for c in curves], axis=0)
     return at, mean
-
-
-def _kept(
-    trainings: Sequence[Training], by: By, kept: Mapping[By, Collection[tuple[str, int, float]]] | None
-) -> list[Training]:
-    return [t for t in trainings if kept is None or (t.sampler, t.batch_size, t.lr) in kept[by]]
-
-
-def _belongs(training: Training, setting: Setting) -> bool:
-    own = (training.sampler, training.batch_size, training.lr)
-    return own == (setting.sampler, setting.batch_size, setting.lr)
 
 
 def _describe(axes: Axes, by: By, key: Shown, training: Training) -> None:

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.common.errors import InputError
 
+Cell = tuple[str, int, float]
+"""Sampler, batch size and learning rate."""
+
 
 class Key(NamedTuple):
     """What makes two trainings the same experiment; fields of :class:`Training`."""
@@ -93,6 +96,11 @@ class Training(BaseModel):
     config: dict[str, object]
     environment: dict[str, object]
     error: str = ""
+
+    @property
+    def cell(self) -> Cell:
+        """What was trained, whatever the seed."""
+        return self.sampler, self.batch_size, self.lr
 
     @property
     def key(self) -> Key:

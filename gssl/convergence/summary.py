@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from gssl.convergence.record import Training
+from gssl.convergence.record import Cell, Training
 
 By = Literal["seconds", "steps"]
 
@@ -46,15 +46,20 @@ class Setting:
     steps_per_second: float
     failed: int
 
+    @property
+    def cell(self) -> Cell:
+        """As that of its trainings."""
+        return self.sampler, self.batch_size, self.lr
+
     def score(self, by: By) -> Score | None:
         return self.at_seconds if by == "seconds" else self.at_steps
 
 
 def settings(trainings: Iterable[Training]) -> list[Setting]:
     """Every setting, in the order of its first training."""
-    groups: dict[tuple[str, int, float], list[Training]] = defaultdict(list)
+    groups: dict[Cell, list[Training]] = defaultdict(list)
     for training in trainings:
-        groups[training.sampler, training.batch_size, training.lr].append(training)
+        groups[training.cell].append(training)
     return [
         Setting(
             *key,
