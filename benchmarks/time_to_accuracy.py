@@ -18,7 +18,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean, stdev
 
 from rich.console import Console
 from torch import Tensor
@@ -83,7 +82,7 @@ _OWN = {
 }
 _AXES: tuple[By, By] = ("seconds", "steps")
 _FRESH = (1, 2, 3)  # seed 0 chooses
-_AT_ONCE = Plan(1e-3, 1, 1, "cpu")
+_AT_ONCE = Plan(1e-3, 0, 1, "cpu")
 _CONSOLE = Console(stderr=True, highlight=False)
 
 
@@ -136,8 +135,9 @@ class Problem:
         """What the weights score before training, on the fresh seeds; they are the same with every sampler."""
         first = replace(self.comparison(), plan=_AT_ONCE, seeds=_FRESH)
         one = replace(first, samplers=first.samplers[:1], batch_sizes=self.sizes[:1], rates=self.rates[:1])
-        scores = [t.points[0].val for t in trainings(one, out, _CONSOLE.print)]
-        return Score(fmean(scores), stdev(scores), len(scores))
+        (setting,) = settings(trainings(one, out))
+        assert setting.at_steps is not None
+        return setting.at_steps
 
 
 def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence[Training], untrained: Score) -> str:
