@@ -1,0 +1,120 @@
+"""What all tables of :mod:`gssl.benchmarks.time_to_accuracy` in a folder say together::
+
+    python -m gssl.benchmarks.sampler_overview
+
+It makes two tables for equal seconds and two for equal steps: how far every sampler that is in all tables is from the
+best one of each, and how draws by gradient norm compare with uniform ones where the propagation is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from gssl.common.errors import InputError
+
+Scores = Mapping[str, float | None]
+"""Validation score of each sampler; None where a training had no observation in time."""
+
+_TITLE = re.compile(r"^Best validation \S+ within \S+ (s of processor time|steps): (\S+) on (\S+),", re.MULTILINE)
+_ROW = re.compile(r"^\| (\S.*?) \| \d+ \| \S+ \| (none|[\d.]+)", re.MULTILINE)
+_OWN = re.compile(r" (gamma|neighbors)=\S+")  # options that differ from table to table
+_MINVAR = re.compile(r" norms=\S+ draw=\S+ mix=\S+ floor=\S+")
+_UNIFORM = {"labor": "labor", "graphsage": "neighbor"}  # named samplers with uniform targets
+
+
+def read_tables(text: str) -> dict[str, tuple[str, Scores]]:
+    """The tables of one file, by what is equal in them: the name of the problem, and the scores."""
+    starts = list(_TITLE.finditer(text))
+    ends = [*(title.start() for title in starts[1:]), len(text)]
+    found: dict[str, tuple[str, Scores]] = {}
+    for title, end in zip(starts, ends, strict=True):
+        rows = _ROW.findall(text, title.end(), end)
+        scores = {_OWN.sub("", sampler): None if score == "none" else float(score) for sampler, score in rows}
+        found["seconds" if title[1].startswith("s ") else "steps"] = (f"{title[2]}, {title[3]}", scores)
+    return found
+
+
+def distances(tables: Sequence[Scores]) -> dict[str, list[float | None]]:
+    """How far each sampler that is in all tables is from the best of each; the least mean first, gaps last."""
+    best = [max(score for score in table.values() if score is not None) for table in tables]
+    found: dict[str, list[float | None]] = {}
+    for sampler in (name for name in tables[0] if all(name in table for table in tables)):
+        scores = [table[sampler] for table in tables]
+        found[sampler] = [None if s is None else s - top for s, top in zip(scores, best, strict=True)]
+    return dict(sorted(found.items(), key=lambda item: (None in item[1], -_mean(item[1]))))
+
+
+def gains(tables: Sequence[Scores]) -> dict[str, list[float | None]]:
+    """For each propagation with its options, the score of minimal-variance targets less that of uniform ones."""
+    found: dict[str, list[float | None]] = {}
+    for number, table in enumerate(tables):
+        uniform = {_uniform(name): score for name, score in table.items()}
+        for name, score in table.items():
+            other = uniform.get(_MINVAR.sub("", name).replace("minvar+", "uniform+", 1))
+            if name.startswith("minvar+") and score is not None and other is not None:
+                propagation = _MINVAR.sub("", name).removeprefix("minvar+")
+                found.setdefault(propagation, [None] * len(tables))[number] = score - other
+    return dict(sorted(found.items(), key=lambda item: -_mean(item[1])))
+
+
+def overview(folder: Path) -> str:
+    """Markdown of all tables of the folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    files = sorted(path for path in folder.glob("*-*.md"))
+    read = [read_tables(path.read_text(encoding="utf-8")) for path in files]
+    if not any(read):
+        raise InputError(f"{folder} has no tables: make one with python -m gssl.benchmarks.time_to_accuracy")
+    parts = []
+    for by in ("seconds", "steps"):
+        names, tables = zip(*(tables[by] for tables in read if by in tables), strict=True)
+        parts += [f"## Equal {by}", "", "Validation score less that of the best sampler of the table.", ""]
+        parts += [*_markdown("sampler", names, distances(tables)), ""]
+        parts += ["Minimal-variance targets less uniform ones, the propagation being the same.", ""]
+        parts += [*_markdown("propagation", names, gains(tables)), ""]
+    return "\n".join(["# All tables together", "", *parts])
+
+
+def _uniform(sampler: str) -> str:
+    """The sampler as a pair, where it is a named one with uniform targets."""
+    name, _, options = sampler.partition(" ")
+    return f"uniform+{_UNIFORM[name]} {options}" if name in _UNIFORM else sampler
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    there = [value for value in values if value is not None]
+    return fmean(there) if there else -math.inf
+
+
+def _markdown(first: str, names: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> list[str]:
+    header = (first, "mean", *names)
+    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+    for name, values in rows.items():
+        cells = ("none" if value is None else f"{value:+.4f}" for value in (_mean(values), *values))
+        lines.append("| " + " | ".join((name, *cells)) + " |")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write ``overview.md`` beside the tables, and print it."""
+    parser = argparse.ArgumentParser(description="what all tables of samplers say together")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("benchmarks/results/samplers"))
+    folder: Path = parser.parse_args(arguments).folder
+    try:
+        text = overview(folder)
+    except InputError as error:
+        parser.error(str(error))
+    (folder / "overview.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
