@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,17 +24,23 @@ def prefetched(make: Callable[[], Iterator[tuple[T, bool]]], depth: int) -> Iter
 
     Yields:
         The items. An exception in the thread is raised here, after the items before it. Closing this generator, or
-        dropping it, ends the thread after the item that it is making.
+        dropping it, ends the thread after the item that it is making, and so does the end of the program.
     """
     ahead = _Ahead(make, depth)
     thread = threading.Thread(target=ahead.run, name="gssl-prefetch", daemon=True)
+
+    def end() -> None:
+        ahead.stop()
+        thread.join()
+
     thread.start()
+    atexit.register(end)  # an interpreter that goes away under a thread in a kernel aborts
     try:
         while (item := ahead.take()) is not None:
             yield item[0]
     finally:
-        ahead.stop()
-        thread.join()
+        atexit.unregister(end)
+        end()
 
 
 class _Ahead(Generic[T]):

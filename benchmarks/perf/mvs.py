@@ -54,7 +54,7 @@ class Size:
 
     def sampler(self, kind: str, graph: Graph) -> PairSampler:
         """``uniform``, ``mvs``, ``fixed`` (norms of V_S stay those of the checkpoint) or ``online``."""
-        given = {"num_layers": 2, "batch_size": self.batch_size}
+        given = {"num_layers": 2, "batch_size": self.batch_size, "prefetch": 0}
         if kind == "uniform":
             return make_pair(Uniform, HistoryPropagation)(graph, **given)
         if kind == "online":
@@ -79,8 +79,9 @@ def run(
 
     A step makes ``batches`` batches, for MVS after the checkpoint that they are drawn from (its exact batch, and the
     probabilities, which are renewed after every batch); what trains on them is not measured, its gradient norms are
-    log-normal numbers. The graph is ogbn-wordnet where it is there, and an R-MAT graph whose figures stand apart
-    (the first in its place else). ``inner`` is a batch without checkpoint, ``online`` the variant without any.
+    log-normal numbers. No thread makes batches ahead, which would give the peer those made between the steps. The
+    graph is ogbn-wordnet where it is there, and an R-MAT graph whose figures stand apart (the first in its place
+    else). ``inner`` is a batch without checkpoint, ``online`` the variant without any.
 
     Args:
         nodes: of the R-MAT graph.

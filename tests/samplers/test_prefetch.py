@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -154,6 +156,26 @@ def test_closing_early_ends_the_thread_and_closes_what_it_ran() -> None:
     assert next(waiting) == 0
     waiting.close()  # type: ignore[attr-defined]  # of a generator
     assert log[-1] == -1
+
+
+LEFT_OPEN = """
+import torch
+from gssl.samplers.prefetch import prefetched
+
+def make():
+    while True:
+        for _ in range(200):
+            torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+        yield 0, False
+
+items = prefetched(make, 1_000_000)
+next(items)
+"""
+
+
+def test_a_program_may_end_with_batches_left() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_exception_in_the_thread_reaches_whoever_takes() -> None:
