@@ -184,8 +184,8 @@ class MinimalVariance(Selection):
         drawn = self._lottery.draw(stream)
         if drawn.numel() == 0:
             return None
-        probability = self._lottery.probability[drawn] * (self.pool_size / len(self._ids))
-        ids = self._lottery.ids[drawn]
+        probability = self._lottery.probability.index_select(0, drawn) * (self.pool_size / len(self._ids))
+        ids = self._lottery.ids.index_select(0, drawn)
         if self.norms == "online":
             return Draw(ids, probability, key, measure=True, decides=False, time=now)
         return Draw(ids, probability, key, measure=self.refresh, time=now)

@@ -39,8 +39,8 @@ class NormTable:
             raise InputError(f"there are {tuple(norms.shape)} gradient norms for {tuple(ids.shape)} nodes")
         values = torch.from_numpy(finite_norms(norms)).float()
         position = self._position(ids.cpu())
-        self.norm[position] = values
-        self.seen[position] = now
+        self.norm.index_copy_(0, position, values)
+        self.seen.index_fill_(0, position, now)
 
     def _position(self, ids: Tensor) -> Tensor:
         if self._everyone:
