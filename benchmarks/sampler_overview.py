@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from gssl.benchmarks.rows import markdown_table
 from gssl.common.errors import InputError
 
 Scores = Mapping[str, float | None]
@@ -69,7 +70,7 @@ def overview(folder: Path) -> str:
     Raises:
         InputError: there is none.
     """
-    files = sorted(path for path in folder.glob("*-*.md"))
+    files = sorted(folder.glob("*-*.md"))
     read = [read_tables(path.read_text(encoding="utf-8")) for path in files]
     if not any(read):
         raise InputError(f"{folder} has no tables: make one with python -m gssl.benchmarks.time_to_accuracy")
@@ -77,9 +78,9 @@ def overview(folder: Path) -> str:
     for by in ("seconds", "steps"):
         names, tables = zip(*(tables[by] for tables in read if by in tables), strict=True)
         parts += [f"## Equal {by}", "", "Validation score less that of the best sampler of the table.", ""]
-        parts += [*_markdown("sampler", names, distances(tables)), ""]
+        parts += [_markdown("sampler", names, distances(tables)), ""]
         parts += ["Minimal-variance targets less uniform ones, the propagation being the same.", ""]
-        parts += [*_markdown("propagation", names, gains(tables)), ""]
+        parts += [_markdown("propagation", names, gains(tables)), ""]
     return "\n".join(["# All tables together", "", *parts])
 
 
@@ -94,13 +95,12 @@ def _mean(values: Sequence[float | None]) -> float:
     return fmean(there) if there else -math.inf
 
 
-def _markdown(first: str, names: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> list[str]:
-    header = (first, "mean", *names)
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
-    for name, values in rows.items():
-        cells = ("none" if value is None else f"{value:+.4f}" for value in (_mean(values), *values))
-        lines.append("| " + " | ".join((name, *cells)) + " |")
-    return lines
+def _markdown(first: str, names: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> str:
+    cells = (
+        (name, *("none" if value is None else f"{value:+.4f}" for value in (_mean(values), *values)))
+        for name, values in rows.items()
+    )
+    return markdown_table((first, "mean", *names), cells)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from torch import Tensor
 
+from gssl.benchmarks.rows import markdown_table
 from gssl.config.resolve import Request
 from gssl.convergence.plot import draw
 from gssl.convergence.record import Cell, Training
@@ -150,11 +151,12 @@ def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence
     for by, limit in limits.items():
         what = f"Best validation {found[0].metric} within {limit}"
         lines += [f"{what}: {problem.method} on {problem.data}, {len(_FRESH)} seeds", ""]
-        lines += ["| sampler | batch | rate | validation | steps/s |", "| --- | --- | --- | --- | --- |"]
         ranked = chosen(settings(t for t in found if t.cell in kept[by]), by)
-        for s in ranked:
-            row = (s.sampler, s.batch_size, f"{s.lr:g}", s.score(by) or "none", f"{s.steps_per_second:.0f}")
-            lines.append("| " + " | ".join(map(str, row)) + " |")
+        cells = [
+            (s.sampler, f"{s.batch_size}", f"{s.lr:g}", f"{s.score(by) or 'none'}", f"{s.steps_per_second:.0f}")
+            for s in ranked
+        ]
+        lines += [markdown_table(("sampler", "batch", "rate", "validation", "steps/s"), cells)]
         lines += [f"| no training | | | {untrained} | |", "", _lead(ranked, by, found), ""]
     return "\n".join(lines)
 

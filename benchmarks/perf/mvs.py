@@ -163,18 +163,17 @@ def described(parts: dict[str, float], times: list[tuple[float, ...]], batches: 
 
 def interval(size: Size, kind: str) -> Step:
     """What makes the next batches of a sampler, up to its next checkpoint."""
-    graph = size.graph()
-    stream = Stream(size.sampler(kind, graph), graph.num_nodes)
+    stream = Stream(size.sampler(kind, size.graph()))
     return lambda: stream.take(size.batches, lambda batch, seconds: None)
 
 
 class Stream:
     """The batches of a sampler, epoch after epoch, whose targets show log-normal gradient norms."""
 
-    def __init__(self, sampler: PairSampler, num_nodes: int) -> None:
+    def __init__(self, sampler: PairSampler) -> None:
         self.sampler = sampler
         self.batches: Iterator[MiniBatch] = (batch for epoch in count() for batch in sampler.epoch(epoch))
-        self.norms = heavy_tailed(num_nodes)
+        self.norms = heavy_tailed(sampler.propagation.graph.num_nodes)
 
     def take(self, number: int, tell: Callable[[MiniBatch, float], None]) -> None:
         """Make so many batches that the optimizer steps after, and tell what each took with its observation."""
@@ -191,7 +190,7 @@ def apart(size: Size) -> dict[str, float]:
     """Median milliseconds of a batch and of a checkpoint of each kind, and their sizes."""
     graph, figures = size.graph(), dict[str, float]()
     for kind in ("uniform", "mvs", "fixed", "online"):
-        stream = Stream(size.sampler(kind, graph), graph.num_nodes)
+        stream = Stream(size.sampler(kind, graph))
         steps: list[float] = []
         checkpoints: list[float] = []
         nodes: list[int] = []
