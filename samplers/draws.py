@@ -16,6 +16,8 @@ Scheme = Literal["poisson", "fixed"]
 NO_NODE = -1
 """Counter of the number that belongs to the batch and to no node of it."""
 _CHUNK = 1 << 18
+_SLACK = 6.0
+"""Standard deviations."""
 _CLOSE = 1e-6
 """A sum of probabilities that is so close to an integer is one; rounding moves it by far less."""
 
@@ -74,17 +76,30 @@ def keyed_order(ids: Tensor, stream: int) -> Tensor:
 def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
     """A simple random sample: positions of the ``count`` ids with the smallest hashes, rising, int64.
 
-    The population is gone through in chunks, so that no hash of all ids is held.
+    Only hashes that are small enough to be among them, by any chance that matters, are kept and compared.
     """
-    best = positions = np.empty(0, np.int64)
-    for start in range(0, len(ids), _CHUNK):
-        hashes = _hashes(ids[start : start + _CHUNK], stream).cpu().numpy()
-        best = np.concatenate([best, hashes])
-        positions = np.concatenate([positions, np.arange(start, start + len(hashes))])
-        if len(best) > count:
-            small = best <= np.partition(best, count - 1)[count - 1]  # distinct counters never share a hash
-            best, positions = best[small], positions[small]
+    expected = max(1.0, count + _SLACK * (count**0.5 + 1))
+    while True:
+        hashes, positions = _below(ids, stream, expected / max(len(ids), 1))
+        if len(hashes) >= min(count, len(ids)):
+            break
+        expected *= 2
+    if len(hashes) > count:
+        small = hashes <= np.partition(hashes, count - 1)[count - 1]  # distinct counters never share a hash
+        positions = positions[small]
     return torch.from_numpy(positions)
+
+
+def _below(ids: Tensor, stream: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes among the smallest ``share`` of all numbers, and the positions of their ids."""
+    bound = min(int(share * 2**64) - 2**63, 2**63 - 1)  # hashes have a sign
+    hashes, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for start in range(0, len(ids), _CHUNK):
+        found = _hashes(ids[start : start + _CHUNK], stream).cpu().numpy()
+        inside = np.flatnonzero(found <= bound)
+        hashes.append(found[inside])
+        positions.append(inside + start)
+    return np.concatenate(hashes), np.concatenate(positions)
 
 
 class Lottery:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from gssl.samplers.buffers import Buffers
 
 INT32_MAX = 2**31 - 1
 
@@ -204,14 +205,13 @@ class SparseMatrix:
 Features = Tensor | SparseMatrix
 
 
-def select_features(x: Features, index: Tensor) -> Features:
-    """Rows ``index`` (int64) of dense or sparse features."""
+def select_features(x: Features, index: Tensor, buffers: Buffers | None = None) -> Features:
+    """Rows ``index`` (int64) of dense or sparse features; ``buffers`` may hold dense ones that are on the CPU."""
     if isinstance(x, SparseMatrix):
         return x.select_rows(index)
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.requires_grad:
         return x.index_select(0, index)
-    # numpy asks for huge pages where an array is large, and a first touch of small ones costs more than the copy.
-    out = torch.from_numpy(np.empty((len(index), x.shape[1]), np.float32))
+    out = (buffers or Buffers()).empty(len(index), x.shape[1])
     return torch.index_select(x, 0, index, out=out)
 
 

@@ -105,7 +105,7 @@ def uniform_hop(
         skip: how many of the first nodes are no destinations.
         rows: destinations of the hop, the nodes that follow.
         start, degree, offsets: from :func:`hop_offsets`.
-        fanout: edges to pick in each row; -1 for all.
+        fanout: edges to pick in each row.
         stream: of the hop's random numbers.
         stamp: one for each node of the graph.
         base: what stamps of this batch count from.
@@ -115,7 +115,7 @@ def uniform_hop(
     Returns:
         Nodes of the batch after the hop.
     """
-    bits = np.empty(max(fanout, 1), np.uint64)
+    bits = np.empty(fanout, np.uint64)
     for first in range(0, rows, _CHUNK):
         stop = min(first + _CHUNK, rows)
         for i in range(first, stop):
@@ -133,6 +133,39 @@ def uniform_hop(
             local[e] = col[position[e]]
             prefetch(stamp, np.int64(local[e]))
         count = _renumber(nodes, count, stamp, base, local, begin, end)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def whole_hop(
+    col: Array,
+    nodes: Array,
+    count: int,
+    start: Array,
+    degree: Array,
+    stamp: Array,
+    base: int,
+    local: Array,
+) -> int:
+    """All edges of some nodes of a batch, numbered as by :func:`uniform_hop`, whose arguments these are.
+
+    Rows are read in one piece, so what is fetched ahead is where they begin.
+    """
+    place = 0
+    for i in range(len(start)):
+        if i + _AHEAD < len(start):
+            prefetch(col, np.int64(start[i + _AHEAD]))
+        origin: Any = np.int64(start[i])
+        for e in range(origin, origin + degree[i]):
+            node = col[e]
+            number = stamp[node] - base
+            if number < 0:
+                number = count
+                stamp[node] = base + count
+                nodes[count] = node
+                count += 1
+            local[place] = number
+            place += 1
     return count
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,13 +28,26 @@ class Hop:
 
     Attributes:
         pattern: rows are the nodes before the hop, columns those after it, in the numbering of the batch.
-        position: which edge of the graph each non-zero is, shape (nnz,), int32 or int64.
+        picked: which edge of the graph each non-zero is, shape (nnz,), int32 or int64; None where a row has all of
+            its edges.
         degree: in-degree (edges) of each row in the graph, shape (num_rows,).
+        start: the first edge of each row in the graph, shape (num_rows,), where ``picked`` is None.
     """
 
     pattern: Pattern
-    position: Tensor
+    picked: Tensor | None
     degree: Tensor
+    start: Tensor | None = None
+
+    @cached_property
+    def position(self) -> Tensor:
+        """Which edge of the graph each non-zero is, shape (nnz,), int32 or int64."""
+        if self.picked is not None:
+            return self.picked
+        assert self.start is not None
+        shift = self.start - self.pattern.rowptr[:-1]
+        edges = torch.arange(self.pattern.nnz, dtype=shift.dtype, device=shift.device)
+        return edges + shift.repeat_interleave(self.pattern.counts, output_size=self.pattern.nnz)
 
 
 class Expansion(ABC):
@@ -231,30 +245,23 @@ class _NumbaExpansion(Expansion):
 
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         space = self.space
-        rowptr, col, rows = space.rowptr, space.col, space.count - skip
-        dtype = rowptr.dtype
+        col, rows, dtype = space.col, space.count - skip, space.rowptr.dtype
         start, degree, offsets = np.empty(rows, dtype), np.empty(rows, dtype), np.empty(rows + 1, dtype)
-        edges = expand.hop_offsets(rowptr, space.nodes[skip : space.count], fanout, start, degree, offsets)
+        edges = expand.hop_offsets(space.rowptr, space.nodes[skip : space.count], fanout, start, degree, offsets)
         space.reserve(edges)
-        position, local = np.empty(edges, dtype), np.empty(edges, col.dtype)
-        space.count = expand.uniform_hop(
-            col,
-            space.nodes,
-            space.count,
-            skip,
-            rows,
-            start,
-            degree,
-            offsets,
-            fanout,
-            stream,
-            space.stamp,
-            space.base,
-            position,
-            local,
-        )
+        nodes, stamp, base = space.nodes, space.stamp, space.base
+        local, picked = np.empty(edges, col.dtype), None
+        if fanout < 0:
+            space.count = expand.whole_hop(col, nodes, space.count, start, degree, stamp, base, local)
+        else:
+            picked = np.empty(edges, dtype)
+            frontier = (skip, rows, start, degree, offsets)
+            space.count = expand.uniform_hop(
+                col, nodes, space.count, *frontier, fanout, stream, stamp, base, picked, local
+            )
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
-        return Hop(pattern, torch.from_numpy(position), torch.from_numpy(degree))
+        first, degrees = torch.from_numpy(start), torch.from_numpy(degree)
+        return Hop(pattern, None if picked is None else torch.from_numpy(picked), degrees, first)
 
     def number(self, ids: Tensor) -> Tensor:
         self.space.reserve(len(ids))

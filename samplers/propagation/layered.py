@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.batch import Block, MiniBatch
+from gssl.samplers.buffers import Buffers
 from gssl.samplers.first import FirstAggregates, without_edges
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
@@ -36,6 +37,7 @@ class LayeredPropagation(Propagation):
         super().__init__(graph, num_layers=num_layers)
         self.engine = Engine(graph.block.pattern, backend)
         self.first = FirstAggregates(graph) if precompute else None
+        self._buffers = Buffers()
 
     @abstractmethod
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
@@ -73,13 +75,15 @@ class LayeredPropagation(Propagation):
                 hops.append(self.hop(growing, layer, streams[layer]))
         nodes = growing.nodes
         hops.reverse()
-        degrees = [self.graph.block.degree[nodes]] * len(hops) if draw.exact else self.degrees(nodes, hops)
+        degrees = (
+            [self.graph.block.degree.index_select(0, nodes)] * len(hops) if draw.exact else self.degrees(nodes, hops)
+        )
         turned = draw.step or not draw.exact  # the way back of a checkpoint ends before the encoder
         blocks = tuple(self.block(*hop, degree, turned=turned) for hop, degree in zip(hops, degrees, strict=True))
         if self.first is not None:
             blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(
-            x=select_features(self.graph.x, nodes),
+            x=select_features(self.graph.x, nodes, self._buffers),
             blocks=blocks,
             node_ids=nodes,
             num_targets=len(draw.ids),

@@ -161,10 +161,15 @@ def test_another_process_draws_the_same(scheme: draws.Scheme) -> None:
     assert torch.equal(in_other_process(lottery.draw, 77), lottery.draw(77))
 
 
+@pytest.mark.parametrize("slack", [-4.0, 0.0, 6.0])
+@pytest.mark.parametrize("count", [1, 20, 99, 100])
 @pytest.mark.parametrize("chunk", [7, 100])
-def test_a_simple_random_sample_has_the_smallest_hashes(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's bits are torch's, and chunks do not matter."""
+def test_a_simple_random_sample_has_the_smallest_hashes(
+    chunk: int, count: int, slack: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's bits are torch's, and neither chunks nor too few candidates at first matter."""
     monkeypatch.setattr("gssl.samplers.draws._CHUNK", chunk)
+    monkeypatch.setattr("gssl.samplers.draws._SLACK", slack)
     ids = torch.arange(0, 300, 3)
-    expected = hash64(5, ids).argsort()[:20].sort().values
-    assert torch.equal(smallest_hashes(ids, 20, 5), expected)
+    expected = hash64(5, ids).argsort()[:count].sort().values
+    assert torch.equal(smallest_hashes(ids, count, 5), expected)
