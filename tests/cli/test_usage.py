@@ -207,3 +207,21 @@ def test_input_error_of_a_command_is_one_line(
     assert main(["list", "suites", "--json"]) == 2
     out, err = capfd.readouterr()
     assert (out, err) == ("", "gssl: error: change this\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch asks Linux for huge pages")
+@pytest.mark.parametrize(("wanted", "aligned"), [(None, True), ("0", False)])
+def test_large_tensors_of_a_command_lie_in_huge_pages_unless_the_user_says_no(
+    wanted: str | None, aligned: bool
+) -> None:
+    """They begin at a page; torch decides at its first tensor, which no import may make before."""
+    code = (
+        "import contextlib, io\nfrom gssl.cli.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n    main(['show', 'GRACE'])\n"
+        "import torch\nprint(all(torch.empty(2**20 + i).data_ptr() % 4096 == 0 for i in range(20)))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    if wanted is not None:
+        environment["THP_MEM_ALLOC_ENABLE"] = wanted
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines()[-1] == str(aligned)
