@@ -149,7 +149,8 @@ def whole_hop(
 ) -> int:
     """All edges of some nodes of a batch, numbered as by :func:`uniform_hop`, whose arguments these are.
 
-    Rows are read in one piece, so what is fetched ahead is where they begin.
+    Rows are read in one piece, so what is fetched ahead is where they begin. The numbering of :func:`_renumber` stands
+    here again because a call for each row, or for each edge from both, took a fifth to three quarters longer.
     """
     place = 0
     for i in range(len(start)):

@@ -260,8 +260,9 @@ class _NumbaExpansion(Expansion):
                 col, nodes, space.count, *frontier, fanout, stream, stamp, base, picked, local
             )
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
-        first, degrees = torch.from_numpy(start), torch.from_numpy(degree)
-        return Hop(pattern, None if picked is None else torch.from_numpy(picked), degrees, first)
+        if picked is None:
+            return Hop(pattern, None, torch.from_numpy(degree), torch.from_numpy(start))
+        return Hop(pattern, torch.from_numpy(picked), torch.from_numpy(degree))
 
     def number(self, ids: Tensor) -> Tensor:
         self.space.reserve(len(ids))
