@@ -10,6 +10,7 @@ from numba import njit
 from torch import Tensor
 
 from gssl.samplers.kernels import rng as kernels
+from gssl.samplers.population import Population
 from gssl.samplers.rng import hash64, uniform
 
 Scheme = Literal["poisson", "fixed"]
@@ -26,7 +27,7 @@ def poisson_draw(probability: Tensor, ids: Tensor, stream: int) -> Tensor:
     """Independent draws: item i is in where its own uniform number is below its probability.
 
     Args:
-        probability: shape (n,), float64.
+        probability: shape (n,), float32 or float64.
         ids: what the random numbers belong to, global node ids, shape (n,), int64.
         stream: of the batch, from :meth:`gssl.samplers.rng.Key.stream`.
 
@@ -73,15 +74,15 @@ def keyed_order(ids: Tensor, stream: int) -> Tensor:
     return _hashes(ids, stream).argsort()  # distinct counters never share a hash
 
 
-def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
-    """A simple random sample: positions of the ``count`` ids with the smallest hashes, rising, int64.
+def smallest_hashes(items: Population, count: int, stream: int) -> Tensor:
+    """A simple random sample: positions of the ``count`` items with the smallest hashes of their ids, rising, int64.
 
     Only hashes that are small enough to be among them, by any chance that matters, are kept and compared.
     """
     expected = max(1.0, count + _SLACK * (count**0.5 + 1))
     while True:
-        hashes, positions = _below(ids, stream, expected / max(len(ids), 1))
-        if len(hashes) >= min(count, len(ids)):
+        hashes, positions = _below(items, stream, expected / max(len(items), 1))
+        if len(hashes) >= min(count, len(items)):
             break
         expected *= 2
     if len(hashes) > count:
@@ -90,12 +91,12 @@ def smallest_hashes(ids: Tensor, count: int, stream: int) -> Tensor:
     return torch.from_numpy(positions)
 
 
-def _below(ids: Tensor, stream: int, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes among the smallest ``share`` of all numbers, and the positions of their ids."""
+def _below(items: Population, stream: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes among the smallest ``share`` of all numbers, and the positions of their items."""
     bound = min(int(share * 2**64) - 2**63, 2**63 - 1)  # hashes have a sign
     hashes, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for start in range(0, len(ids), _CHUNK):
-        found = _hashes(ids[start : start + _CHUNK], stream).cpu().numpy()
+    for start in range(0, len(items), _CHUNK):
+        found = _hashes(items.run(start, start + _CHUNK), stream).cpu().numpy()
         inside = np.flatnonzero(found <= bound)
         hashes.append(found[inside])
         positions.append(inside + start)
@@ -112,21 +113,22 @@ class Lottery:
     once: given it, every draw is still unbiased, so the estimates of two draws are uncorrelated.
 
     Args:
-        ids: global node ids of the items, shape (n,), int64.
-        probability: shape (n,), float64, in [0, 1].
+        items: what is drawn.
+        probability: shape (n,), in [0, 1], float64, or float32 for ``poisson``, whose draws are exact for any
+            numbers; those of ``fixed`` have one size only where the sum is a whole number.
         scheme: ``poisson`` or ``fixed``.
         stream: decides the order; ``poisson`` has none.
     """
 
-    def __init__(self, ids: Tensor, probability: Tensor, *, scheme: Scheme, stream: int) -> None:
-        self.ids = ids
+    def __init__(self, items: Population, probability: Tensor, *, scheme: Scheme, stream: int) -> None:
+        self.items = items
         self.probability = probability
         self.scheme = scheme
         self.stream = stream
         if scheme == "fixed":
             self._certain = (probability >= 1).nonzero().squeeze(1)
             open_ = ((probability > 0) & (probability < 1)).nonzero().squeeze(1)
-            self._order = open_[keyed_order(ids[open_], stream)]
+            self._order = open_[keyed_order(items.at(open_), stream)]
             ends = probability[self._order].cumsum(0)
             total = float(ends[-1]) if ends.numel() else 0.0
             whole = round(total)
@@ -139,7 +141,10 @@ class Lottery:
     def draw(self, stream: int) -> Tensor:
         """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
         if self.scheme == "poisson":
-            return poisson_draw(self.probability, self.ids, stream)
+            parts = enumerate(self.probability.split(_CHUNK))
+            runs = ((part, _CHUNK * number) for number, part in parts)
+            drawn = [poisson_draw(part, self.items.run(at, at + _CHUNK), stream) + at for part, at in runs]
+            return torch.cat(drawn)
         return self.systematic(float(uniform(stream, torch.tensor(NO_NODE))))
 
     def systematic(self, start: float) -> Tensor:

@@ -109,7 +109,7 @@ class PairSampler(Sampler):
 
     def _made(self, epoch: int) -> Iterator[tuple[MiniBatch, bool]]:
         """Each batch, and whether the next draw waits for what is observed of it."""
-        size = len(self.selection.items)
+        size = len(self.selection.population)
         for draw in self.selection.epoch(epoch):
             # Pieces of a draw add up to it: the weights of a whole checkpoint sum to the population.
             population = size if self.estimator == "ht" or draw.divided else None

@@ -1,9 +1,13 @@
 """Inclusion probabilities of minimal variance (MVS; Cong et al., 2020, arXiv:2006.13866, Theorem 4.1).
 
-Sums run in numpy on one thread, so the same norms give the same bits whatever the number of threads.
+Norms are read in pieces, so that nothing is as large as the population but the norms and, where they are asked for,
+the probabilities. Sums run in numpy on one thread, so the same norms give the same bits whatever the number of threads.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +15,10 @@ from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 
-_PIECE = 1 << 15
+PIECE = 1 << 15
+"""Norms that are looked at together; they fit into the cache."""
+Pieces = Callable[[], Iterator[np.ndarray]]
+"""Gives all norms, in order and as often as it is called, in one-dimensional float64 arrays."""
 
 
 def finite_norms(norms: Tensor) -> np.ndarray:
@@ -39,6 +46,37 @@ def finite_norms(norms: Tensor) -> np.ndarray:
     return values
 
 
+@dataclass(frozen=True)
+class Rule:
+    """The inclusion probability of an item, as a function of its gradient norm.
+
+    Attributes:
+        mu: the norm from which on an item is drawn with probability 1; 0 where that is any positive one.
+        least: smaller norms count as that much.
+        mix: share of uniform draws.
+        share: the probability of uniform draws.
+    """
+
+    mu: float
+    least: float
+    mix: float
+    share: float
+
+    def of(self, norms: np.ndarray) -> np.ndarray:
+        """Probabilities, in [0, 1], of norms (n,), float64; a new array of the same shape and type."""
+        chosen: np.ndarray = np.maximum(norms, self.least)
+        if self.mu == 0:
+            np.sign(chosen, out=chosen)
+        else:
+            chosen /= self.mu
+        np.minimum(chosen, 1.0, out=chosen)
+        if self.mix:
+            chosen *= 1 - self.mix
+            chosen += self.mix * self.share
+            np.minimum(chosen, 1.0, out=chosen)
+        return chosen
+
+
 def inclusion_probability(norms: Tensor, size: int, *, floor: float = 0.0, mix: float = 0.0) -> Tensor:
     """Probabilities ``min(1, g_i / mu)`` of drawing each item, which minimise the variance of ``sum(grad_i / p_i)``.
 
@@ -58,27 +96,56 @@ def inclusion_probability(norms: Tensor, size: int, *, floor: float = 0.0, mix: 
         InputError: ``size`` is not in [1, n], ``floor`` is negative, ``mix`` is not in [0, 1], or a norm is negative.
         TrainingError: a norm is NaN or infinite.
     """
-    if not 1 <= size <= norms.numel():
-        raise InputError(f"{size} items cannot be drawn from {norms.numel()}")
+    pieces = pieces_of(finite_norms(norms))
+    rule = inclusion_rule(pieces, norms.numel(), size, floor=floor, mix=mix)
+    return probabilities(rule, pieces, norms.numel())
+
+
+def probabilities(rule: Rule, pieces: Pieces, population: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """The probability of each item, shape (population,), of the given type."""
+    chosen = torch.empty(population, dtype=dtype)
+    start = 0
+    for norms in pieces():
+        chosen[start : start + len(norms)] = torch.from_numpy(rule.of(norms))
+        start += len(norms)
+    return chosen
+
+
+def pieces_of(values: np.ndarray) -> Pieces:
+    """An array (n,), float64, in pieces."""
+    return lambda: (values[start : start + PIECE] for start in range(0, values.size, PIECE))
+
+
+def inclusion_rule(pieces: Pieces, population: int, size: int, *, floor: float, mix: float) -> Rule:
+    """The rule behind :func:`inclusion_probability`.
+
+    Args:
+        pieces: gradient norms of all items, finite, not negative.
+        population: number of items.
+        size: as there.
+        floor: as there.
+        mix: as there.
+
+    Raises:
+        InputError: as there, but for negative norms.
+    """
+    if not 1 <= size <= population:
+        raise InputError(f"{size} items cannot be drawn from {population}")
     if not (0 <= floor < np.inf and 0 <= mix <= 1):
         raise InputError(f"floor must not be negative and mix must be in [0, 1] (got {floor:g} and {mix:g})")
-    values = finite_norms(norms)
-    share = size / values.size
-    if not values.any():
-        return torch.full((values.size,), share, dtype=torch.float64)
-    if floor:
-        values = np.maximum(values, floor * values.mean())
-    mu = threshold(values, size)
-    chosen = np.sign(values) if mu == 0 else values / mu
-    np.minimum(chosen, 1.0, out=chosen)
-    if mix:
-        chosen *= 1 - mix
-        chosen += mix * share
-        np.minimum(chosen, 1.0, out=chosen)
-    return torch.from_numpy(chosen)
+    share = size / population
+    total = sum(float(part.sum()) for part in pieces())
+    if total == 0:
+        return Rule(1.0, 0.0, 1.0, share)
+    least = floor * (total / population)
+    return Rule(threshold(_lifted(pieces, least) if least else pieces, size), least, mix, share)
 
 
-def threshold(values: np.ndarray, size: int) -> float:
+def _lifted(pieces: Pieces, least: float) -> Pieces:
+    return lambda: (np.maximum(part, least) for part in pieces())
+
+
+def threshold(pieces: Pieces, size: int) -> float:
     """The ``mu`` at which ``F(mu) = sum(min(1, values / mu))`` is ``size`` (Lemma 4.2, whose printed form is garbled).
 
     With the ``k`` largest values at probability 1, ``mu_k`` is the sum of the others over ``size - k``, and the
@@ -87,21 +154,29 @@ def threshold(values: np.ndarray, size: int) -> float:
     doubles where its argument is halved, no more than ``2 * size`` values are left to sort.
 
     Args:
-        values: shape (n,), float64, finite, not negative; a one-dimensional array.
-        size: from 1 to n.
+        pieces: the values, finite, not negative, some positive.
+        size: from 1 to their number.
 
     Returns:
         ``mu``; 0 where no more than ``size`` values are positive, which are then drawn with probability 1.
     """
-    if np.count_nonzero(values) <= size:
+    positive, total, largest = 0, 0.0, 0.0
+    for part in pieces():
+        positive += int(np.count_nonzero(part))
+        total += float(part.sum())
+        largest = max(largest, float(part.max()))
+    if positive <= size:
         return 0.0
-    mean = float(values.sum()) / size
-    if float(values.max()) <= mean:
+    mean = total / size
+    if largest <= mean:
         return mean
-    low = _lower_bound(values, size, mean)
-    large = values > low
-    rest = values.sum(where=~large)
-    top = np.sort(values[large])  # rising, so that sums add the small ones first
+    low = _lower_bound(pieces, size, mean)
+    rest, large = 0.0, []
+    for part in pieces():
+        above = part > low
+        rest += float(part.sum(where=~above))
+        large.append(part[above])
+    top = np.sort(np.concatenate(large))  # rising, so that sums add the small ones first
     remaining = np.append(rest, rest + np.cumsum(top))[::-1]  # entry k: everything but the k largest
     k = min(top.size, size - 1) + 1
     mu = remaining[:k] / np.arange(size, size - k, -1)
@@ -109,7 +184,7 @@ def threshold(values: np.ndarray, size: int) -> float:
     return float(mu[np.argmax(fits)])
 
 
-def _lower_bound(values: np.ndarray, size: int, upper: float) -> float:
+def _lower_bound(pieces: Pieces, size: int, upper: float) -> float:
     """A number between half of ``mu`` and ``mu``.
 
     Where F at half of an upper bound is still below ``size``, that half is an upper bound too, and Newton's step from
@@ -118,15 +193,11 @@ def _lower_bound(values: np.ndarray, size: int, upper: float) -> float:
     """
     while True:
         tried = upper / 2
-        total = _sum_below(values, tried)  # F times its argument
-        above = int(np.count_nonzero(values > tried))
+        total, above = 0.0, 0
+        for part in pieces():
+            total += float(np.minimum(part, tried).sum())  # F times its argument
+            above += int(np.count_nonzero(part > tried))
         if total >= size * tried or above >= size:
             return tried
         newton = (total - above * tried) / (size - above)
         upper = newton if 0 < newton < tried else tried
-
-
-def _sum_below(values: np.ndarray, bound: float) -> float:
-    """Sum of ``min(value, bound)``, in pieces, so that no second array of this size is made."""
-    parts = (values[start : start + _PIECE] for start in range(0, values.size, _PIECE))
-    return sum(float(np.minimum(part, bound).sum()) for part in parts)

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.graph import Graph
+from gssl.samplers.population import Population
 from gssl.samplers.rng import Key
 
 
@@ -70,6 +70,7 @@ class Selection(ABC):
     A subclass adds its own options by keyword.
 
     Attributes:
+        population: what is drawn.
         empty_draws: random draws that came out empty so far; they are skipped.
 
     Args:
@@ -84,20 +85,25 @@ class Selection(ABC):
 
     def __init__(self, graph: Graph, *, items: Tensor | None = None, batch_size: int, seed: int = 0) -> None:
         self.graph = graph
-        self.items = torch.arange(graph.num_nodes) if items is None else items
+        self.population = Population(graph.num_nodes) if items is None else Population.of(items)
         self.batch_size = batch_size
         self.seed = seed
         self.empty_draws = 0
-        if not 1 <= batch_size <= len(self.items):
+        if not 1 <= batch_size <= len(self.population):
             raise InputError(
-                f"a batch of {batch_size} cannot be drawn from a population of {len(self.items)} nodes; "
-                f"choose --batch-size between 1 and {len(self.items)}"
+                f"a batch of {batch_size} cannot be drawn from a population of {len(self.population)} nodes; "
+                f"choose --batch-size between 1 and {len(self.population)}"
             )
+
+    @property
+    def items(self) -> Tensor:
+        """Ids of the population, shape (N,), int64."""
+        return self.population.ids
 
     @property
     def batches_per_epoch(self) -> int:
         """Batches in an epoch (the expected number, where it is random): as many as show each item once."""
-        return -(-len(self.items) // self.batch_size)
+        return -(-len(self.population) // self.batch_size)
 
     def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
         """Compute what belongs to the graph alone; see :meth:`gssl.samplers.base.Sampler.prepare`."""

@@ -62,7 +62,7 @@ class Degree(IndependentSelection):
 
     def drawer(self, epoch: int) -> Drawer:
         stream = Key(self.seed, epoch, 0).stream(Slot.TARGETS)
-        lottery = Lottery(self.items, self.probability, scheme=self.draw, stream=stream)
+        lottery = Lottery(self.population, self.probability, scheme=self.draw, stream=stream)
         return lambda key: lottery.draw(key.stream(Slot.TARGETS))
 
 

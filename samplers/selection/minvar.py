@@ -15,7 +15,8 @@ from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
 from gssl.samplers.draws import Lottery, Scheme, smallest_hashes
 from gssl.samplers.graph import Graph
-from gssl.samplers.probability import inclusion_probability
+from gssl.samplers.population import Population
+from gssl.samplers.probability import inclusion_rule, probabilities
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.norms import NormTable
@@ -88,22 +89,23 @@ class MinimalVariance(Selection):
         names = ("norms", "gamma", "checkpoint_every", "growth", "checkpoint_batch", "step_at_checkpoint", "refresh")
         options = {name: getattr(self, name) for name in (*names, "renew_every", "staleness", "floor", "mix", "draw")}
         validate(type(self), options, what="selection minvar")
-        self._ids = self.items if items is None else self.items.sort().values
-        self._table = NormTable(self._ids)
-        self._pool: Tensor | None = None  # positions of V_S; None means all
-        self._pool_ids = self._ids
+        self._everyone = self.population.in_order()
+        self._table = NormTable(self._everyone, staleness=staleness)
+        self._pool: Population = self._everyone
+        self._positions: Tensor | None = None  # of V_S; None means all
         self._lottery: Lottery | None = None
         if norms == "checkpoint" and self.pool_size < batch_size:
-            least = math.ceil(1000 * batch_size / len(self.items)) / 1000
+            nodes = len(self.population)
+            least = math.ceil(1000 * batch_size / nodes) / 1000
             raise InputError(
-                f"gamma={gamma:g} of {len(self.items)} nodes is {self.pool_size}, fewer than a batch of {batch_size}: "
+                f"gamma={gamma:g} of {nodes} nodes is {self.pool_size}, fewer than a batch of {batch_size}: "
                 f"raise gamma to {least:g} or more, or lower --batch-size"
             )
 
     @property
     def pool_size(self) -> int:
         """Number of items that the inner batches are drawn from, V_S at checkpoints."""
-        population = len(self.items)
+        population = len(self.population)
         return population if self.norms == "online" else int(self.gamma * population + 1e-9)
 
     @property
@@ -135,15 +137,17 @@ class MinimalVariance(Selection):
             self._lottery = None  # the next batch is drawn with what was learnt now
 
     def state_dict(self) -> dict[str, Tensor]:
-        empty_draws = torch.tensor(self.empty_draws)
-        return {"norm": self._table.norm.clone(), "seen": self._table.seen.clone(), "empty_draws": empty_draws}
+        state = {"norm": self._table.norm.clone(), "empty_draws": torch.tensor(self.empty_draws)}
+        return state if self._table.seen is None else {**state, "seen": self._table.seen.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["norm"].shape != self._table.norm.shape:
             raise InputError(
-                f"the stored gradient norms are of {len(state['norm'])} nodes, but there are {len(self.items)}"
+                f"the stored gradient norms are of {len(state['norm'])} nodes, but there are {len(self.population)}"
             )
-        self._table.norm, self._table.seen = state["norm"].clone(), state["seen"].clone()
+        self._table.norm = state["norm"].clone()
+        if self._table.seen is not None:
+            self._table.seen = state["seen"].clone()
         self.empty_draws = int(state["empty_draws"])
 
     def _until_renewal(self, keys: Iterator[Key], start: int, end: int) -> Iterator[Draw]:
@@ -160,11 +164,11 @@ class MinimalVariance(Selection):
             yield draw
 
     def _checkpoint(self, key: Key, now: int) -> Draw:
-        self._pool = smallest_hashes(self._ids, self.pool_size, key.stream(Slot.CHECKPOINT))
-        self._pool_ids = self._ids[self._pool]
-        share = torch.full((self.pool_size,), self.pool_size / len(self._ids), dtype=torch.float64)
+        self._positions = smallest_hashes(self._everyone, self.pool_size, key.stream(Slot.CHECKPOINT))
+        self._pool = Population.of(self._everyone.at(self._positions))
+        share = torch.full((self.pool_size,), self.pool_size / len(self.population), dtype=torch.float64)
         return Draw(
-            self._pool_ids,
+            self._pool.ids,
             share,
             key,
             step=self.step_at_checkpoint,
@@ -178,17 +182,24 @@ class MinimalVariance(Selection):
         """A batch from V_S (or from all items), None if it is empty."""
         stream = key.stream(Slot.TARGETS)
         if self._lottery is None:
-            norms = self._table.estimate(self._pool, now=now, staleness=self.staleness)
-            probability = inclusion_probability(norms, self.batch_size, floor=self.floor, mix=self.mix)
-            self._lottery = Lottery(self._pool_ids, probability, scheme=self.draw, stream=stream)
+            self._lottery = self._lots(now, stream)
         drawn = self._lottery.draw(stream)
         if drawn.numel() == 0:
             return None
-        probability = self._lottery.probability.index_select(0, drawn) * (self.pool_size / len(self._ids))
-        ids = self._lottery.ids.index_select(0, drawn)
+        share = self.pool_size / len(self.population)
+        probability = self._lottery.probability.index_select(0, drawn).double() * share
+        ids = self._pool.at(drawn)
         if self.norms == "online":
             return Draw(ids, probability, key, measure=True, decides=False, time=now)
         return Draw(ids, probability, key, measure=self.refresh, time=now)
+
+    def _lots(self, now: int, stream: int) -> Lottery:
+        """By the norms as they are known now; 4 bytes for each item where ``draw`` is ``poisson``."""
+        norms = self._table.estimate(self._positions, now=now)
+        rule = inclusion_rule(norms, self.pool_size, self.batch_size, floor=self.floor, mix=self.mix)
+        dtype = torch.float32 if self.draw == "poisson" else torch.float64
+        chance = probabilities(rule, norms, self.pool_size, dtype)
+        return Lottery(self._pool, chance, scheme=self.draw, stream=stream)
 
     @property
     def _inner(self) -> int:

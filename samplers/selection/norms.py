@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.probability import finite_norms
+from gssl.samplers.population import Population
+from gssl.samplers.probability import PIECE, Pieces, finite_norms
 
 
 class NormTable:
-    """The last observed gradient norm of each item and the step at which it was seen.
+    """The last observed gradient norm of each item and, where its age matters, the step at which it was seen.
 
     Args:
-        ids: distinct node ids of the items, rising, shape (N,), int64.
+        items: with rising ids.
+        staleness: share of its distance to the mean that a norm loses in each step since it was seen.
+
+    Attributes:
+        norm: shape (N,), float32, NaN where nothing was observed.
+        seen: shape (N,), int32; None without ``staleness``.
     """
 
-    def __init__(self, ids: Tensor) -> None:
-        self.ids = ids
-        self.norm = torch.full((len(ids),), torch.nan)
-        self.seen = torch.zeros(len(ids), dtype=torch.int32)
-        self._everyone = bool(len(ids)) and int(ids[-1]) == len(ids) - 1  # distinct and rising: each is its position
+    def __init__(self, items: Population, *, staleness: float = 0.0) -> None:
+        self.items = items
+        self.staleness = staleness
+        self.norm = torch.full((len(items),), torch.nan)
+        self.seen = torch.zeros(len(items), dtype=torch.int32) if staleness else None
 
     def record(self, ids: Tensor, norms: Tensor, *, now: int) -> None:
         """Write down norms.
@@ -38,45 +46,51 @@ class NormTable:
         if ids.shape != norms.shape:
             raise InputError(f"there are {tuple(norms.shape)} gradient norms for {tuple(ids.shape)} nodes")
         values = torch.from_numpy(finite_norms(norms)).float()
-        position = self._position(ids.cpu())
-        self.norm.index_copy_(0, position, values)
-        self.seen.index_fill_(0, position, now)
-
-    def _position(self, ids: Tensor) -> Tensor:
-        if self._everyone:
-            inside = not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < len(self.ids))
-            position = ids
-        else:
-            position = torch.searchsorted(self.ids, ids).clamp(max=len(self.ids) - 1)
-            inside = torch.equal(self.ids[position], ids)
-        if not inside:
+        positions = self.items.find(ids.cpu())
+        if positions is None:
             raise InputError("gradient norms were observed for nodes that are not in the population")
-        return position
+        self.norm.index_copy_(0, positions, values)
+        if self.seen is not None:
+            self.seen.index_fill_(0, positions, now)
 
-    def estimate(self, position: Tensor | None = None, *, now: int, staleness: float = 0.0) -> Tensor:
-        """Norms as one believes them to be.
+    def estimate(self, positions: Tensor | None = None, *, now: int) -> Pieces:
+        """Norms as one believes them to be, float64; nothing may be recorded while they are read.
 
         Args:
-            position: items, shape (n,), int64; None means all.
+            positions: of items, shape (n,), int64; None means all.
             now: the current step.
-            staleness: share of its distance to the mean that a norm loses in each step since it was seen.
 
         Returns:
-            Shape (n,), float64. What was never observed counts as the mean of the rest; 0 where nothing was.
+            What was never observed counts as the mean of the rest; 0 where nothing was.
         """
-        values = _at(self.norm, position).numpy().astype(np.float64)
-        unknown = np.isnan(values)
-        anything_unknown = bool(unknown.any())
-        if not anything_unknown and not staleness:
-            return torch.from_numpy(values)
-        known = values.size - int(unknown.sum())
-        mean = float(values.sum(where=~unknown)) / max(known, 1)
-        if staleness:
-            age = np.maximum(now - _at(self.seen, position).numpy(), 0)
-            values = mean + (values - mean) * np.exp(age * np.log1p(-staleness))
-        values[unknown] = mean
-        return torch.from_numpy(values)
+        norm = _at(self.norm, positions)
+        age = None if self.seen is None else now - _at(self.seen, positions)
+        mean = _mean_of_known(norm)
+
+        def pieces() -> Iterator[np.ndarray]:
+            for start in range(0, len(norm), PIECE):
+                part = slice(start, start + PIECE)
+                values = norm[part].numpy().astype(np.float64)
+                unknown = np.isnan(values)
+                if age is not None:
+                    steps = np.maximum(age[part].numpy(), 0)
+                    values = mean + (values - mean) * np.exp(steps * np.log1p(-self.staleness))
+                values[unknown] = mean
+                yield values
+
+        return pieces
 
 
-def _at(values: Tensor, position: Tensor | None) -> Tensor:
-    return values if position is None else values.index_select(0, position)
+def _mean_of_known(norm: Tensor) -> float:
+    """Mean of what is not NaN, 0 where everything is."""
+    total, known = 0.0, 0
+    for part in norm.split(PIECE):
+        values = part.numpy().astype(np.float64)
+        there = ~np.isnan(values)
+        total += float(values.sum(where=there))
+        known += int(np.count_nonzero(there))
+    return total / max(known, 1)
+
+
+def _at(values: Tensor, positions: Tensor | None) -> Tensor:
+    return values if positions is None else values.index_select(0, positions)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.samplers import draws
 from gssl.samplers.draws import Lottery, keyed_order, poisson_draw, poisson_draw_torch, smallest_hashes
+from gssl.samplers.population import Population
 from gssl.samplers.rng import hash64, uniform
 from gssl.testing.compare import in_other_process
 
@@ -19,7 +20,7 @@ probabilities = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0]
 
 def fixed(p: list[float] | Tensor, stream: int = 3) -> Lottery:
     probability = torch.as_tensor(p, dtype=torch.float64)
-    return Lottery(torch.arange(len(probability)), probability, scheme="fixed", stream=stream)
+    return Lottery(Population(len(probability)), probability, scheme="fixed", stream=stream)
 
 
 def integrated(lottery: Lottery, terms: Tensor) -> tuple[Tensor, float, set[int]]:
@@ -157,7 +158,7 @@ def test_the_number_of_the_batch_is_that_of_no_node() -> None:
 
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_another_process_draws_the_same(scheme: draws.Scheme) -> None:
-    lottery = Lottery(torch.arange(50), torch.linspace(0, 1, 50, dtype=torch.float64), scheme=scheme, stream=5)
+    lottery = Lottery(Population(50), torch.linspace(0, 1, 50, dtype=torch.float64), scheme=scheme, stream=5)
     assert torch.equal(in_other_process(lottery.draw, 77), lottery.draw(77))
 
 
@@ -172,4 +173,4 @@ def test_a_simple_random_sample_has_the_smallest_hashes(
     monkeypatch.setattr("gssl.samplers.draws._SLACK", slack)
     ids = torch.arange(0, 300, 3)
     expected = hash64(5, ids).argsort()[:count].sort().values
-    assert torch.equal(smallest_hashes(ids, count, 5), expected)
+    assert torch.equal(smallest_hashes(Population.of(ids), count, 5), expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from gssl.common.errors import InputError, TrainingError
-from gssl.samplers.probability import inclusion_probability, threshold
+from gssl.samplers.probability import inclusion_probability, pieces_of, threshold
 
 ties = st.sampled_from([0.0, 0.5, 1.0, 3.0])
 tame = st.floats(1e-3, 1e3)
@@ -36,9 +36,9 @@ def by_sorting(values: np.ndarray, size: int) -> float:
 def test_threshold_is_that_of_the_sorted_version(case: tuple[np.ndarray, int]) -> None:
     values, size = case
     if np.count_nonzero(values) <= size:
-        assert threshold(values, size) == 0
+        assert threshold(pieces_of(values), size) == 0
     else:
-        assert threshold(values, size) == pytest.approx(by_sorting(values, size), rel=1e-12)
+        assert threshold(pieces_of(values), size) == pytest.approx(by_sorting(values, size), rel=1e-12)
 
 
 @settings(deadline=None)

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.benchmarks.perf.footprint import tensors_of
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import options_of, validate
 from gssl.registry import SAMPLERS
+from gssl.samplers.population import Population
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.minvar import MinimalVariance
@@ -73,7 +75,10 @@ def test_batches_come_from_the_last_checkpoint() -> None:
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_probabilities_are_those_of_the_theorem_within_the_pool(floor: float, mix: float, scheme: str) -> None:
     checkpoint, *batches = run(build(floor=floor, mix=mix, draw=scheme, gamma=0.6), 1)
-    expected = inclusion_probability(norm_of(checkpoint.ids), 5, floor=floor, mix=mix) * (24 / 40)
+    expected = inclusion_probability(norm_of(checkpoint.ids), 5, floor=floor, mix=mix)
+    if scheme == "poisson":
+        expected = expected.float().double()
+    expected *= 24 / 40
     of = dict(zip(checkpoint.ids.tolist(), expected.tolist(), strict=True))
     for batch in batches:
         assert batch.probability.tolist() == pytest.approx([of[i] for i in batch.ids.tolist()], rel=1e-12)
@@ -92,7 +97,7 @@ def test_unbiased_by_enumeration_of_pools_and_poisson_outcomes() -> None:
     assert set(said) == set(combinations(range(5), 3))
     mean = 0.0
     for pool, probability in said.items():
-        p = inclusion_probability(norm_of(torch.tensor(pool)), 2, mix=0.1).tolist()
+        p = inclusion_probability(norm_of(torch.tensor(pool)), 2, mix=0.1).float().tolist()  # as Poisson draws keep it
         assert set(probability) == set(pool)
         for outcome in product([False, True], repeat=3):
             chance = np.prod([q if drawn else 1 - q for q, drawn in zip(p, outcome, strict=True)])
@@ -208,14 +213,31 @@ def run_lazily(selection: Selection, epoch: int) -> Any:
         selection.observe(draw.ids, norm_of(draw.ids))
 
 
-def test_an_old_norm_is_drawn_to_the_mean() -> None:
-    table = NormTable(torch.tensor([2, 4, 6]))
+def believed(table: NormTable, *, now: int, positions: Tensor | None = None) -> list[float]:
+    return [float(norm) for part in table.estimate(positions, now=now)() for norm in part]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 100])
+@pytest.mark.parametrize("staleness", [0.0, 0.5])
+def test_an_old_norm_is_drawn_to_the_mean(staleness: float, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gssl.samplers.selection.norms.PIECE", piece)
+    table = NormTable(Population.of(torch.tensor([2, 4, 6])), staleness=staleness)
+    assert believed(table, now=1) == [0, 0, 0]
     table.record(torch.tensor([6, 2]), torch.tensor([1.0, 5.0]), now=10)
-    assert table.estimate(now=12).tolist() == [5, 3, 1]  # unknown: the mean of what is known
+    assert believed(table, now=10) == [5, 3, 1]  # unknown: the mean of what is known
     table.record(torch.tensor([4]), torch.tensor([3.0]), now=12)
-    assert table.estimate(now=13).tolist() == [5, 3, 1]
-    assert table.estimate(now=12, staleness=0.5).tolist() == [3.5, 3, 2.5]
-    assert table.estimate(torch.tensor([2, 0]), now=9, staleness=0.5).tolist() == [1, 5]  # never older than new
+    assert believed(table, now=12) == ([3.5, 3, 2.5] if staleness else [5, 3, 1])
+    assert believed(table, now=9, positions=torch.tensor([2, 0])) == [1, 5]  # never older than new
+
+
+def test_what_is_kept_for_each_node_is_its_norm_and_its_probability() -> None:
+    """4 bytes each: what is kept for all nodes is what the memory of a training grows by with the graph."""
+    graph = toy_graph(num_nodes=3000)
+    for options, width in (({"norms": "online"}, 8), ({"norms": "online", "staleness": 0.1}, 12), ({"gamma": 0.01}, 4)):
+        selection = MinimalVariance(graph, batch_size=20, **options)
+        run(selection, 0)
+        kept = sum(t.numel() * t.element_size() for t in tensors_of(selection, besides=(graph,)))
+        assert width * 3000 <= kept < width * 3000 + 1000, options
 
 
 def test_staleness_flattens_probabilities() -> None:

@@ -20,6 +20,7 @@ from gssl.registry import PROPAGATIONS, SELECTIONS
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.draws import Lottery
 from gssl.samplers.graph import Graph
+from gssl.samplers.population import Population
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.propagation.labor import Labor
@@ -74,7 +75,7 @@ def poisson(probability: Tensor) -> Iterator[tuple[float, Tensor]]:
 
 def fixed(probability: Tensor) -> Iterator[tuple[float, Tensor]]:
     """Every systematic draw in one order, with the length of the interval of its first point."""
-    lottery = Lottery(torch.arange(len(probability)), probability, scheme="fixed", stream=5)
+    lottery = Lottery(Population(len(probability)), probability, scheme="fixed", stream=5)
     cuts = np.unique(np.concatenate([[0.0, 1.0], lottery._ends.numpy() % 1.0]))
     for low, high in pairwise(cuts.tolist()):
         yield high - low, lottery.systematic((low + high) / 2)
