@@ -3,7 +3,9 @@
     python -m gssl.benchmarks.sampler_overview
 
 It makes two tables for equal seconds and two for equal steps: how far every sampler that is in all tables is from the
-best one of each, and how draws by gradient norm compare with uniform ones where the propagation is the same.
+best one of each, and how draws by gradient norm compare with uniform ones where the propagation is the same. Where
+the leaders of tables were trained on further seeds (``--confirm``), paired t tests say whether they differ, corrected
+for their number (Holm, 1979).
 """
 
 from __future__ import annotations
@@ -16,14 +18,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from scipy.stats import t as student
+
 from gssl.benchmarks.rows import markdown_table
+from gssl.benchmarks.stats.paired import compare, holm
+from gssl.benchmarks.stats.spread import spread
+from gssl.benchmarks.time_to_accuracy import BY_NORM
 from gssl.common.errors import InputError
+from gssl.convergence.record import read
 
 Scores = Mapping[str, float | None]
 """Validation score of each sampler; None where a training had no observation in time."""
 
 _TITLE = re.compile(r"^Best validation \S+ within \S+ (s of processor time|steps): (\S+) on (\S+),", re.MULTILINE)
 _ROW = re.compile(r"^\| (\S.*?) \| \d+ \| \S+ \| (none|[\d.]+)", re.MULTILINE)
+_CONFIRM = "-confirm.jsonl"
 _OWN = re.compile(r" (gamma|neighbors)=\S+")  # options that differ from table to table
 _MINVAR = re.compile(r" norms=\S+ draw=\S+ mix=\S+ floor=\S+")
 _UNIFORM = {"labor": "labor", "graphsage": "neighbor"}  # named samplers with uniform targets
@@ -81,7 +90,40 @@ def overview(folder: Path) -> str:
         parts += [_markdown("sampler", names, distances(tables)), ""]
         parts += ["Minimal-variance targets less uniform ones, the propagation being the same.", ""]
         parts += [_markdown("propagation", names, gains(tables)), ""]
+    if tested := confirmations(folder):
+        parts += ["## The leaders at equal seconds, on further seeds", "", tested, ""]
     return "\n".join(["# All tables together", "", *parts])
+
+
+def confirmations(folder: Path) -> str:
+    """The leaders of every table on seeds that had no part in their choice, in Markdown; empty where there are none."""
+    names, rows, p_values = [], [], []
+    for path in sorted(folder.glob(f"*{_CONFIRM}")):
+        found = read(path)
+        pair = sorted({t.sampler for t in found}, key=lambda name: not name.startswith(BY_NORM))
+        one, other = ({t.seed: s for t in found if t.sampler == n and (s := t.best(by="seconds"))} for n in pair)
+        tested = compare(one, other)
+        differences = [one[seed] - other[seed] for seed in one if seed in other]
+        half = float(student.ppf(0.975, len(differences) - 1)) * (spread(differences).standard_error or math.nan)
+        names.append(path.name.removesuffix(_CONFIRM).replace("-", ", ", 1))
+        p_values.append(tested.t_p)
+        interval = f"{tested.difference - half:+.4f} to {tested.difference + half:+.4f}"
+        wins = f"{sum(d > 0 for d in differences)} of {len(differences)}"
+        rows.append((*map(_short, pair), f"{tested.difference:+.4f}", interval, wins))
+    if not rows:
+        return ""
+    header = ("table", "by gradient norm", "other", "difference", "95 % interval", "seeds better", "p", "p (Holm)")
+    ps = ((_number(p), _number(q)) for p, q in zip(p_values, holm(p_values), strict=True))
+    cells = [(name, *row, *p) for name, row, p in zip(names, rows, ps, strict=True)]
+    return markdown_table(header, cells)
+
+
+def _short(sampler: str) -> str:
+    return _MINVAR.sub("", sampler)
+
+
+def _number(p: float | None) -> str:
+    return "none" if p is None else f"{p:.3f}"
 
 
 def _uniform(sampler: str) -> str:

@@ -8,6 +8,10 @@ the one at equal seconds of what was chosen at equal seconds, the other likewise
 Trainings are kept in ``METHOD-DATASET-choice.jsonl`` and ``METHOD-DATASET.jsonl`` of the folder, beside the table
 (``.md``) and the curves (``.svg``), and are not repeated. Seconds are of processor time, so that two such commands
 can run side by side.
+
+The best of many on three seeds is in part the luckiest. ``--confirm 9`` therefore trains two samplers of the table at
+equal seconds, the best that draws by gradient norm and the best that does not, on nine more seeds, in turns
+(``METHOD-DATASET-confirm.jsonl``); :mod:`gssl.benchmarks.sampler_overview` tests the difference.
 """
 
 from __future__ import annotations
@@ -72,7 +76,7 @@ _PRECOMPUTED = (
     f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
     f"minvar+labor {_MINVAR} fanouts=[5,5] precompute=true",
 )
-_BY_NORM = ("mvs", "minvar")
+BY_NORM = ("mvs", "minvar")
 _SETTINGS = ("encoder.hidden_dim=256",)
 # Without normalisation both learn next to nothing in such short trainings, and BGRL collapses. Batch normalisation is
 # what its paper has; GRACE's has none, so it gets that which acts on each row alone.
@@ -132,6 +136,12 @@ class Problem:
         wanted = frozenset(cell for by in _AXES for cell in kept[by])
         return trainings(replace(self.comparison(), plan=self.plan, seeds=_FRESH, only=wanted), out, _CONSOLE.print)
 
+    def confirm(self, pair: Collection[Cell], count: int, out: Path) -> list[Training]:
+        """Two settings, in turns on further seeds; observed as for the tables."""
+        seeds = tuple(range(_FRESH[-1] + 1, _FRESH[-1] + 1 + count))
+        again = replace(self.comparison(), plan=self.plan, seeds=seeds, only=frozenset(pair))
+        return list(trainings(again, out, _CONSOLE.print))
+
     def untrained(self, out: Path) -> Score:
         """What the weights score before training, on the fresh seeds; they are the same with every sampler."""
         first = replace(self.comparison(), plan=_AT_ONCE, seeds=_FRESH)
@@ -161,17 +171,23 @@ def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence
     return "\n".join(lines)
 
 
+def leaders(ranked: Sequence[Setting]) -> tuple[Setting, Setting]:
+    """The best sampler that draws by gradient norm, and the best that does not.
+
+    Args:
+        ranked: the best first.
+    """
+    drawn = next(s for s in ranked if s.sampler.startswith(BY_NORM))
+    return drawn, next(s for s in ranked if not s.sampler.startswith(BY_NORM))
+
+
 def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Training]) -> str:
-    """The best sampler that draws by gradient norm against the best that does not, on each seed."""
-    drawn = [s for s in ranked if s.sampler.startswith(_BY_NORM)]
-    others = [s for s in ranked if not s.sampler.startswith(_BY_NORM)]
-    first, second = ({t.seed: t.best(by=by) for t in found if t.cell == s[0].cell} for s in (drawn, others))
+    """One of the leaders against the other, on each seed."""
+    drawn, other = leaders(ranked)
+    first, second = ({t.seed: t.best(by=by) for t in found if t.cell == s.cell} for s in (drawn, other))
     both = ((first[seed], second[seed]) for seed in sorted(first.keys() & second.keys()))
     differences = ", ".join("none" if a is None or b is None else f"{a - b:+.4f}" for a, b in both)
-    return (
-        f"Best by gradient norm less best without ({drawn[0].sampler}, {others[0].sampler}), "
-        f"seed by seed: {differences}"
-    )
+    return f"Best by gradient norm less best without ({drawn.sampler}, {other.sampler}), seed by seed: {differences}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -187,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.001, 0.01])
     parser.add_argument("--gamma", type=float, default=0.1, help="of MVS: its V_S must not be smaller than a batch")
+    parser.add_argument("--confirm", type=int, default=0, help="further seeds for the two best at equal seconds")
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/samplers"))
     given = parser.parse_args(arguments)
     plan = Plan(given.seconds, given.steps, given.points, "cpu", first=given.points > 1)
@@ -200,6 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
     draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}", kept=kept)
     sys.stdout.write(text)
+    if given.confirm:
+        ranked = chosen(settings(t for t in found if t.cell in kept["seconds"]), "seconds")
+        pair = [setting.cell for setting in leaders(ranked)]
+        problem.confirm(pair, given.confirm, given.folder / f"{name}-confirm.jsonl")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,9 @@ from torch import Tensor
 
 from gssl.models.first import first_layer
 from gssl.models.layers import dropout_features
-from gssl.models.ops import Aggregation, head_product, turned_product
 from gssl.models.row_weight import row_weighted, scale_gradient
-from gssl.samplers.batch import Block, MiniBatch
+from gssl.models.stored import aggregate_with_stored
+from gssl.samplers.batch import MiniBatch
 from gssl.samplers.history import BatchHistory, Place
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHist
             (kind, layer), block = encoder.separable_layer(index), batch.block(index)
             dropped = encoder.training and encoder.dropout > 0
             h = F.dropout(h, encoder.dropout, encoder.training)
-            places = Place("embedding", slot, index - 1), Place("adjoint", slot, index)
-            aggregated = _aggregate(h, block, kind, history, places, written=not dropped)
+            embedding, adjoint = Place("embedding", slot, index - 1), Place("adjoint", slot, index)
+            aggregated = aggregate_with_stored(h, block, kind, history, embedding, adjoint, written=not dropped)
             norms = history.listener(aggregated, h)
             h = row_weighted(layer.update, list(layer.parameters()), weight, aggregated, h, tell=norms)
         if index < len(encoder.activations):
@@ -69,44 +69,3 @@ def _finish(encoder: StackedEncoder, index: int, batch: MiniBatch, weight: Tenso
 
     parameters = encoder.finish_parameters(index)
     return row_weighted(call, parameters, weight, h) if parameters else call(h)
-
-
-def _aggregate(
-    h: Tensor, block: Block, kind: Aggregation, history: BatchHistory, places: tuple[Place, Place], *, written: bool
-) -> Tensor:
-    out: Tensor = _AdjointAggregate.apply(  # type: ignore[no-untyped-call]  # of torch
-        h, block, kind, history, places, written
-    )
-    return out
-
-
-class _AdjointAggregate(torch.autograd.Function):
-    """Aggregates fresh and stored rows; the way back adds the stored adjoints of the destinations outside.
-
-    ``places`` are those of the embeddings that it takes and of the adjoints that it stores; ``written`` says that the
-    embeddings ``h`` stand in the history already.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        h: Tensor,
-        block: Block,
-        kind: Aggregation,
-        history: BatchHistory,
-        places: tuple[Place, Place],
-        written: bool,
-    ) -> Tensor:
-        taken, place = places
-        ctx.rest = (block, kind, history, place)
-        return head_product(kind, block, h, history.row_table(taken, h, block.num_src, written=written))
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
-        (grad,) = grad_outputs
-        block, kind, history, place = ctx.rest
-        history.push(place, grad)
-        grad_h = None
-        if ctx.needs_input_grad[0]:
-            grad_h = turned_product(kind, block, grad, history.row_table(place, grad, block.num_src, written=True))
-        return grad_h, None, None, None, None, None

@@ -12,6 +12,7 @@ from gssl.common.errors import InputError
 from gssl.models.adjoint import adjoint_layers
 from gssl.models.compensated import compensated_layers
 from gssl.models.control import controlled_layers
+from gssl.models.stored import aggregate_with_stored
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.history import BatchHistory, Place
 
@@ -57,11 +58,24 @@ def truncated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHi
     outputs: list[Tensor] = []
     x = batch.x
     for index in range(encoder.num_layers):
-        block = batch.block(index)
-        if index and isinstance(x, Tensor) and x.shape[0] < block.num_src:
-            x = torch.cat([x, history.pull(Place("embedding", slot, index - 1), slice(x.shape[0], block.num_src), x)])
-        x = encoder.step(index, block, x, batch)
+        if index and isinstance(x, Tensor) and x.shape[0] < batch.block(index).num_src:
+            x = _completed(encoder, index, batch, x, history, Place("embedding", slot, index - 1))
+        else:
+            x = encoder.step(index, batch.block(index), x, batch)
         outputs.append(x)
         if index < encoder.num_layers - 1:
             history.push(Place("embedding", slot, index), x)
     return outputs
+
+
+def _completed(
+    encoder: StackedEncoder, index: int, batch: MiniBatch, x: Tensor, history: BatchHistory, place: Place
+) -> Tensor:
+    """A layer, its norm and activation; ``x`` are the fresh rows, the others are stored at ``place``."""
+    block, dropped = batch.block(index), encoder.training and encoder.dropout > 0
+    if encoder.separable and not dropped:
+        kind, layer = encoder.separable_layer(index)
+        aggregated = aggregate_with_stored(x, block, kind, history, place, written=True)
+        return encoder.finished(index, layer.update(aggregated, x), batch)
+    stored = history.pull(place, slice(x.shape[0], block.num_src), x)
+    return encoder.step(index, block, torch.cat([x, stored]), batch)

@@ -65,7 +65,7 @@ class Footprint:
         graph: offsets, columns and degrees.
         features: of all nodes.
         history: rows and the step of each.
-        tables: what the sampler keeps for every node: ids, norms and when they were seen, probabilities, numbers.
+        tables: what the sampler keeps for every node: norms, probabilities, numbers within the batch.
         resident: resident memory after training, with the libraries.
         rest: peak of the resident memory in training, without libraries, graph, features and history. It includes
             the tables.
@@ -75,6 +75,7 @@ class Footprint:
         checkpoints: seconds of each checkpoint, with all its pieces.
         nodes_per_batch: mean number.
         edges_per_batch: mean number.
+        largest: nodes of the largest batch or piece of a checkpoint, which is that of the largest hub among them.
     """
 
     nodes: int
@@ -91,6 +92,12 @@ class Footprint:
     checkpoints: tuple[float, ...]
     nodes_per_batch: float
     edges_per_batch: float
+    largest: int
+
+    @property
+    def working(self) -> float:
+        """What is left of ``rest`` without the tables, for each node of the largest batch."""
+        return (self.rest - self.tables) / self.largest
 
     @property
     def training(self) -> tuple[float, ...]:
@@ -105,6 +112,8 @@ class Footprint:
         figures["batch_milliseconds"] = 1e3 * median(self.building)
         figures["training_milliseconds"] = 1e3 * median(self.training)
         figures["nodes_per_batch"], figures["edges_per_batch"] = self.nodes_per_batch, self.edges_per_batch
+        figures["largest_batch_nodes"] = self.largest
+        figures["working_kb_per_node_of_largest_batch"] = self.working / 1024
         if self.checkpoints:
             figures["checkpoint_milliseconds"] = 1e3 * median(self.checkpoints)
         return figures
@@ -118,6 +127,7 @@ class Stopwatch(Sampler):
         building: the part of each in which it was made.
         checkpoints: seconds of each run of other batches.
         nodes, edges: of each batch that the optimizer steps after.
+        largest: nodes of the largest batch of all.
     """
 
     def __init__(self, sampler: PairSampler) -> None:
@@ -127,6 +137,7 @@ class Stopwatch(Sampler):
         self.checkpoints: list[float] = []
         self.nodes: list[int] = []
         self.edges: list[int] = []
+        self.largest = 0
 
     @property
     def batches_per_epoch(self) -> int:
@@ -141,6 +152,7 @@ class Stopwatch(Sampler):
             made = time.perf_counter()
             if batch is None:
                 return
+            self.largest = max(self.largest, batch.num_nodes)
             yield batch
             end = time.perf_counter()
             if not batch.step:
@@ -187,6 +199,7 @@ def train(case: Case, threads: int) -> Footprint:
         checkpoints=tuple(watch.checkpoints[1:] or watch.checkpoints),
         nodes_per_batch=fmean(watch.nodes),
         edges_per_batch=fmean(watch.edges),
+        largest=watch.largest,
     )
 
 

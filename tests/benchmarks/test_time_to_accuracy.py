@@ -33,3 +33,9 @@ def test_settings_are_chosen_on_one_seed_and_judged_on_others(tmp_path: Path, mo
     assert (tmp_path / "supervised-digits.svg").stat().st_size > 10_000
     tta.main(arguments)
     assert len(read(tmp_path / "supervised-digits.jsonl")) == len(judged) + 3, "nothing is trained twice"
+    tta.main([*arguments, "--confirm", "3"])
+    again = read(tmp_path / "supervised-digits-confirm.jsonl")
+    assert [t.seed for t in again] == [4, 4, 5, 5, 6, 6]
+    equal_seconds = text.partition("steps:")[0]
+    assert all(f"| {t.sampler} | {t.batch_size} | {t.lr:g} |" in equal_seconds for t in again)
+    assert {t.sampler for t in again} == {"graphsage fanouts=[3,3]", "mvs gamma=0.5"}
