@@ -141,11 +141,12 @@ class Lottery:
     def draw(self, stream: int) -> Tensor:
         """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
         if self.scheme == "poisson":
-            parts = enumerate(self.probability.split(_CHUNK))
-            runs = ((part, _CHUNK * number) for number, part in parts)
-            drawn = [poisson_draw(part, self.items.run(at, at + _CHUNK), stream) + at for part, at in runs]
-            return torch.cat(drawn)
+            starts = range(0, len(self.items), _CHUNK)
+            return torch.cat([self._poisson(start, start + _CHUNK, stream) for start in starts])
         return self.systematic(float(uniform(stream, torch.tensor(NO_NODE))))
+
+    def _poisson(self, start: int, end: int, stream: int) -> Tensor:
+        return poisson_draw(self.probability[start:end], self.items.run(start, end), stream) + start
 
     def systematic(self, start: float) -> Tensor:
         """The fixed-size draw whose first point is ``start``, in [0, 1)."""

@@ -18,6 +18,7 @@ Storage = Literal["device", "pinned", "mmap"]
 Precision = Literal["float32", "bfloat16"]
 Mode = Literal["truncated", "compensated", "adjoint", "control"]
 
+_PART = 8192  # rows that are converted together; they stay in the cache
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -101,6 +102,15 @@ class History:
         if rows is None:
             return like.new_zeros(len(ids), like.shape[1])
         return rows.index_select(0, ids.to(rows.device)).to(like, non_blocking=True)
+
+    def fill(self, place: Place, ids: Tensor, out: Tensor) -> None:
+        """Write stored rows to ``out``, as :meth:`pull` would give them, with no second copy of them in memory."""
+        rows = self._rows.get(place)
+        if rows is None:
+            out.zero_()
+            return
+        for part, into in zip(ids.split(_PART), out.split(_PART), strict=True):
+            into.copy_(rows.index_select(0, part.to(rows.device)), non_blocking=True)
 
     def table(self, place: Place, like: Tensor) -> Tensor | None:
         """The rows of all nodes themselves, where they have the width, type and device of ``like``; else None."""
@@ -248,11 +258,15 @@ class BatchHistory:
             num_src: fresh and stored rows.
             written: whether ``own`` was pushed there; then nothing needs to be copied.
         """
+        others = self.ids[len(own) : num_src]
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, others))
         table = self.store.table(place, own) if written and not self.frozen else None
         if table is not None:
-            self.reads.add(place.kind, place.layer, self.store.staleness(place, self.ids[len(own) : num_src]))
             return RowTable(table, self.ids[:num_src])
-        return RowTable(torch.cat([own, self.pull(place, slice(len(own), num_src), own)]))
+        rows = own.new_empty(num_src, own.shape[1])
+        rows[: len(own)] = own
+        self.store.fill(place, others, rows[len(own) :])
+        return RowTable(rows)
 
     def push(self, place: Place, rows: Tensor) -> None:
         """Store fresh rows, which are the first of the batch; nothing happens if the history is frozen."""

@@ -18,8 +18,8 @@ from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
 from gssl.samplers.sparse import Features, select_features
 
-_CROWDED = 2
-"""Edges of a piece of an exact draw, at most, as a multiple of what its number of nodes has on average."""
+_CROWDED = 8
+"""Rows that a piece of an exact draw reads, at most, as a multiple of its nodes (more where one node reads more)."""
 
 
 class StoredPropagation(Propagation):
@@ -101,19 +101,29 @@ class StoredPropagation(Propagation):
             yield from self.pieces(nodes[:size], draw.piece)
 
     def pieces(self, ids: Tensor, most: int) -> Iterator[Tensor]:
-        """Runs of at most ``most`` nodes and not many more edges than so many nodes usually have.
+        """Runs of at most ``most`` nodes that have not many times as many neighbors.
 
         The nodes with most neighbors are reached first, and a piece of them alone would be most of a large graph.
         """
-        rowptr = self.graph.block.pattern.rowptr
-        edges = (rowptr[ids + 1] - rowptr[ids]).cumsum(0)
-        budget = int(_CROWDED * most * max(1.0, self.graph.num_edges / self.graph.num_nodes))
-        start, before = 0, 0
-        while start < len(ids):
-            fitting = int(torch.searchsorted(edges, before + budget, right=True))
-            end = min(len(ids), start + most, max(start + 1, fitting))
-            yield ids[start:end]
-            start, before = end, int(edges[end - 1])
+        while len(ids):
+            fitting = self._fitting(ids[:most], _CROWDED * most)
+            yield ids[:fitting]
+            ids = ids[fitting:]
+
+    def _fitting(self, ids: Tensor, budget: int) -> int:
+        """How many of the first nodes, at least one, are with their neighbors at most ``budget`` distinct nodes."""
+        pattern, places = self.graph.block.pattern, torch.arange(len(ids), device=ids.device)
+        entries = (pattern.rowptr[ids + 1] - pattern.rowptr[ids] + 1).cumsum(0)
+        near = int(torch.searchsorted(entries, 2 * budget, right=True))  # a node is rarely there more often than twice
+        if near <= 1 or int(entries[near - 1]) <= budget:
+            return max(1, near)
+        ids, places = ids[:near], places[:near]
+        rows, _ = pattern.select_rows(ids)
+        distinct, inverse = torch.cat([ids, rows.col.long()]).unique(return_inverse=True)
+        place = torch.cat([places, rows.row.long()])
+        first = torch.full_like(distinct, near).scatter_reduce(0, inverse, place, "amin")
+        so_far = first.bincount(minlength=near).cumsum(0)
+        return max(1, int(torch.searchsorted(so_far, budget, right=True)))
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
         """The batch of a draw that need not be exact."""

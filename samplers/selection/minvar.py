@@ -46,8 +46,9 @@ class MinimalVariance(Selection):
         checkpoint_every: batches between two checkpoints, K.
         growth: what each checkpoint adds to K.
         checkpoint_batch: how many nodes of V_S are embedded at once, and with a history how many of their neighbors,
-            fewer where those have many neighbors themselves; None for all. The history and the norms are the same
-            up to rounding (for objectives that are sums over nodes), the memory is that of so many nodes.
+            fewer where these would read more than 8 times as many rows (a node with more neighbors comes alone);
+            None for all. The history and the norms are the same up to rounding (for objectives that are sums over
+            nodes), the memory is that of so many nodes.
         step_at_checkpoint: whether the optimizer steps on V_S too (as the algorithm is printed).
         refresh: whether the norms of V_S are measured again in its batches, which changes the probabilities of the
             next one; ``online`` always measures.

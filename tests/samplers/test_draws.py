@@ -140,6 +140,18 @@ def test_certain_items_are_in_every_poisson_draw() -> None:
     assert poisson_draw(p, torch.arange(100), 4).tolist() == list(range(0, 100, 2))
 
 
+@pytest.mark.parametrize("chunk", [7, 100])
+@pytest.mark.parametrize("listed", [False, True])
+def test_poisson_lots_are_drawn_in_pieces(chunk: int, listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gssl.samplers.draws._CHUNK", chunk)
+    ids = torch.arange(100) * (3 if listed else 1)
+    items = Population.of(ids) if listed else Population(100)
+    p = torch.linspace(0, 1, 100)
+    lottery = Lottery(items, p, scheme="poisson", stream=5)
+    for stream in range(10):
+        assert torch.equal(lottery.draw(stream), poisson_draw_torch(p, ids, stream))
+
+
 def test_the_order_does_not_depend_on_how_items_are_listed() -> None:
     ids = torch.tensor([40, 3, 17, 8])
     turned = ids.flip(0)

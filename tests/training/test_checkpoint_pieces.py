@@ -7,6 +7,8 @@ from typing import cast
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from gssl.methods.supervised import Supervised
@@ -127,12 +129,40 @@ def test_training_with_pieces_is_training_without(step_at_checkpoint: bool) -> N
     assert all(record.loss > 0 for curve in curves for record in curve)
 
 
-def test_pieces_with_many_edges_have_few_nodes() -> None:
-    leaves = torch.arange(4, 64)
-    edges = torch.stack([leaves.repeat(4), torch.arange(4).repeat_interleave(60)])  # four hubs hear all the others
-    propagation = HistoryPropagation(Graph.from_edge_index(edges, torch.zeros(64, 1)), num_layers=2)
-    pieces = list(propagation.pieces(torch.arange(64), 16))
-    assert torch.equal(torch.cat(pieces), torch.arange(64))
-    # 16 nodes have 60 edges usually, and twice as many are allowed, which two hubs have.
-    assert list(map(len, pieces)) == [2, 16, 16, 16, 14]
+def test_pieces_that_read_many_nodes_are_small() -> None:
+    """Four hubs hear 60 leaves each, the first two the same ones; a piece of up to 16 nodes may read 128."""
+    leaves = torch.arange(4, 204)
+    near = [leaves[:60], leaves[:60], leaves[60:120], leaves[120:180]]
+    edges = torch.cat([torch.stack([heard, torch.full_like(heard, hub)]) for hub, heard in enumerate(near)], 1)
+    graph = Graph.from_edge_index(edges, torch.zeros(204, 1))
+    propagation = HistoryPropagation(graph, num_layers=2)
+    pieces = list(propagation.pieces(torch.arange(204), 16))  # 128 nodes
+    assert torch.equal(torch.cat(pieces), torch.arange(204))
+    # The first three hubs and what they hear are 123 distinct nodes, 183 with repeats.
+    assert [len(piece) for piece in pieces[:3]] == [3, 16, 16]
+    assert sum(len(piece) for piece in pieces) == 204
     assert list(map(len, propagation.pieces(torch.arange(4), 1))) == [1, 1, 1, 1], "a hub is a piece of its own"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**31), st.integers(1, 12))
+def test_pieces_are_as_large_as_they_may_be(seed: int, most: int) -> None:
+    """Against a count by sets: no piece reads too much, and none could take one more node."""
+    rng = torch.Generator().manual_seed(seed)
+    edges = torch.randint(0, 40, (2, 300), generator=rng)
+    edges = edges[:, edges[0] > edges[1]].unique(dim=1)
+    graph = Graph.from_edge_index(edges, torch.zeros(40, 1))
+    near: list[set[int]] = [{node} for node in range(40)]
+    for source, target in edges.T.tolist():
+        near[target].add(source)
+    left = torch.randperm(40, generator=rng).tolist()
+    for piece in HistoryPropagation(graph, num_layers=2).pieces(torch.tensor(left), most):
+        size = len(piece)
+        assert piece.tolist() == left[:size]
+        assert 1 <= size <= most
+        read = [len(set.union(*(near[node] for node in left[:end]))) for end in (size, size + 1)]
+        entries = [sum(len(near[node]) for node in left[:end]) for end in (size, size + 1)]
+        assert size == 1 or read[0] <= 8 * most
+        assert size == most or size == len(left) or read[1] > 8 * most or entries[1] > 16 * most
+        left = left[size:]
+    assert not left
