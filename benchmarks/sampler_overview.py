@@ -15,6 +15,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -32,7 +33,6 @@ Scores = Mapping[str, float | None]
 
 _TITLE = re.compile(r"^Best validation \S+ within \S+ (s of processor time|steps): (\S+) on (\S+),", re.MULTILINE)
 _ROW = re.compile(r"^\| (\S.*?) \| \d+ \| \S+ \| (none|[\d.]+)", re.MULTILINE)
-_CONFIRM = "-confirm.jsonl"
 _OWN = re.compile(r" (gamma|neighbors)=\S+")  # options that differ from table to table
 _MINVAR = re.compile(r" norms=\S+ draw=\S+ mix=\S+ floor=\S+")
 _UNIFORM = {"labor": "labor", "graphsage": "neighbor"}  # named samplers with uniform targets
@@ -90,36 +90,61 @@ def overview(folder: Path) -> str:
         parts += [_markdown("sampler", names, distances(tables)), ""]
         parts += ["Minimal-variance targets less uniform ones, the propagation being the same.", ""]
         parts += [_markdown("propagation", names, gains(tables)), ""]
-    if tested := confirmations(folder):
-        parts += ["## The leaders at equal seconds, on further seeds", "", tested, ""]
+    if text := confirmations(folder):
+        parts += ["## The leaders at equal seconds, on further seeds", "", text, ""]
     return "\n".join(["# All tables together", "", *parts])
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Two samplers on seeds that had no part in their choice.
+
+    Attributes:
+        problem: what was trained, for how long.
+        pair: the one that draws by gradient norm, and the other.
+        differences: score at equal seconds of the first less that of the second, for each seed that both have.
+        p: of the paired t test; None where it says nothing.
+    """
+
+    problem: str
+    pair: tuple[str, str]
+    differences: tuple[float, ...]
+    p: float | None
+
+
+def tested(path: Path) -> Tested:
+    """The trainings of a ``-confirm.jsonl``.
+
+    Raises:
+        InputError: they are not of two samplers, of which one draws by gradient norm.
+    """
+    found = read(path)
+    names = {training.sampler for training in found}
+    drawn = {name for name in names if name.startswith(BY_NORM)}
+    if not len(names) == 2 == 2 * len(drawn):
+        raise InputError(f"{path} must hold one sampler that draws by gradient norm and one that does not")
+    pair = next(iter(drawn)), next(iter(names - drawn))
+    one, other = ({t.seed: t.best(by="seconds") for t in found if t.sampler == name} for name in pair)
+    both = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
+    scores = [(a, b) for a, b in both if a is not None and b is not None]
+    p = compare(*(dict(enumerate(side)) for side in zip(*scores, strict=True))).t_p
+    problem = f"{found[0].method}, {found[0].dataset}, {found[0].seconds:g} s"
+    return Tested(problem, pair, tuple(a - b for a, b in scores), p)
 
 
 def confirmations(folder: Path) -> str:
     """The leaders of every table on seeds that had no part in their choice, in Markdown; empty where there are none."""
-    names, rows, p_values = [], [], []
-    for path in sorted(folder.glob(f"*{_CONFIRM}")):
-        found = read(path)
-        pair = sorted({t.sampler for t in found}, key=lambda name: not name.startswith(BY_NORM))
-        one, other = ({t.seed: s for t in found if t.sampler == n and (s := t.best(by="seconds"))} for n in pair)
-        tested = compare(one, other)
-        differences = [one[seed] - other[seed] for seed in one if seed in other]
-        half = float(student.ppf(0.975, len(differences) - 1)) * (spread(differences).standard_error or math.nan)
-        names.append(path.name.removesuffix(_CONFIRM).replace("-", ", ", 1))
-        p_values.append(tested.t_p)
-        interval = f"{tested.difference - half:+.4f} to {tested.difference + half:+.4f}"
-        wins = f"{sum(d > 0 for d in differences)} of {len(differences)}"
-        rows.append((*map(_short, pair), f"{tested.difference:+.4f}", interval, wins))
-    if not rows:
-        return ""
+    every = [tested(path) for path in sorted(folder.glob("*-confirm.jsonl"))]
     header = ("table", "by gradient norm", "other", "difference", "95 % interval", "seeds better", "p", "p (Holm)")
-    ps = ((_number(p), _number(q)) for p, q in zip(p_values, holm(p_values), strict=True))
-    cells = [(name, *row, *p) for name, row, p in zip(names, rows, ps, strict=True)]
-    return markdown_table(header, cells)
-
-
-def _short(sampler: str) -> str:
-    return _MINVAR.sub("", sampler)
+    cells = []
+    for found, holm_p in zip(every, holm([found.p for found in every]), strict=True):
+        values, mean = found.differences, fmean(found.differences)
+        half = float(student.ppf(0.975, len(values) - 1)) * (spread(values).standard_error or math.nan)
+        interval = f"{mean - half:+.4f} to {mean + half:+.4f}"
+        better = f"{sum(value > 0 for value in values)} of {len(values)}"
+        names = (_MINVAR.sub("", name) for name in found.pair)
+        cells.append((found.problem, *names, f"{mean:+.4f}", interval, better, *map(_number, (found.p, holm_p))))
+    return markdown_table(header, cells) if cells else ""
 
 
 def _number(p: float | None) -> str:

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from gssl.benchmarks import sampler_overview as so
+from gssl.common.errors import InputError
+from gssl.convergence.record import Point, Training, append
 
 MINVAR = "norms=online draw=fixed mix=0 floor=0.5"
 
@@ -73,3 +77,36 @@ def test_a_folder_without_tables(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert end.value.code == 2
     assert "has no tables" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def training(sampler: str, seed: int, val: float) -> Training:
+    points = (Point(step=3, seconds=6.0, loss=1.0, val=val), Point(step=9, seconds=7.0, loss=1.0, val=0.99))
+    given = {"method": "GRACE", "dataset": "Cora", "batch_size": 256, "lr": 0.01, "clock": "cpu", "metric": "accuracy"}
+    plan = {"seconds": 6.0, "steps": 3, "config_hash": sampler, "config": {}, "environment": {}}
+    return Training.model_validate({**given, **plan, "sampler": sampler, "seed": seed, "points": points})
+
+
+def test_leaders_are_tested_in_pairs_on_further_seeds(folder: Path) -> None:
+    """Seeds differ by far more than samplers do, so only differences within a seed can tell."""
+    assert so.confirmations(folder) == ""
+    ours, theirs = f"minvar+neighbor {MINVAR} fanouts=[5,5]", "graphsaint"
+    gains = [0.01, 0.012, 0.008, 0.0112]
+    both = [training(theirs, seed, 0.1 * seed) for seed in (4, 5, 6, 7, 8)]  # the last has no partner
+    both += [training(ours, seed, 0.1 * seed + gain) for seed, gain in enumerate(gains, 4)]
+    append(folder / "GRACE-Cora-confirm.jsonl", both)
+    header, _, row = so.confirmations(folder).splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["GRACE, Cora, 6 s", "minvar+neighbor fanouts=[5,5]", "graphsaint", "+0.0103"]
+    low, _, high = cells[4].partition(" to ")
+    interval = stats.t.interval(0.95, 3, np.mean(gains), stats.sem(gains))
+    assert [float(low), float(high)] == pytest.approx(interval, abs=6e-5)
+    assert cells[5] == "4 of 4"
+    assert float(cells[6]) == pytest.approx(stats.ttest_1samp(gains, 0).pvalue, abs=6e-4)
+    assert header.count("|") == row.count("|")
+    assert row in so.overview(folder)
+
+
+def test_a_test_is_of_one_sampler_of_each_kind(folder: Path) -> None:
+    append(folder / "GRACE-Cora-confirm.jsonl", [training("graphsaint", 4, 0.5), training("labor", 4, 0.5)])
+    with pytest.raises(InputError, match=r"GRACE-Cora-confirm\.jsonl must hold one"):
+        so.confirmations(folder)
