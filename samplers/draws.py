@@ -10,32 +10,35 @@ from numba import njit
 from torch import Tensor
 
 from gssl.samplers.kernels import rng as kernels
-from gssl.samplers.population import Population
+from gssl.samplers.population import Ids, Population
 from gssl.samplers.rng import hash64, uniform
 
 Scheme = Literal["poisson", "fixed"]
 NO_NODE = -1
 """Counter of the number that belongs to the batch and to no node of it."""
 _CHUNK = 1 << 18
+_NO_LIST = np.empty(0, np.int64)
 _SLACK = 6.0
 """Standard deviations."""
 _CLOSE = 1e-6
 """A sum of probabilities that is so close to an integer is one; rounding moves it by far less."""
 
 
-def poisson_draw(probability: Tensor, ids: Tensor, stream: int) -> Tensor:
+def poisson_draw(probability: Tensor, ids: Ids, stream: int) -> Tensor:
     """Independent draws: item i is in where its own uniform number is below its probability.
 
     Args:
         probability: shape (n,), float32 or float64.
-        ids: what the random numbers belong to, global node ids, shape (n,), int64.
+        ids: what the random numbers belong to, n global node ids.
         stream: of the batch, from :meth:`gssl.samplers.rng.Key.stream`.
 
     Returns:
         Positions that were drawn, rising, int64; possibly none.
     """
+    if isinstance(ids, range):
+        return torch.from_numpy(_poisson(probability.numpy(), _NO_LIST, ids.start, stream))
     if ids.device.type == "cpu":
-        return torch.from_numpy(_poisson(probability.numpy(), ids.numpy(), stream))
+        return torch.from_numpy(_poisson(probability.numpy(), ids.numpy(), 0, stream))
     return poisson_draw_torch(probability, ids, stream)
 
 
@@ -45,27 +48,29 @@ def poisson_draw_torch(probability: Tensor, ids: Tensor, stream: int) -> Tensor:
 
 
 @njit(nogil=True, cache=True)
-def _poisson(probability: np.ndarray, ids: np.ndarray, stream: int) -> np.ndarray:
-    drawn = np.empty(len(ids), np.int64)
+def _poisson(probability: np.ndarray, ids: np.ndarray, first: int, stream: int) -> np.ndarray:
+    drawn = np.empty(len(probability), np.int64)
     count = 0
-    for i in range(len(ids)):
+    for i in range(len(probability)):
         drawn[count] = i
-        count += kernels.uniform(stream, ids[i]) < probability[i]
+        count += kernels.uniform(stream, ids[i] if len(ids) else first + i) < probability[i]
     return drawn[:count].copy()
 
 
-def _hashes(ids: Tensor, stream: int) -> Tensor:
+def _hashes(ids: Ids, stream: int) -> Tensor:
     """``hash64(stream, ids)``, in one pass on the CPU."""
+    if isinstance(ids, range):
+        return torch.from_numpy(_hash_all(_NO_LIST, ids.start, len(ids), stream).view(np.int64))
     if ids.device.type != "cpu":
         return hash64(stream, ids)
-    return torch.from_numpy(_hash_all(ids.numpy(), stream).view(np.int64))
+    return torch.from_numpy(_hash_all(ids.numpy(), 0, len(ids), stream).view(np.int64))
 
 
 @njit(nogil=True, cache=True)
-def _hash_all(ids: np.ndarray, stream: int) -> np.ndarray:
-    hashes = np.empty(len(ids), np.uint64)
-    for i in range(len(ids)):
-        hashes[i] = kernels.hash64(stream, ids[i])
+def _hash_all(ids: np.ndarray, first: int, count: int, stream: int) -> np.ndarray:
+    hashes = np.empty(count, np.uint64)
+    for i in range(count):
+        hashes[i] = kernels.hash64(stream, ids[i] if len(ids) else first + i)
     return hashes
 
 

@@ -7,6 +7,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+Ids = Tensor | range
+"""Global node ids: listed, shape (n,), int64, or those that follow each other, which take no memory."""
+
 
 class Population:
     """Distinct nodes in a fixed order; all nodes, in the order of their ids, take no memory.
@@ -37,9 +40,9 @@ class Population:
         """Ids of the items at some positions, shape (n,), int64."""
         return positions if self._ids is None else self._ids.index_select(0, positions)
 
-    def run(self, start: int, end: int) -> Tensor:
+    def run(self, start: int, end: int) -> Ids:
         """Ids of the items from position ``start`` to ``end``, which may lie beyond the last, int64."""
-        return torch.arange(start, min(end, self.size)) if self._ids is None else self._ids[start:end]
+        return range(start, min(end, self.size)) if self._ids is None else self._ids[start:end]
 
     def in_order(self) -> Population:
         """The same items with rising ids."""

@@ -12,6 +12,8 @@ from gssl.common.errors import InputError
 from gssl.samplers.population import Population
 from gssl.samplers.probability import PIECE, Pieces, finite_norms
 
+_AT_HAND = 1 << 18  # norms, 2 MB
+
 
 class NormTable:
     """The last observed gradient norm of each item and, where its age matters, the step at which it was seen.
@@ -65,20 +67,27 @@ class NormTable:
         """
         norm = _at(self.norm, positions)
         age = None if self.seen is None else now - _at(self.seen, positions)
-        mean = _mean_of_known(norm)
+        as_seen = age is None and not bool(norm.isnan().any())
+        mean = 0.0 if as_seen else _mean_of_known(norm)
 
         def pieces() -> Iterator[np.ndarray]:
             for start in range(0, len(norm), PIECE):
                 part = slice(start, start + PIECE)
                 values = norm[part].numpy().astype(np.float64)
-                unknown = np.isnan(values)
-                if age is not None:
-                    steps = np.maximum(age[part].numpy(), 0)
-                    values = mean + (values - mean) * np.exp(steps * np.log1p(-self.staleness))
-                values[unknown] = mean
-                yield values
+                yield values if as_seen else self._believed(values, None if age is None else age[part], mean)
 
-        return pieces
+        if len(norm) > _AT_HAND:
+            return pieces
+        held = list(pieces())  # they are read several times
+        return lambda: iter(held)
+
+    def _believed(self, values: np.ndarray, age: Tensor | None, mean: float) -> np.ndarray:
+        unknown = np.isnan(values)
+        if age is not None:
+            steps = np.maximum(age.numpy(), 0)
+            values = mean + (values - mean) * np.exp(steps * np.log1p(-self.staleness))
+        values[unknown] = mean
+        return values
 
 
 def _mean_of_known(norm: Tensor) -> float:

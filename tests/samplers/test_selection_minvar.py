@@ -217,10 +217,13 @@ def believed(table: NormTable, *, now: int, positions: Tensor | None = None) -> 
     return [float(norm) for part in table.estimate(positions, now=now)() for norm in part]
 
 
-@pytest.mark.parametrize("piece", [1, 2, 100])
+@pytest.mark.parametrize(("piece", "at_hand"), [(1, 0), (2, 0), (2, 100), (100, 0)])
 @pytest.mark.parametrize("staleness", [0.0, 0.5])
-def test_an_old_norm_is_drawn_to_the_mean(staleness: float, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_norm_is_drawn_to_the_mean(
+    staleness: float, piece: int, at_hand: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gssl.samplers.selection.norms.PIECE", piece)
+    monkeypatch.setattr("gssl.samplers.selection.norms._AT_HAND", at_hand)
     table = NormTable(Population.of(torch.tensor([2, 4, 6])), staleness=staleness)
     assert believed(table, now=1) == [0, 0, 0]
     table.record(torch.tensor([6, 2]), torch.tensor([1.0, 5.0]), now=10)
@@ -231,7 +234,7 @@ def test_an_old_norm_is_drawn_to_the_mean(staleness: float, piece: int, monkeypa
 
 
 def test_what_is_kept_for_each_node_is_its_norm_and_its_probability() -> None:
-    """4 bytes each: what is kept for all nodes is what the memory of a training grows by with the graph."""
+    """4 bytes each: what is kept of all nodes is what the memory of a training grows by with the graph."""
     graph = toy_graph(num_nodes=3000)
     for options, width in (({"norms": "online"}, 8), ({"norms": "online", "staleness": 0.1}, 12), ({"gamma": 0.01}, 4)):
         selection = MinimalVariance(graph, batch_size=20, **options)
