@@ -116,7 +116,7 @@ def tested(path: Path) -> Tested:
     """The trainings of a ``-confirm.jsonl``.
 
     Raises:
-        InputError: they are not of two samplers, of which one draws by gradient norm.
+        InputError: they are not of two samplers, of which one draws by gradient norm, on two common seeds or more.
     """
     found = read(path)
     names = {training.sampler for training in found}
@@ -127,6 +127,8 @@ def tested(path: Path) -> Tested:
     one, other = ({t.seed: t.best(by="seconds") for t in found if t.sampler == name} for name in pair)
     both = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
     scores = [(a, b) for a, b in both if a is not None and b is not None]
+    if len(scores) < 2:
+        raise InputError(f"{path} has fewer than two seeds on which both samplers have a score in time")
     p = compare(*(dict(enumerate(side)) for side in zip(*scores, strict=True))).t_p
     problem = f"{found[0].method}, {found[0].dataset}, {found[0].seconds:g} s"
     return Tested(problem, pair, tuple(a - b for a, b in scores), p)

@@ -110,3 +110,9 @@ def test_a_test_is_of_one_sampler_of_each_kind(folder: Path) -> None:
     append(folder / "GRACE-Cora-confirm.jsonl", [training("graphsaint", 4, 0.5), training("labor", 4, 0.5)])
     with pytest.raises(InputError, match=r"GRACE-Cora-confirm\.jsonl must hold one"):
         so.confirmations(folder)
+
+
+def test_one_seed_is_no_test(folder: Path) -> None:
+    append(folder / "GRACE-Cora-confirm.jsonl", [training("graphsaint", 4, 0.5), training("mvs", 4, 0.5)])
+    with pytest.raises(InputError, match="fewer than two seeds"):
+        so.confirmations(folder)
