@@ -63,9 +63,12 @@ class BGRL(ContrastiveMethod):
         )
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        views = [view(batch, self.rng) for view in self.views]
-        online = [self.predictor(self.encoder(view)) for view in views]
-        return self.contrast(batch, *online, *(self.target(view) for view in views))
+        online, target = zip(*(self._seen(view(batch, self.rng)) for view in self.views), strict=True)
+        return self.contrast(batch, *online, *target)
+
+    def _seen(self, view: MiniBatch) -> tuple[Tensor, Tensor]:
+        """What both networks make of a view, which is a copy of all features: one at a time."""
+        return self.predictor(self.encoder(view)), self.target(view)
 
     def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
         online_1, online_2, target_1, target_2 = projections
