@@ -98,16 +98,18 @@ class History:
             ids: global node ids, shape (n,), int64.
             like: a row or rows of the same layer.
         """
-        rows = self._rows.get(place)
-        if rows is None:
-            return like.new_zeros(len(ids), like.shape[1])
-        return rows.index_select(0, ids.to(rows.device)).to(like, non_blocking=True)
+        out = like.new_empty(len(ids), like.shape[1])
+        self.fill(place, ids, out)
+        return out
 
     def fill(self, place: Place, ids: Tensor, out: Tensor) -> None:
-        """Write stored rows to ``out``, as :meth:`pull` would give them, with no second copy of them in memory."""
+        """What :meth:`pull` gives, written to ``out``; rows of another type or device are converted a few at a time."""
         rows = self._rows.get(place)
         if rows is None:
             out.zero_()
+            return
+        if (rows.dtype, rows.device) == (out.dtype, out.device):
+            torch.index_select(rows, 0, ids.to(rows.device), out=out)
             return
         for part, into in zip(ids.split(_PART), out.split(_PART), strict=True):
             into.copy_(rows.index_select(0, part.to(rows.device)), non_blocking=True)
