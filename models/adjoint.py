@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gssl.models.first import first_layer
-from gssl.models.layers import dropout_features
+from gssl.models.first import feature_layer, first_layer
 from gssl.models.row_weight import row_weighted, scale_gradient
 from gssl.models.stored import aggregate_with_stored
 from gssl.samplers.batch import MiniBatch
@@ -58,8 +57,7 @@ def _first(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, wei
         out, aggregated = first_layer(encoder, batch, batch.first)
         return scale_gradient(out, weight, history.listener(aggregated))
     block = batch.block(0).head(history.num_fresh)
-    x = dropout_features(batch.x, encoder.in_dropout, encoder.training)
-    out = encoder.layers[0](block, x)
+    out = feature_layer(encoder, block, batch.x)
     return scale_gradient(out, weight, history.listener())
 
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gssl.models.layers import dropout_features
+from gssl.models.first import feature_layer
 from gssl.models.row_weight import row_weighted, scale_gradient
 from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.history import BatchHistory, Place
-from gssl.samplers.sparse import Features
+from gssl.samplers.sparse import BatchFeatures
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder
@@ -27,7 +27,7 @@ def compensated_layers(encoder: StackedEncoder, batch: MiniBatch, history: Batch
     """
     weight = _parameter_weight(batch, history)
     outputs: list[Tensor] = []
-    x: Features = batch.x
+    x: BatchFeatures = batch.x
     for index in range(encoder.num_layers):
         x = _step(encoder, index, batch, x, weight)
         x = _Compensate.apply(x, history, slot, index)  # type: ignore[no-untyped-call]  # of torch
@@ -38,11 +38,10 @@ def compensated_layers(encoder: StackedEncoder, batch: MiniBatch, history: Batch
     return [scale_gradient(h[fresh], inverse) for h in outputs]
 
 
-def _step(encoder: StackedEncoder, index: int, batch: MiniBatch, x: Features, weight: Tensor) -> Tensor:
+def _step(encoder: StackedEncoder, index: int, batch: MiniBatch, x: BatchFeatures, weight: Tensor) -> Tensor:
     block: Block = batch.block(index)
     if index == 0:
-        x = dropout_features(x, encoder.in_dropout, encoder.training)
-        out = scale_gradient(encoder.layers[0](block, x), weight)
+        out = scale_gradient(feature_layer(encoder, block, x), weight)
     else:
         assert isinstance(x, Tensor)
         layer = encoder.layers[index]

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.models.first import first_layer
-from gssl.models.layers import dropout_features
+from gssl.models.first import feature_layer, first_layer
 from gssl.models.ops import linear_aggregate
 from gssl.samplers.batch import Block, MiniBatch
 from gssl.samplers.history import BatchHistory, Place
@@ -34,7 +33,7 @@ def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchH
         if index == 0 and batch.first is not None:
             out, _ = first_layer(encoder, batch, batch.first)
         elif index == 0:
-            out = layer(block, dropout_features(x, encoder.in_dropout, encoder.training))
+            out = feature_layer(encoder, block, batch.x)
         else:
             assert isinstance(x, Tensor)
             x = F.dropout(x, encoder.dropout, encoder.training)

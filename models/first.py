@@ -1,4 +1,4 @@
-"""The first layer of encoders on batches whose aggregated features are known."""
+"""The first layer of encoders, which takes the features of a batch or what is known of their aggregates."""
 
 from __future__ import annotations
 
@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.models.ops import linear_aggregate
+from gssl.models.layers import dropout_features
+from gssl.models.ops import gathered_product, linear_aggregate
 from gssl.samplers.first import FirstAggregates
-from gssl.samplers.sparse import SparseMatrix
+from gssl.samplers.gathered import GatheredRows
+from gssl.samplers.sparse import BatchFeatures, dense_features
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder
-    from gssl.samplers.batch import MiniBatch
+    from gssl.samplers.batch import Block, MiniBatch
+
+
+def feature_layer(encoder: StackedEncoder, block: Block, x: BatchFeatures) -> Tensor:
+    """Output of the first layer before norm and activation, with dropout on the features, shape (num_dst, dim)."""
+    dropped = encoder.in_dropout > 0 and encoder.training
+    if isinstance(x, GatheredRows) and not dropped and encoder.first_is_separable:
+        kind, layer = encoder.separable_layer(0)
+        own = x.head(block.num_dst).to_dense()
+        return layer.update(gathered_product(kind, block, own, x), own)
+    if isinstance(x, GatheredRows):
+        x = x.to_dense()
+    out: Tensor = encoder.layers[0](block, dropout_features(x, encoder.in_dropout, encoder.training))
+    return out
 
 
 def first_layer(encoder: StackedEncoder, batch: MiniBatch, first: FirstAggregates) -> tuple[Tensor, Tensor]:
@@ -31,5 +46,4 @@ def first_layer(encoder: StackedEncoder, batch: MiniBatch, first: FirstAggregate
         raise InputError("aggregated features allow no dropout before them; set encoder.in_dropout=0")
     kind, layer = encoder.separable_layer(0)
     aggregated = first.rows(kind, batch.node_ids[: batch.num_nodes], partial(linear_aggregate, kind))
-    assert not isinstance(batch.x, SparseMatrix)  # refused by ``first``
-    return layer.update(aggregated, batch.x), aggregated
+    return layer.update(aggregated, dense_features(batch.x)), aggregated

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gssl.models.ops import matmul
 from gssl.models.stack import Layer, StackedEncoder
 from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Features, SparseMatrix, select_features
+from gssl.samplers.sparse import Features, SparseMatrix
 
 
 class MLPLayer(Layer):
@@ -22,7 +22,7 @@ class MLPLayer(Layer):
     def forward(self, block: Block, x: Features) -> Tensor:
         if block.num_dst < block.num_src:
             rows = torch.arange(block.num_dst, device=x.device)
-            x = select_features(x, rows) if isinstance(x, SparseMatrix) else x[: block.num_dst]
+            x = x.select_rows(rows) if isinstance(x, SparseMatrix) else x[: block.num_dst]
         return matmul(x, self.weight) + self.bias
 
 

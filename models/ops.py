@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from gssl.samplers.batch import Block
+from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.history import RowTable
+from gssl.samplers.kernels.bag import mixed_bags
 from gssl.samplers.sparse import Pattern, SparseMatrix
 
 # Row chunk of the gradient of edge values: bounds the gathered rows to a few MB whatever the number of edges.
@@ -114,6 +116,24 @@ def head_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable) -
     return _add_loop(out, own, scale, src_scale) if loop else out
 
 
+def gathered_product(kind: Aggregation, block: Block, own: Tensor, x: GatheredRows) -> Tensor:
+    """The aggregate of all destinations, without a gradient and without a copy of the sources' rows.
+
+    Args:
+        kind: which aggregation.
+        block: of the messages.
+        own: the destinations' own rows, shape (num_dst, dim).
+        x: rows of all sources.
+
+    Returns:
+        Shape (num_dst, dim).
+    """
+    dst_scale, src_scale, loop = _scales(kind, block)
+    value = _scaled(block.weight, block.pattern, dst_scale, src_scale)
+    out = x.masked(_table_product(block.pattern, value, RowTable(x.table, x.index)))
+    return _add_loop(out, own, dst_scale, src_scale) if loop else out
+
+
 def turned_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable) -> Tensor:
     """The transposed aggregation into the first sources: what flows back to them.
 
@@ -138,8 +158,19 @@ def turned_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable)
 def _table_product(pattern: Pattern, value: Tensor | None, rows: RowTable) -> Tensor:
     if rows.place is None:
         return _product(pattern, value, rows.table)
+    if rows.own is not None:
+        return _mixed_product(pattern, value, rows.own, rows.table, rows.place)
     col = rows.place.to(pattern.col.dtype)[pattern.col]
     return _product(Pattern(pattern.rowptr, col, len(rows.table)), value, rows.table)
+
+
+def _mixed_product(pattern: Pattern, value: Tensor | None, own: Tensor, table: Tensor, place: Tensor) -> Tensor:
+    out = own.new_empty(pattern.num_rows, own.shape[1])
+    own = own.detach().contiguous()
+    weight = (out.new_empty(0) if value is None else value.to(own)).numpy()
+    rowptr, col, stored = pattern.rowptr.numpy(), pattern.col.numpy(), table.view(torch.uint16).numpy()
+    mixed_bags(rowptr, col, weight, own.numpy(), stored, place.numpy(), value is not None, out.numpy())
+    return out
 
 
 def _scales(kind: Aggregation, block: Block) -> tuple[Tensor | None, Tensor | None, bool]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gssl.models.ops import aggregates_first, matmul, mean_aggregate
 from gssl.models.stack import Layer, StackedEncoder
 from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Features, SparseMatrix, select_features
+from gssl.samplers.sparse import Features, SparseMatrix
 
 
 class SAGELayer(Layer):
@@ -26,7 +26,7 @@ class SAGELayer(Layer):
         if block.num_dst == block.num_src:
             own = x
         elif isinstance(x, SparseMatrix):
-            own = select_features(x, torch.arange(block.num_dst, device=x.device))
+            own = x.select_rows(torch.arange(block.num_dst, device=x.device))
         else:
             own = x[: block.num_dst]
         if isinstance(x, Tensor) and aggregates_first(block, x, self.neighbor_weight.shape[1]):

@@ -12,20 +12,19 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.models.encoder import Encoder, Readout
-from gssl.models.first import first_layer
+from gssl.models.first import feature_layer, first_layer
 from gssl.models.history import layers_with_history
 from gssl.models.layers import (
     Activation,
     JumpingKnowledge,
     Norm,
     NormKind,
-    dropout_features,
     jump,
     make_activation,
 )
 from gssl.models.ops import Aggregation
 from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Features
+from gssl.samplers.sparse import BatchFeatures, Features
 
 
 class Layer(nn.Module):
@@ -106,15 +105,14 @@ class StackedEncoder(Encoder):
     def make_layer(self, in_dim: int, out_dim: int) -> Layer:
         """One new layer."""
 
-    def step(self, index: int, block: Block, x: Features, batch: MiniBatch) -> Tensor:
+    def step(self, index: int, block: Block, x: BatchFeatures, batch: MiniBatch) -> Tensor:
         """Layer number ``index`` (from 0) with its dropout, norm and activation, shape (num_dst, dim)."""
         if index == 0 and batch.first is not None:
             return self.finished(0, first_layer(self, batch, batch.first)[0], batch)
         if index == 0:
-            x = dropout_features(x, self.in_dropout, self.training)
-        else:
-            assert isinstance(x, Tensor)
-            x = F.dropout(x, self.dropout, self.training)
+            return self.finished(0, feature_layer(self, block, x), batch)
+        assert isinstance(x, Tensor)
+        x = F.dropout(x, self.dropout, self.training)
         return self.finished(index, self.layers[index](block, x), batch)
 
     def finished(self, index: int, out: Tensor, batch: MiniBatch) -> Tensor:
@@ -146,11 +144,16 @@ class StackedEncoder(Encoder):
         """Whether every layer can be taken apart into a linear aggregation and an update."""
         return all(cast("Layer", layer).aggregation is not None for layer in self.layers)
 
+    @property
+    def first_is_separable(self) -> bool:
+        """Whether the first layer can be taken apart."""
+        return cast("Layer", self.layers[0]).aggregation is not None
+
     def forward(self, batch: MiniBatch) -> Tensor:
         if batch.history is not None:
             outputs = layers_with_history(self, batch, batch.history)
             return jump([h[: batch.num_targets] for h in outputs], self.jk)
-        x: Features = batch.x
+        x: BatchFeatures = batch.x
         outputs = []
         for index in range(self.num_layers):
             x = self.step(index, batch.block(index), x, batch)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.history import BatchHistory
-from gssl.samplers.sparse import Features, Pattern, SparseMatrix
+from gssl.samplers.sparse import BatchFeatures, Pattern, SparseMatrix
 
 if TYPE_CHECKING:
     from gssl.samplers.first import FirstAggregates
@@ -107,7 +108,8 @@ class MiniBatch:
     """What encoders, augmenters and methods see. There are no labels in it.
 
     Attributes:
-        x: features of the source nodes of the first block, shape (num_src, in_dim), float, dense or sparse.
+        x: features of the source nodes of the first block, shape (num_src, in_dim), float: dense, sparse, or rows of
+            a matrix that are not copied (:func:`~gssl.samplers.sparse.dense_features` makes any of them dense).
         blocks: one block per encoder layer, the first layer first; a single block serves every layer.
         node_ids: global ids of the rows of ``x``, targets first, shape (num_src,), int64.
         num_targets: number of nodes that the batch is about; they are the first rows.
@@ -129,7 +131,7 @@ class MiniBatch:
         time: draws before that of the batch, as the selection counts them.
     """
 
-    x: Features
+    x: BatchFeatures
     blocks: tuple[Block, ...]
     node_ids: Tensor
     num_targets: int
@@ -195,7 +197,7 @@ class MiniBatch:
         graphs = torch.arange(self.num_graphs, device=self.device)
         return graphs.repeat_interleave(self.graph_ptr.diff(), output_size=self.num_nodes)
 
-    def with_x(self, x: Features) -> MiniBatch:
+    def with_x(self, x: BatchFeatures) -> MiniBatch:
         """The batch with other features.
 
         Raises:
@@ -239,9 +241,10 @@ class MiniBatch:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
         blocks = {id(block): block.map(change) for block in self.blocks}
+        x = self.x.to_dense() if isinstance(self.x, GatheredRows) else self.x
         return replace(
             self,
-            x=self.x.map(change) if isinstance(self.x, SparseMatrix) else change(self.x),
+            x=x.map(change) if isinstance(x, SparseMatrix) else change(x),
             blocks=tuple(blocks[id(block)] for block in self.blocks),
             node_ids=change(self.node_ids),
             weight=None if self.weight is None else change(self.weight),

@@ -38,10 +38,13 @@ class RowTable:
     Attributes:
         table: shape (n, dim).
         place: where the row of each source stands in ``table``, shape (num_src,), int64; None where they are in order.
+        own: rows of the first sources in place of what ``table`` has for them, shape (num_own, dim), float32, on the
+            CPU; ``table`` is bfloat16 then. None where ``table`` has all rows.
     """
 
     table: Tensor
     place: Tensor | None = None
+    own: Tensor | None = None
 
 
 class History:
@@ -115,9 +118,9 @@ class History:
             into.copy_(rows.index_select(0, part.to(rows.device)), non_blocking=True)
 
     def table(self, place: Place, like: Tensor) -> Tensor | None:
-        """The rows of all nodes themselves, where they have the width, type and device of ``like``; else None."""
+        """The rows of all nodes themselves, where they have the width and device of ``like``; else None."""
         rows = self._rows.get(place)
-        if rows is None or (rows.dtype, rows.device, rows.shape[1]) != (like.dtype, like.device, like.shape[1]):
+        if rows is None or (rows.device, rows.shape[1]) != (like.device, like.shape[1]):
             return None
         return rows
 
@@ -262,9 +265,11 @@ class BatchHistory:
         """
         others = self.ids[len(own) : num_src]
         self.reads.add(place.kind, place.layer, self.store.staleness(place, others))
-        table = self.store.table(place, own) if written and not self.frozen else None
-        if table is not None:
+        table = self.store.table(place, own)
+        if table is not None and table.dtype == own.dtype and written and not self.frozen:
             return RowTable(table, self.ids[:num_src])
+        if table is not None and _mixes(own, table):
+            return RowTable(table, self.ids[:num_src], own)
         rows = own.new_empty(num_src, own.shape[1])
         rows[: len(own)] = own
         self.store.fill(place, others, rows[len(own) :])
@@ -297,3 +302,8 @@ class BatchHistory:
         if hidden or self.input_norm is None:
             return like.new_zeros(len(like))
         return self.input_norm.to(like)
+
+
+def _mixes(own: Tensor, table: Tensor) -> bool:
+    """Whether a kernel sums rows of both (:func:`gssl.samplers.kernels.bag.mixed_bags`)."""
+    return (own.device.type, own.dtype, table.dtype) == ("cpu", torch.float32, torch.bfloat16)

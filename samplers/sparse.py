@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.samplers.buffers import Buffers
+from gssl.samplers.gathered import GatheredRows
 
 INT32_MAX = 2**31 - 1
 
@@ -205,9 +206,12 @@ class SparseMatrix:
 Features = Tensor | SparseMatrix
 
 
-def select_features(x: Features, index: Tensor, buffers: Buffers | None = None) -> Features:
-    """Rows ``index`` (int64) of dense or sparse features; ``buffers`` may hold dense ones that are on the CPU."""
-    if isinstance(x, SparseMatrix):
+BatchFeatures = Features | GatheredRows
+
+
+def select_features(x: BatchFeatures, index: Tensor, buffers: Buffers | None = None) -> BatchFeatures:
+    """Rows ``index`` (int64) of features, of the same kind; ``buffers`` may hold dense ones that are on the CPU."""
+    if not isinstance(x, Tensor):
         return x.select_rows(index)
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.requires_grad:
         return x.index_select(0, index)
@@ -215,9 +219,16 @@ def select_features(x: Features, index: Tensor, buffers: Buffers | None = None) 
     return torch.index_select(x, 0, index, out=out)
 
 
-def dense_features(x: Features) -> Tensor:
+def gathered_features(x: Features, index: Tensor) -> BatchFeatures:
+    """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU."""
+    if isinstance(x, Tensor) and (x.device.type, x.dtype, x.requires_grad) == ("cpu", torch.float32, False):
+        return GatheredRows(x, index)
+    return select_features(x, index)
+
+
+def dense_features(x: BatchFeatures) -> Tensor:
     """The features as a dense matrix, shape (num_rows, dim)."""
-    return x.to_dense() if isinstance(x, SparseMatrix) else x
+    return x if isinstance(x, Tensor) else x.to_dense()
 
 
 def _offsets(counts: Tensor, dtype: torch.dtype) -> Tensor:

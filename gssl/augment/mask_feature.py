@@ -9,6 +9,7 @@ import torch
 from gssl.augment.base import Augmenter
 from gssl.common.options import Probability
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.sparse import SparseMatrix
 
 
@@ -29,4 +30,6 @@ class MaskFeature(Augmenter):
         if isinstance(batch.x, SparseMatrix):
             _ = batch.x.pattern.transposed
             return batch.with_x(batch.x.filter(keep[batch.x.pattern.col]))
+        if isinstance(batch.x, GatheredRows):
+            return batch.with_x(batch.x.mask(keep))
         return batch.with_x(batch.x * keep)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import SparseMatrix, select_features
+from gssl.samplers.sparse import SparseMatrix, dense_features, select_features
 
 
 def mask_nodes(
@@ -42,7 +42,7 @@ def mask_nodes(
     if isinstance(x, SparseMatrix):
         kept = x.filter(~is_hidden[x.pattern.row.long()])
         return batch.with_x(SparseMatrix(kept.pattern, kept.value, token, is_hidden)), masked
-    return batch.with_x(torch.where(is_hidden.unsqueeze(1), token.to(x.dtype), x)), masked
+    return batch.with_x(torch.where(is_hidden.unsqueeze(1), token.to(x.dtype), dense_features(x))), masked
 
 
 def _split(count: int, num_masked: int, replace_rate: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:

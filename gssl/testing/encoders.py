@@ -103,10 +103,11 @@ class EncoderContract:
         else:
             self.close(encoder.pool(there, moved), encoder.pool(here, batch)[items])
 
-    def test_sparse_features_are_dense_features(self) -> None:
-        sparse = toy_batch("node-sparse")
+    @pytest.mark.parametrize("other", ["node-sparse", "node-gathered"])
+    def test_other_features_are_dense_features(self, other: Kind) -> None:
+        features = toy_batch(other)
         gradients = []
-        for batch in (sparse, sparse.with_x(dense_features(sparse.x))):
+        for batch in (features, features.with_x(dense_features(features.x))):
             encoder = self.build(batch.in_dim).eval()
             out = encoder(batch)
             (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()

@@ -27,6 +27,7 @@ from gssl.common.options import validate
 from gssl.method import Method
 from gssl.registry import ENCODERS
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.sparse import SparseMatrix, dense_features
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
 from gssl.testing.options import check_options, check_search_space
 from gssl.testing.toy import KINDS, Kind, toy_batch, with_weight, without_edges
@@ -250,5 +251,5 @@ class MethodContract(EmbeddingContract):
 def odd_batches(kind: Kind) -> list[MiniBatch]:
     """The toy batch with isolated nodes, without any edge, and with words that no node has."""
     batch = toy_batch(kind, isolated=2)
-    x = batch.x * 0 if isinstance(batch.x, Tensor) else batch.x.filter(batch.x.value < 0)
+    x = batch.x.filter(batch.x.value < 0) if isinstance(batch.x, SparseMatrix) else dense_features(batch.x) * 0
     return [batch, without_edges(batch), batch.with_x(x)]

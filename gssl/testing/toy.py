@@ -11,11 +11,12 @@ from torch import Tensor
 
 from gssl.datasets.types import Dataset, Labels, Level, Split, Task
 from gssl.samplers.batch import MiniBatch
+from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix
+from gssl.samplers.sparse import BatchFeatures, SparseMatrix, dense_features
 
-Kind = Literal["node", "node-sparse", "graph"]
-KINDS: tuple[Kind, ...] = ("node", "node-sparse", "graph")
+Kind = Literal["node", "node-sparse", "node-gathered", "graph"]
+KINDS: tuple[Kind, ...] = ("node", "node-sparse", "node-gathered", "graph")
 
 
 def toy_graph(
@@ -74,11 +75,20 @@ def toy_graphs(*, num_graphs: int = 16, in_dim: int = 4, attributes: bool = Fals
 
 
 def toy_batch(kind: Kind, *, attributes: bool = False, isolated: int = 0, seed: int = 0) -> MiniBatch:
-    """The full batch of a toy graph with dense (``node``) or sparse features, or of toy graphs (``graph``)."""
+    """The full batch of a toy graph with dense (``node``) or other features, or of toy graphs (``graph``)."""
     if kind == "graph":
         return toy_graphs(attributes=attributes, seed=seed).full_batch()
     sparse = kind == "node-sparse"
-    return toy_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
+    batch = toy_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
+    return batch.with_x(gathered(batch.x)) if kind == "node-gathered" else batch
+
+
+def gathered(x: BatchFeatures) -> GatheredRows:
+    """The same dense features as rows of a larger table, in another order."""
+    rows = dense_features(x)
+    order = torch.randperm(len(rows) + 3, generator=torch.Generator().manual_seed(0))[: len(rows)]
+    table = torch.full((len(rows) + 3, rows.shape[1]), 99.0)
+    return GatheredRows(table.index_copy_(0, order, rows), order)
 
 
 def toy_dataset(

@@ -16,7 +16,7 @@ from gssl.samplers.history import BatchHistory, History, Mode, Precision, Storag
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Features, select_features
+from gssl.samplers.sparse import BatchFeatures, gathered_features, select_features
 
 _CROWDED = 8
 """Rows that a piece of an exact draw reads, at most, as a multiple of its nodes (more where one node reads more)."""
@@ -156,9 +156,11 @@ class StoredPropagation(Propagation):
         nodes = growing.nodes
         return self._exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
 
-    def features(self, sources: Tensor, num_fresh: int) -> Features:
+    def features(self, sources: Tensor, num_fresh: int) -> BatchFeatures:
         """Features of all sources, or of the fresh ones where the first layer hears from no others."""
-        return select_features(self.graph.x, sources if self.first is None else sources[:num_fresh])
+        if self.first is not None:
+            return select_features(self.graph.x, sources[:num_fresh])
+        return gathered_features(self.graph.x, sources)
 
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""

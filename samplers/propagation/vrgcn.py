@@ -17,7 +17,7 @@ from gssl.samplers.history import Mode, Precision, Storage
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.rng import Slot, hash64, uniform
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern, select_features
+from gssl.samplers.sparse import Pattern
 
 
 class VRGCNPropagation(StoredPropagation):
@@ -76,7 +76,7 @@ class VRGCNPropagation(StoredPropagation):
         sources = [*reversed([*sources, ids])]
         history = self.handle(ids, len(fresh))
         return MiniBatch(
-            x=select_features(self.graph.x, ids),
+            x=self.features(ids, len(fresh)),
             blocks=tuple(reversed([*blocks, block])),
             node_ids=ids,
             num_targets=len(draw.ids),

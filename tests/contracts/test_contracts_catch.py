@@ -162,7 +162,7 @@ def test_broken_methods_are_refused(broken: type[Method], test: str) -> None:
 
     run(Sound(), test, kind="node", device="cpu")
     with pytest.raises((AssertionError, TypeError)):
-        run(Broken(), test, kind="node", device="cpu")
+        run(Broken(), test, kind="node", other="node-gathered", device="cpu")
 
 
 class MixesGraphs(GCN):
@@ -208,7 +208,7 @@ class WholeGraphOnly(GCN):
         (MixesGraphs, "test_graphs_of_a_batch_do_not_see_each_other"),
         (KnowsPositions, "test_embedding_follows_a_permutation"),
         (ForgetsEdgeWeights, "test_edge_weights_of_one_are_no_weights"),
-        (DensifiesWrongly, "test_sparse_features_are_dense_features"),
+        (DensifiesWrongly, "test_other_features_are_dense_features"),
         (WholeGraphOnly, "test_blocks_cut_for_some_targets_give_their_embeddings"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -219,7 +219,7 @@ def test_broken_encoders_are_refused(broken: type[Encoder], test: str) -> None:
         options = {"hidden_dim": 8}
 
     with pytest.raises((AssertionError, RuntimeError)):
-        run(Broken(), test, kind="node", device="cpu")
+        run(Broken(), test, kind="node", other="node-gathered", device="cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +273,7 @@ def test_broken_augmenters_are_refused(how: str, test: str) -> None:
 
     run(Sound(), test, kind="node", device="cpu")
     with pytest.raises(AssertionError):
-        run(Broken(), test, kind="node", device="cpu")
+        run(Broken(), test, kind="node", other="node-gathered", device="cpu")
 
 
 def mean_of_negatives(first: Tensor, second: Tensor, *, weight: Tensor | None = None) -> Tensor:

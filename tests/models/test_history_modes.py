@@ -13,6 +13,7 @@ from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE
 from gssl.models.stack import StackedEncoder
+from gssl.samplers import history
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.adjoint import AdjointPropagation
@@ -258,3 +259,31 @@ def _double_sparse(small: Graph) -> Graph:
 
     assert isinstance(small.x, SparseMatrix)
     return Graph(small.block, replace(small.x, value=small.x.value.double()))
+
+
+@pytest.mark.parametrize("kind", [HistoryPropagation, AdjointPropagation])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_stored_rows_in_half_precision_are_summed_as_copies_are(
+    kind: type[StoredPropagation], frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = toy_graph(num_nodes=12, in_dim=5)
+
+    def steps() -> list[Tensor]:
+        torch.manual_seed(0)
+        encoder = ENCODERS["GCN"](small.in_dim)
+        propagation = kind(small, num_layers=LAYERS, history_precision="bfloat16")
+        found = []
+        for step, ids in enumerate([range(12), [3, 7], [0, 5, 11], [7, 2]]):
+            propagation.frozen = frozen and step == 3
+            encoder.zero_grad()
+            out = encoder(propagation.batch(draw(ids, step=step)))
+            out.square().sum().backward()
+            found += [out.detach(), *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)]
+        return found
+
+    summed = steps()
+    monkeypatch.setattr(history, "_mixes", lambda own, table: False)
+    copied = steps()
+    assert len(summed) == len(copied)
+    for first, second in zip(summed, copied, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
