@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.samplers.kernels import rng as kernels
 from gssl.samplers.population import Ids, Population
+from gssl.samplers.probability import Pieces
 from gssl.samplers.rng import hash64, uniform
 
 Scheme = Literal["poisson", "fixed"]
@@ -119,8 +120,7 @@ class Lottery:
 
     Args:
         items: what is drawn.
-        probability: shape (n,), in [0, 1], float64, or float32 for ``poisson``, whose draws are exact for any
-            numbers; those of ``fixed`` have one size only where the sum is a whole number.
+        probability: shape (n,), in [0, 1], float64.
         scheme: ``poisson`` or ``fixed``.
         stream: decides the order; ``poisson`` has none.
     """
@@ -143,6 +143,11 @@ class Lottery:
             self._ends = ends
             self._total = total
 
+    def sample(self, stream: int) -> tuple[Tensor, Tensor]:
+        """:meth:`draw`, and the inclusion probabilities of what was drawn, float64."""
+        drawn = self.draw(stream)
+        return drawn, self.probability.index_select(0, drawn)
+
     def draw(self, stream: int) -> Tensor:
         """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
         if self.scheme == "poisson":
@@ -159,3 +164,27 @@ class Lottery:
         # An interval is shorter than 1, but rounding can put two points into one that is nearly as long.
         hit = torch.searchsorted(self._ends, points, right=True).clamp(max=self._order.numel() - 1)
         return torch.cat([self._certain, self._order[hit.unique_consecutive()]])
+
+
+class PoissonLottery:
+    """Draws each item for itself, again and again, with probabilities that nobody keeps.
+
+    Args:
+        items: what is drawn.
+        chances: gives the probability of each.
+    """
+
+    def __init__(self, items: Population, chances: Pieces) -> None:
+        self.items = items
+        self.chances = chances
+
+    def sample(self, stream: int) -> tuple[Tensor, Tensor]:
+        """What :meth:`Lottery.sample` gives."""
+        drawn, chances, start = [], [], 0
+        for part in self.chances():
+            probability = torch.from_numpy(part)
+            found = poisson_draw(probability, self.items.run(start, start + len(part)), stream)
+            drawn.append(found + start)
+            chances.append(probability.index_select(0, found))
+            start += len(part)
+        return torch.cat(drawn), torch.cat(chances)

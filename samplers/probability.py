@@ -1,6 +1,6 @@
 """Inclusion probabilities of minimal variance (MVS; Cong et al., 2020, arXiv:2006.13866, Theorem 4.1).
 
-Norms are read in pieces, so that nothing is as large as the population but the norms and, where they are asked for,
+Norms are read in pieces, so that nothing is as large as the population but the norms and, where they are collected,
 the probabilities. Sums run in numpy on one thread, so the same norms give the same bits whatever the number of threads.
 """
 
@@ -11,14 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 
 PIECE = 1 << 15
-"""Norms that are looked at together; they fit into the cache."""
+"""Numbers that are looked at together; they fit into the cache."""
 Pieces = Callable[[], Iterator[np.ndarray]]
-"""Gives all norms, in order and as often as it is called, in one-dimensional float64 arrays."""
+"""Gives all numbers, in order and as often as it is called, in one-dimensional float64 arrays."""
+_AT_HAND = 1 << 18  # numbers, 2 MB
+
+
+def held(pieces: Pieces, size: int) -> Pieces:
+    """The same numbers, made only once where they are not many.
+
+    Args:
+        pieces: gives them.
+        size: how many there are.
+    """
+    if size > _AT_HAND:
+        return pieces
+    kept = list(pieces())
+    return lambda: iter(kept)
 
 
 def finite_norms(norms: Tensor) -> np.ndarray:
@@ -64,17 +79,22 @@ class Rule:
 
     def of(self, norms: np.ndarray) -> np.ndarray:
         """Probabilities, in [0, 1], of norms (n,), float64; a new array of the same shape and type."""
-        chosen: np.ndarray = np.maximum(norms, self.least)
-        if self.mu == 0:
-            np.sign(chosen, out=chosen)
-        else:
-            chosen /= self.mu
-        np.minimum(chosen, 1.0, out=chosen)
-        if self.mix:
-            chosen *= 1 - self.mix
-            chosen += self.mix * self.share
-            np.minimum(chosen, 1.0, out=chosen)
-        return chosen
+        out = np.empty_like(norms)
+        _chances(norms, self.mu, self.least, self.mix, self.share, out)
+        return out
+
+    def each(self, norms: Pieces) -> Pieces:
+        """The probability of each norm."""
+        return lambda: map(self.of, norms())
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _chances(norms: np.ndarray, mu: float, least: float, mix: float, share: float, out: np.ndarray) -> None:
+    for i in range(len(norms)):
+        norm = max(norms[i], least)
+        certain = norm > 0 if mu == 0 else norm >= mu
+        chosen = 1.0 if certain else (0.0 if mu == 0 else norm / mu)
+        out[i] = min((1 - mix) * chosen + mix * share, 1.0)
 
 
 def inclusion_probability(norms: Tensor, size: int, *, floor: float = 0.0, mix: float = 0.0) -> Tensor:
@@ -98,17 +118,17 @@ def inclusion_probability(norms: Tensor, size: int, *, floor: float = 0.0, mix: 
     """
     pieces = pieces_of(finite_norms(norms))
     rule = inclusion_rule(pieces, norms.numel(), size, floor=floor, mix=mix)
-    return probabilities(rule, pieces, norms.numel())
+    return collected(rule.each(pieces), norms.numel())
 
 
-def probabilities(rule: Rule, pieces: Pieces, population: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """The probability of each item, shape (population,), of the given type."""
-    chosen = torch.empty(population, dtype=dtype)
+def collected(pieces: Pieces, size: int) -> Tensor:
+    """All ``size`` numbers together, shape (size,), float64."""
+    out = torch.empty(size, dtype=torch.float64)
     start = 0
-    for norms in pieces():
-        chosen[start : start + len(norms)] = torch.from_numpy(rule.of(norms))
-        start += len(norms)
-    return chosen
+    for part in pieces():
+        out[start : start + len(part)] = torch.from_numpy(part)
+        start += len(part)
+    return out
 
 
 def pieces_of(values: np.ndarray) -> Pieces:

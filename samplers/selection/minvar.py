@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
-from gssl.samplers.draws import Lottery, Scheme, smallest_hashes
+from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, smallest_hashes
 from gssl.samplers.graph import Graph
 from gssl.samplers.population import Population
-from gssl.samplers.probability import inclusion_rule, probabilities
+from gssl.samplers.probability import collected, held, inclusion_rule
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.norms import NormTable
@@ -94,7 +94,7 @@ class MinimalVariance(Selection):
         self._table = NormTable(self._everyone, staleness=staleness)
         self._pool: Population = self._everyone
         self._positions: Tensor | None = None  # of V_S; None means all
-        self._lottery: Lottery | None = None
+        self._lottery: Lottery | PoissonLottery | None = None
         if norms == "checkpoint" and self.pool_size < batch_size:
             nodes = len(self.population)
             least = math.ceil(1000 * batch_size / nodes) / 1000
@@ -138,6 +138,7 @@ class MinimalVariance(Selection):
             self._lottery = None  # the next batch is drawn with what was learnt now
 
     def state_dict(self) -> dict[str, Tensor]:
+        self._table.settle()
         state = {"norm": self._table.norm.clone(), "empty_draws": torch.tensor(self.empty_draws)}
         return state if self._table.seen is None else {**state, "seen": self._table.seen.clone()}
 
@@ -146,6 +147,7 @@ class MinimalVariance(Selection):
             raise InputError(
                 f"the stored gradient norms are of {len(state['norm'])} nodes, but there are {len(self.population)}"
             )
+        self._table.settle()  # what waits is of the time before
         self._table.norm = state["norm"].clone()
         if self._table.seen is not None:
             self._table.seen = state["seen"].clone()
@@ -184,23 +186,22 @@ class MinimalVariance(Selection):
         stream = key.stream(Slot.TARGETS)
         if self._lottery is None:
             self._lottery = self._lots(now, stream)
-        drawn = self._lottery.draw(stream)
+        drawn, probability = self._lottery.sample(stream)
         if drawn.numel() == 0:
             return None
-        share = self.pool_size / len(self.population)
-        probability = self._lottery.probability.index_select(0, drawn).double() * share
+        probability *= self.pool_size / len(self.population)
         ids = self._pool.at(drawn)
         if self.norms == "online":
             return Draw(ids, probability, key, measure=True, decides=False, time=now)
         return Draw(ids, probability, key, measure=self.refresh, time=now)
 
-    def _lots(self, now: int, stream: int) -> Lottery:
-        """By the norms as they are known now; 4 bytes for each item where ``draw`` is ``poisson``."""
-        norms = self._table.estimate(self._positions, now=now)
-        rule = inclusion_rule(norms, self.pool_size, self.batch_size, floor=self.floor, mix=self.mix)
-        dtype = torch.float32 if self.draw == "poisson" else torch.float64
-        chance = probabilities(rule, norms, self.pool_size, dtype)
-        return Lottery(self._pool, chance, scheme=self.draw, stream=stream)
+    def _lots(self, now: int, stream: int) -> Lottery | PoissonLottery:
+        """By the norms as they are known now."""
+        size, norms = self.pool_size, self._table.estimate(self._positions, now=now)
+        rule = inclusion_rule(norms, size, self.batch_size, floor=self.floor, mix=self.mix)
+        if self.draw == "poisson":
+            return PoissonLottery(self._pool, held(rule.each(norms), size))
+        return Lottery(self._pool, collected(rule.each(norms), size), scheme=self.draw, stream=stream)
 
     @property
     def _inner(self) -> int:

@@ -10,9 +10,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.population import Population
-from gssl.samplers.probability import PIECE, Pieces, finite_norms
-
-_AT_HAND = 1 << 18  # norms, 2 MB
+from gssl.samplers.probability import PIECE, Pieces, finite_norms, held
 
 
 class NormTable:
@@ -32,9 +30,10 @@ class NormTable:
         self.staleness = staleness
         self.norm = torch.full((len(items),), torch.nan)
         self.seen = torch.zeros(len(items), dtype=torch.int32) if staleness else None
+        self._waiting: list[tuple[Tensor, Tensor, int]] = []
 
     def record(self, ids: Tensor, norms: Tensor, *, now: int) -> None:
-        """Write down norms.
+        """Write down norms; they count from the next :meth:`estimate` on.
 
         Args:
             ids: node ids, shape (n,), int64.
@@ -51,12 +50,18 @@ class NormTable:
         positions = self.items.find(ids.cpu())
         if positions is None:
             raise InputError("gradient norms were observed for nodes that are not in the population")
-        self.norm.index_copy_(0, positions, values)
-        if self.seen is not None:
-            self.seen.index_fill_(0, positions, now)
+        self._waiting.append((positions, values, now))
+
+    def settle(self) -> None:
+        """Take what was recorded into the table."""
+        for positions, values, now in self._waiting:
+            self.norm.index_copy_(0, positions, values)
+            if self.seen is not None:
+                self.seen.index_fill_(0, positions, now)
+        self._waiting.clear()
 
     def estimate(self, positions: Tensor | None = None, *, now: int) -> Pieces:
-        """Norms as one believes them to be, float64; nothing may be recorded while they are read.
+        """Norms as one believes them to be, float64; they stay so until the next estimate.
 
         Args:
             positions: of items, shape (n,), int64; None means all.
@@ -65,10 +70,11 @@ class NormTable:
         Returns:
             What was never observed counts as the mean of the rest; 0 where nothing was.
         """
+        self.settle()
         norm = _at(self.norm, positions)
         age = None if self.seen is None else now - _at(self.seen, positions)
-        as_seen = age is None and not bool(norm.isnan().any())
-        mean = 0.0 if as_seen else _mean_of_known(norm)
+        mean, complete = _mean_of_known(norm)
+        as_seen = age is None and complete
 
         def pieces() -> Iterator[np.ndarray]:
             for start in range(0, len(norm), PIECE):
@@ -76,10 +82,7 @@ class NormTable:
                 values = norm[part].numpy().astype(np.float64)
                 yield values if as_seen else self._believed(values, None if age is None else age[part], mean)
 
-        if len(norm) > _AT_HAND:
-            return pieces
-        held = list(pieces())  # they are read several times
-        return lambda: iter(held)
+        return held(pieces, len(norm))  # they are read several times
 
     def _believed(self, values: np.ndarray, age: Tensor | None, mean: float) -> np.ndarray:
         unknown = np.isnan(values)
@@ -90,15 +93,15 @@ class NormTable:
         return values
 
 
-def _mean_of_known(norm: Tensor) -> float:
-    """Mean of what is not NaN, 0 where everything is."""
+def _mean_of_known(norm: Tensor) -> tuple[float, bool]:
+    """Mean of what is not NaN, 0 where everything is, and whether nothing is."""
     total, known = 0.0, 0
     for part in norm.split(PIECE):
         values = part.numpy().astype(np.float64)
         there = ~np.isnan(values)
         total += float(values.sum(where=there))
         known += int(np.count_nonzero(there))
-    return total / max(known, 1)
+    return total / max(known, 1), known == len(norm)
 
 
 def _at(values: Tensor, positions: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ from gssl.benchmarks.perf.footprint import tensors_of
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import options_of, validate
 from gssl.registry import SAMPLERS
+from gssl.samplers import probability
 from gssl.samplers.population import Population
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.selection.base import Draw, Selection
@@ -75,10 +76,7 @@ def test_batches_come_from_the_last_checkpoint() -> None:
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_probabilities_are_those_of_the_theorem_within_the_pool(floor: float, mix: float, scheme: str) -> None:
     checkpoint, *batches = run(build(floor=floor, mix=mix, draw=scheme, gamma=0.6), 1)
-    expected = inclusion_probability(norm_of(checkpoint.ids), 5, floor=floor, mix=mix)
-    if scheme == "poisson":
-        expected = expected.float().double()
-    expected *= 24 / 40
+    expected = inclusion_probability(norm_of(checkpoint.ids), 5, floor=floor, mix=mix) * 24 / 40
     of = dict(zip(checkpoint.ids.tolist(), expected.tolist(), strict=True))
     for batch in batches:
         assert batch.probability.tolist() == pytest.approx([of[i] for i in batch.ids.tolist()], rel=1e-12)
@@ -96,12 +94,12 @@ def test_unbiased_by_enumeration_of_pools_and_poisson_outcomes() -> None:
             of_pool.update(zip(batch.ids.tolist(), batch.probability.tolist(), strict=True))
     assert set(said) == set(combinations(range(5), 3))
     mean = 0.0
-    for pool, probability in said.items():
-        p = inclusion_probability(norm_of(torch.tensor(pool)), 2, mix=0.1).float().tolist()  # as Poisson draws keep it
-        assert set(probability) == set(pool)
+    for pool, chances in said.items():
+        p = inclusion_probability(norm_of(torch.tensor(pool)), 2, mix=0.1).tolist()
+        assert set(chances) == set(pool)
         for outcome in product([False, True], repeat=3):
             chance = np.prod([q if drawn else 1 - q for q, drawn in zip(p, outcome, strict=True)])
-            estimate = sum(float(term[i]) / probability[i] for i, drawn in zip(pool, outcome, strict=True) if drawn)
+            estimate = sum(float(term[i]) / chances[i] for i, drawn in zip(pool, outcome, strict=True) if drawn)
             mean += float(chance) * estimate / len(said)
     assert mean == pytest.approx(float(term.sum()), rel=1e-12)
 
@@ -207,6 +205,31 @@ def test_on_line_probabilities_are_renewed_every_so_often_from_what_was_seen() -
     assert len(known) > 30
 
 
+@pytest.mark.parametrize("scheme", ["poisson", "fixed"])
+def test_draws_of_a_large_population_do_not_change_between_renewals(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are made ahead by a thread, so what is observed meanwhile must not reach them."""
+    first = [draw for epoch in range(3) for draw in run_lazily(build(norms="online", draw=scheme), epoch)]
+    monkeypatch.setattr(probability, "_AT_HAND", 0)  # probabilities are made anew for every draw
+    again = [draw for epoch in range(3) for draw in run_lazily(build(norms="online", draw=scheme), epoch)]
+    assert len(first) == len(again)
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.probability, other.probability)
+
+
+def test_what_was_recorded_counts_from_the_next_estimate_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probability, "_AT_HAND", 0)
+    table = NormTable(Population(4))
+    table.record(torch.tensor([1, 3]), torch.tensor([2.0, 6.0]), now=0)
+    before = table.estimate(now=1)
+    table.record(torch.tensor([0, 3]), torch.tensor([1.0, 3.0]), now=1)
+    table.record(torch.tensor([3]), torch.tensor([9.0]), now=2)
+    assert np.concatenate(list(before())).tolist() == [4.0, 2.0, 4.0, 6.0]
+    assert np.concatenate(list(table.estimate(now=3)())).tolist() == [1.0, 2.0, 4.0, 9.0]
+
+
 def run_lazily(selection: Selection, epoch: int) -> Any:
     for draw in selection.epoch(epoch):
         yield draw
@@ -223,7 +246,7 @@ def test_an_old_norm_is_drawn_to_the_mean(
     staleness: float, piece: int, at_hand: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gssl.samplers.selection.norms.PIECE", piece)
-    monkeypatch.setattr("gssl.samplers.selection.norms._AT_HAND", at_hand)
+    monkeypatch.setattr("gssl.samplers.probability._AT_HAND", at_hand)
     table = NormTable(Population.of(torch.tensor([2, 4, 6])), staleness=staleness)
     assert believed(table, now=1) == [0, 0, 0]
     table.record(torch.tensor([6, 2]), torch.tensor([1.0, 5.0]), now=10)
@@ -233,12 +256,13 @@ def test_an_old_norm_is_drawn_to_the_mean(
     assert believed(table, now=9, positions=torch.tensor([2, 0])) == [1, 5]  # never older than new
 
 
-def test_what_is_kept_for_each_node_is_its_norm_and_its_probability() -> None:
-    """4 bytes each: what is kept of all nodes is what the memory of a training grows by with the graph."""
+def test_what_is_kept_for_each_node_is_its_norm() -> None:
+    """4 bytes: what is kept of all nodes is what the memory of a training grows by with the graph."""
     graph = toy_graph(num_nodes=3000)
-    for options, width in (({"norms": "online"}, 8), ({"norms": "online", "staleness": 0.1}, 12), ({"gamma": 0.01}, 4)):
+    for options, width in (({"norms": "online"}, 4), ({"norms": "online", "staleness": 0.1}, 8), ({"gamma": 0.01}, 4)):
         selection = MinimalVariance(graph, batch_size=20, **options)
         run(selection, 0)
+        selection.state_dict()  # nothing waits to be taken into the table
         kept = sum(t.numel() * t.element_size() for t in tensors_of(selection, besides=(graph,)))
         assert width * 3000 <= kept < width * 3000 + 1000, options
 

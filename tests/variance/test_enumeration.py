@@ -21,6 +21,7 @@ from gssl.samplers.batch import MiniBatch
 from gssl.samplers.draws import Lottery
 from gssl.samplers.graph import Graph
 from gssl.samplers.population import Population
+from gssl.samplers.probability import collected
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.propagation.labor import Labor
@@ -90,7 +91,7 @@ def probabilities(selection: str) -> Tensor:
         return found
     made.observe(torch.arange(9), torch.arange(9).float() ** 2 + 0.1)
     next(made.epoch(0))
-    found = made._lottery.probability
+    found = collected(made._lottery.chances, 9)
     assert float(found.std()) > 0.1
     return found
 
