@@ -4,8 +4,9 @@ Random access to memory is what a hop costs, so each kernel makes passes in whic
 other: first the offsets of the whole frontier; then, a few hundred rows at a time, the positions of the picks (pure
 arithmetic), the gather of the neighbors, and their new numbers without a branch.
 
-Renumbering uses a stamp per node of the graph that is never cleared: ``stamp[v] - base`` is the number of ``v`` in
-the batch if that is not negative, and ``base`` grows by the size of the batch from one to the next.
+Renumbering uses slots that are never cleared: ``slot - base`` is the number of a node in the batch if that is not
+negative, and ``base`` grows by the size of the batch from one to the next. Where a batch may reach much of the graph
+there is a slot for every node; for smaller ones a hash table does, whose size is not that of the graph.
 """
 
 from __future__ import annotations
@@ -17,10 +18,41 @@ from numba import njit, uint64
 
 from gssl.samplers.kernels.prefetch import prefetch
 from gssl.samplers.kernels.rng import below, hash64, uniform
+from gssl.samplers.rng import GOLDEN
 
 Array = np.ndarray
+_GOLDEN = uint64(GOLDEN)
 _CHUNK = 256  # rows; what is fetched for their picks stays in the nearest caches
 _AHEAD = 16  # nodes
+DIRECT = -1
+"""Instead of the shift of a hash: every node of the graph has a slot of its own."""
+
+
+@njit(inline="always")
+def _home(shift: int, node: int) -> int:
+    """The slot where the search for a node begins."""
+    if shift < 0:
+        return node
+    place: Any = (uint64(node) * _GOLDEN) >> uint64(shift)
+    home: Any = np.int64(place)
+    return home  # type: ignore[no-any-return]
+
+
+@njit(inline="always")
+def _slot(slots: Array, shift: int, nodes: Array, base: int, node: int) -> int:
+    """The slot of a node: the one that has its number, else the one that is to get it."""
+    place = _home(shift, node)
+    if shift >= 0:
+        while slots[place] >= base and nodes[slots[place] - base] != node:
+            place = (place + 1) & (len(slots) - 1)
+    return place
+
+
+@njit(nogil=True, cache=True)
+def enter(slots: Array, shift: int, nodes: Array, base: int) -> None:
+    """Number nodes that are not there yet, distinct, in their order."""
+    for number in range(len(nodes)):
+        slots[_slot(slots, shift, nodes, base, nodes[number])] = base + number
 
 
 @njit(nogil=True, cache=True)
@@ -91,7 +123,8 @@ def uniform_hop(
     offsets: Array,
     fanout: int,
     stream: int,
-    stamp: Array,
+    slots: Array,
+    shift: int,
     base: int,
     position: Array,
     local: Array,
@@ -107,8 +140,9 @@ def uniform_hop(
         start, degree, offsets: from :func:`hop_offsets`.
         fanout: edges to pick in each row.
         stream: of the hop's random numbers.
-        stamp: one for each node of the graph.
-        base: what stamps of this batch count from.
+        slots: where the numbers of nodes are, int32.
+        shift: how many bits of a hash are cut off, or ``DIRECT``.
+        base: what the slots of this batch count from.
         position: written: which edge of the graph each pick is, shape (edges,).
         local: written: the number of its source in the batch, shape (edges,).
 
@@ -131,8 +165,8 @@ def uniform_hop(
         begin, end = offsets[first], offsets[stop]
         for e in range(begin, end):
             local[e] = col[position[e]]
-            prefetch(stamp, np.int64(local[e]))
-        count = _renumber(nodes, count, stamp, base, local, begin, end)
+            prefetch(slots, np.int64(_home(shift, local[e])))
+        count = _renumber(nodes, count, slots, shift, base, local, begin, end)
     return count
 
 
@@ -143,7 +177,8 @@ def whole_hop(
     count: int,
     start: Array,
     degree: Array,
-    stamp: Array,
+    slots: Array,
+    shift: int,
     base: int,
     local: Array,
 ) -> int:
@@ -159,10 +194,11 @@ def whole_hop(
         origin: Any = np.int64(start[i])
         for e in range(origin, origin + degree[i]):
             node = col[e]
-            number = stamp[node] - base
+            slot = _slot(slots, shift, nodes, base, node)
+            number = slots[slot] - base
             if number < 0:
                 number = count
-                stamp[node] = base + count
+                slots[slot] = base + count
                 nodes[count] = node
                 count += 1
             local[place] = number
@@ -171,24 +207,25 @@ def whole_hop(
 
 
 @njit(nogil=True, cache=True)
-def renumber(nodes: Array, count: int, stamp: Array, base: int, ids: Array) -> int:
+def renumber(nodes: Array, count: int, slots: Array, shift: int, base: int, ids: Array) -> int:
     """Replace ids by their numbers in the batch, appending the new ones; returns the nodes of the batch."""
     for first in range(0, len(ids), _CHUNK):
         stop = min(first + _CHUNK, len(ids))
         for e in range(first, stop):
-            prefetch(stamp, np.int64(ids[e]))
-        count = _renumber(nodes, count, stamp, base, ids, first, stop)
+            prefetch(slots, np.int64(_home(shift, ids[e])))
+        count = _renumber(nodes, count, slots, shift, base, ids, first, stop)
     return count
 
 
 @njit(nogil=True, cache=True)
-def _renumber(nodes: Array, count: int, stamp: Array, base: int, ids: Array, begin: int, end: int) -> int:
+def _renumber(nodes: Array, count: int, slots: Array, shift: int, base: int, ids: Array, begin: int, end: int) -> int:
     for e in range(begin, end):
         node = ids[e]
-        number = stamp[node] - base
+        slot = _slot(slots, shift, nodes, base, node)
+        number = slots[slot] - base
         if number < 0:
             number = count
-            stamp[node] = base + count
+            slots[slot] = base + count
             nodes[count] = node
             count += 1
         ids[e] = number
@@ -227,14 +264,22 @@ def shared_edges(
 
 @njit(nogil=True, cache=True)
 def inner_edges(
-    rowptr: Array, col: Array, nodes: Array, stamp: Array, base: int, offsets: Array, position: Array, local: Array
+    rowptr: Array,
+    col: Array,
+    nodes: Array,
+    slots: Array,
+    shift: int,
+    base: int,
+    offsets: Array,
+    position: Array,
+    local: Array,
 ) -> int:
     """Edges among the nodes of a batch, with their sources' numbers; arguments as of :func:`shared_edges`."""
     total = 0
     offsets[0] = 0
     for i in range(len(nodes)):
         for e in range(rowptr[nodes[i]], rowptr[nodes[i] + 1]):
-            number = stamp[col[e]] - base
+            number = slots[_slot(slots, shift, nodes, base, col[e])] - base
             position[total] = e
             local[total] = number
             total += number >= 0
@@ -248,7 +293,7 @@ def ego_edges(
     col: Array,
     nodes: Array,
     starts: Array,
-    stamp: Array,
+    slots: Array,
     base: int,
     offsets: Array,
     position: Array,
@@ -260,7 +305,8 @@ def ego_edges(
         rowptr, col: the graph.
         nodes: the first nodes of all sets, then the others set by set.
         starts: where the others of each set begin and end, shape (num_sets + 1,).
-        stamp, base: of the batch; every set uses up as many numbers as it has nodes.
+        slots: one for each node of the graph.
+        base: of the batch; every set uses up as many numbers as it has nodes.
         offsets: row offsets, shape (num_nodes + 1,); without room, counts are written to ``offsets[row + 1]``.
         position, local: written: which edge of the graph, and the row of its source; empty for no room.
 
@@ -271,15 +317,15 @@ def ego_edges(
     for group in range(len(starts) - 1):
         before = starts[group] - 1  # what a number in the set, from 1, is counted from
         size = starts[group + 1] - before
-        stamp[nodes[group]] = base
+        slots[nodes[group]] = base
         for number in range(1, size):
-            stamp[nodes[before + number]] = base + number
+            slots[nodes[before + number]] = base + number
         for index in range(size):
             row = before + index if index else group
             place = offsets[row]
             found = 0
             for e in range(rowptr[nodes[row]], rowptr[nodes[row] + 1]):
-                number = stamp[col[e]] - base
+                number = slots[col[e]] - base
                 if number >= 0:
                     if fill:
                         position[place + found] = e

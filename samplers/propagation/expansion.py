@@ -21,6 +21,9 @@ from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.sparse import Pattern
 
+_FEW = 1 << 14  # slots, 64 KB
+_ROOM = 2  # slots for each node that a batch may get
+
 
 @dataclass(frozen=True, eq=False)
 class Hop:
@@ -161,11 +164,11 @@ class Engine:
 
 
 class _Workspace:
-    """What the kernels keep between batches of a thread: a stamp for each node of the graph, and the ids of a batch."""
+    """What the kernels keep between batches of a thread: where the numbers of nodes are, and the ids of a batch."""
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
-        self.stamp = np.full(pattern.num_rows, -1, np.int32)
+        self.slots, self.shift = _new_slots(min(_FEW, pattern.num_rows), pattern.num_rows)
         self.nodes = np.empty(1024, self.col.dtype)
         self.base = self.count = 0
         self.owner: object = None
@@ -185,6 +188,14 @@ class _Workspace:
             grown = np.empty((self.count + more) * 5 // 4 + 1, self.nodes.dtype)
             grown[: self.count] = self.nodes[: self.count]
             self.nodes = grown
+        if self.shift != expand.DIRECT and _ROOM * (self.count + more) > len(self.slots):
+            self.move(_ROOM * (self.count + more))
+
+    def move(self, size: int) -> None:
+        """Let the batch have at least so many slots, or one for each node of the graph."""
+        self.slots, self.shift = _new_slots(size, self.pattern.num_rows)
+        self.base = 0
+        expand.enter(self.slots, self.shift, self.nodes[: self.count], self.base)
 
     def incoming(self, skip: int = 0) -> int:
         """In-edges of the nodes of the batch but the first few."""
@@ -194,26 +205,28 @@ class _Workspace:
     def begin(self, owner: object, ids: Tensor) -> None:
         """Forget the batch before."""
         self.base, self.count, self.owner = self.base + self.count, 0, owner
-        self.spend(len(self.stamp))
+        self.spend(self.pattern.num_rows)
         self.reserve(len(ids))
         self.number(ids.to(torch.int64).numpy().astype(self.nodes.dtype))
 
     def spend(self, numbers: int) -> None:
         """See to it that so many numbers can follow the base."""
         if self.base > 2**31 - 2 - numbers:
-            self.stamp.fill(-1)
+            self.slots.fill(-1)
             self.base = 0
 
     def ego_edges(self, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
         """What :meth:`Engine.ego_edges` says."""
         rowptr, col = self.rowptr, self.col
         self.base, self.count, self.owner = self.base + self.count, 0, None
+        if self.shift != expand.DIRECT:
+            self.move(self.pattern.num_rows)
         ids, bounds = nodes.numpy(), starts.numpy()
         offsets, nothing = np.zeros(len(ids) + 1, rowptr.dtype), np.empty(0, rowptr.dtype)
         position, local = nothing, nothing
         for _ in range(2):  # count, then fill
             self.spend(len(ids))
-            self.base = expand.ego_edges(rowptr, col, ids, bounds, self.stamp, self.base, offsets, position, local)
+            self.base = expand.ego_edges(rowptr, col, ids, bounds, self.slots, self.base, offsets, position, local)
             if len(position) == 0:
                 np.cumsum(offsets, out=offsets)
                 position, local = (np.empty(offsets[-1], rowptr.dtype) for _ in range(2))
@@ -224,8 +237,16 @@ class _Workspace:
 
     def number(self, ids: np.ndarray) -> np.ndarray:
         """Numbers of the ids in the batch, in place; new ones are appended."""
-        self.count = expand.renumber(self.nodes, self.count, self.stamp, self.base, ids)
+        self.count = expand.renumber(self.nodes, self.count, self.slots, self.shift, self.base, ids)
         return ids
+
+
+def _new_slots(size: int, num_nodes: int) -> tuple[np.ndarray, int]:
+    """Free slots, at least ``size`` or one for each node, and the shift of the hash that finds them."""
+    bits = max(1, (size - 1).bit_length())
+    if 2**bits >= num_nodes:
+        return np.full(num_nodes, -1, np.int32), expand.DIRECT
+    return np.full(2**bits, -1, np.int32), 64 - bits
 
 
 class _NumbaExpansion(Expansion):
@@ -249,15 +270,15 @@ class _NumbaExpansion(Expansion):
         start, degree, offsets = np.empty(rows, dtype), np.empty(rows, dtype), np.empty(rows + 1, dtype)
         edges = expand.hop_offsets(space.rowptr, space.nodes[skip : space.count], fanout, start, degree, offsets)
         space.reserve(edges)
-        nodes, stamp, base = space.nodes, space.stamp, space.base
+        nodes, slots, shift, base = space.nodes, space.slots, space.shift, space.base
         local, picked = np.empty(edges, col.dtype), None
         if fanout < 0:
-            space.count = expand.whole_hop(col, nodes, space.count, start, degree, stamp, base, local)
+            space.count = expand.whole_hop(col, nodes, space.count, start, degree, slots, shift, base, local)
         else:
             picked = np.empty(edges, dtype)
             frontier = (skip, rows, start, degree, offsets)
             space.count = expand.uniform_hop(
-                col, nodes, space.count, *frontier, fanout, stream, stamp, base, picked, local
+                col, nodes, space.count, *frontier, fanout, stream, slots, shift, base, picked, local
             )
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local), space.count)
         if picked is None:
@@ -281,7 +302,7 @@ class _NumbaExpansion(Expansion):
         rowptr, col, rows = space.rowptr, space.col, space.nodes[: space.count]
         room, offsets = space.incoming() + 1, np.empty(len(rows) + 1, rowptr.dtype)
         position, local = np.empty(room, rowptr.dtype), np.empty(room, col.dtype)
-        edges = expand.inner_edges(rowptr, col, rows, space.stamp, space.base, offsets, position, local)
+        edges = expand.inner_edges(rowptr, col, rows, space.slots, space.shift, space.base, offsets, position, local)
         pattern = Pattern(torch.from_numpy(offsets), torch.from_numpy(local[:edges].copy()), space.count)
         degree = torch.from_numpy(rowptr[rows + 1] - rowptr[rows])
         return Hop(pattern, torch.from_numpy(position[:edges].copy()), degree)
