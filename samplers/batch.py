@@ -62,7 +62,7 @@ class Block:
     def degree(self) -> Tensor:
         """Weighted in-degree of each destination within the block, shape (num_dst,), float."""
         if self.weight is None:
-            return self.pattern.counts.to(torch.get_default_dtype())
+            return self.pattern.rowptr.diff().to(torch.get_default_dtype())  # counts would be kept beside it
         return self.weight.new_zeros(self.num_dst).index_add(0, self.pattern.row, self.weight)
 
     @cached_property

@@ -65,7 +65,7 @@ class Footprint:
         graph: offsets, columns and degrees.
         features: of all nodes.
         history: rows and the step of each.
-        tables: what the sampler keeps for every node: norms, probabilities, numbers within the batch.
+        tables: what the sampler keeps of every node, its gradient norm, and the norms that are to be taken in.
         resident: resident memory after training, with the libraries.
         rest: peak of the resident memory in training, without libraries, graph, features and history. It includes
             the tables.

@@ -217,7 +217,8 @@ def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch
     assert figures["online_600_history_mb"] == 4 * 600 * (4 * 2 + 4) / mib  # two views, online and target
     edges = 600 * 6
     assert figures["online_600_graph_mb"] == (4 * edges + 4 * 601 + 4 * 600) / mib
-    assert figures["online_600_tables_mb"] == (4 + 4 + 4) * 600 / mib  # norms, probabilities, numbers in the batch
+    waiting = 20 * (4 + 8) * 2 * 32  # norms and ids of the batches before a renewal
+    assert 4 * 600 <= float(figures["online_600_tables_mb"]) * mib < 4 * 600 + waiting
     assert float(figures["online_600_largest_batch_nodes"]) <= 600
     assert float(figures["checkpoint_600_checkpoint_milliseconds"]) > 0
     assert "online_600_checkpoint_milliseconds" not in figures
