@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 def feature_layer(encoder: StackedEncoder, block: Block, x: BatchFeatures) -> Tensor:
-    """Output of the first layer before norm and activation, with dropout on the features, shape (num_dst, dim)."""
-    dropped = encoder.in_dropout > 0 and encoder.training
-    if isinstance(x, GatheredRows) and not dropped and encoder.first_is_separable:
-        kind, layer = encoder.separable_layer(0)
-        own = x.head(block.num_dst).to_dense()
-        return layer.update(gathered_product(kind, block, own, x), own)
+    """Output of the first layer before norm and activation, with dropout on the features, shape (num_dst, dim).
+
+    Gathered rows are copied only for dropout and for layers that cannot be taken apart.
+    """
     if isinstance(x, GatheredRows):
+        dropped = encoder.in_dropout > 0 and encoder.training
+        if encoder.first_is_separable and not dropped:
+            kind, layer = encoder.separable_layer(0)
+            own = x.head(block.num_dst).to_dense()
+            return layer.update(gathered_product(kind, block, own, x), own)
         x = x.to_dense()
     out: Tensor = encoder.layers[0](block, dropout_features(x, encoder.in_dropout, encoder.training))
     return out

@@ -167,9 +167,9 @@ def _table_product(pattern: Pattern, value: Tensor | None, rows: RowTable) -> Te
 def _mixed_product(pattern: Pattern, value: Tensor | None, own: Tensor, table: Tensor, place: Tensor) -> Tensor:
     out = own.new_empty(pattern.num_rows, own.shape[1])
     own = own.detach().contiguous()
-    weight = (out.new_empty(0) if value is None else value.to(own)).numpy()
+    weight = (out.new_empty(0) if value is None else value.detach().to(own)).numpy()
     rowptr, col, stored = pattern.rowptr.numpy(), pattern.col.numpy(), table.view(torch.uint16).numpy()
-    mixed_bags(rowptr, col, weight, own.numpy(), stored, place.numpy(), value is not None, out.numpy())
+    mixed_bags(rowptr, col, weight, own.numpy(), stored, place.numpy(), out.numpy())
     return out
 
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.history import BatchHistory
-from gssl.samplers.sparse import BatchFeatures, Pattern, SparseMatrix
+from gssl.samplers.sparse import BatchFeatures, Pattern, SparseMatrix, dense_features
 
 if TYPE_CHECKING:
     from gssl.samplers.first import FirstAggregates
@@ -61,8 +60,8 @@ class Block:
     @cached_property
     def degree(self) -> Tensor:
         """Weighted in-degree of each destination within the block, shape (num_dst,), float."""
-        if self.weight is None:
-            return self.pattern.rowptr.diff().to(torch.get_default_dtype())  # counts would be kept beside it
+        if self.weight is None:  # without ``pattern.counts``, which would be kept, too
+            return self.pattern.rowptr.diff().to(torch.get_default_dtype())
         return self.weight.new_zeros(self.num_dst).index_add(0, self.pattern.row, self.weight)
 
     @cached_property
@@ -241,10 +240,9 @@ class MiniBatch:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
         blocks = {id(block): block.map(change) for block in self.blocks}
-        x = self.x.to_dense() if isinstance(self.x, GatheredRows) else self.x
         return replace(
             self,
-            x=x.map(change) if isinstance(x, SparseMatrix) else change(x),
+            x=self.x.map(change) if isinstance(self.x, SparseMatrix) else change(dense_features(self.x)),
             blocks=tuple(blocks[id(block)] for block in self.blocks),
             node_ids=change(self.node_ids),
             weight=None if self.weight is None else change(self.weight),

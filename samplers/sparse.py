@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.samplers.buffers import Buffers
-from gssl.samplers.gathered import GatheredRows
+from gssl.samplers.gathered import GatheredRows, touch_rows
 
 INT32_MAX = 2**31 - 1
 
@@ -204,8 +204,6 @@ class SparseMatrix:
 
 
 Features = Tensor | SparseMatrix
-
-
 BatchFeatures = Features | GatheredRows
 
 
@@ -220,8 +218,13 @@ def select_features(x: BatchFeatures, index: Tensor, buffers: Buffers | None = N
 
 
 def gathered_features(x: Features, index: Tensor) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU."""
-    if isinstance(x, Tensor) and (x.device.type, x.dtype, x.requires_grad) == ("cpu", torch.float32, False):
+    """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
+
+    Rows of a file are brought into memory here, so that a thread that makes batches ahead waits for the disk.
+    """
+    plain = isinstance(x, Tensor) and x.is_contiguous() and not x.requires_grad
+    if isinstance(x, Tensor) and plain and (x.device.type, x.dtype) == ("cpu", torch.float32):
+        touch_rows(x.numpy(), index.numpy())
         return GatheredRows(x, index)
     return select_features(x, index)
 

@@ -95,11 +95,6 @@ class Footprint:
     largest: int
 
     @property
-    def working(self) -> float:
-        """What is left of ``rest`` without the tables, for each node of the largest batch."""
-        return (self.rest - self.tables) / self.largest
-
-    @property
     def training(self) -> tuple[float, ...]:
         """Steps without the making of their batches."""
         return tuple(step - built for step, built in zip(self.steps, self.building, strict=True))
@@ -113,7 +108,6 @@ class Footprint:
         figures["training_milliseconds"] = 1e3 * median(self.training)
         figures["nodes_per_batch"], figures["edges_per_batch"] = self.nodes_per_batch, self.edges_per_batch
         figures["largest_batch_nodes"] = self.largest
-        figures["working_kb_per_node_of_largest_batch"] = self.working / 1024
         if self.checkpoints:
             figures["checkpoint_milliseconds"] = 1e3 * median(self.checkpoints)
         return figures

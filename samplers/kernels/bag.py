@@ -41,18 +41,15 @@ def _add_stored(total: Array, row: Array, weight: float) -> None:
 
 
 @njit(nogil=True, cache=True)
-def mixed_bags(
-    rowptr: Array, col: Array, weight: Array, own: Array, table: Array, place: Array, weighted: bool, out: Array
-) -> None:
+def mixed_bags(rowptr: Array, col: Array, weight: Array, own: Array, table: Array, place: Array, out: Array) -> None:
     """``out[i] = sum over the non-zeros (i, j) of weight_ij * row_j``, the first rows being given, the others stored.
 
     Args:
         rowptr, col: the non-zeros, row by row.
-        weight: of each, float32; not looked at unless ``weighted``.
+        weight: of each, float32; empty for weights of 1.
         own: row j for j below their number, shape (m, dim), float32.
         table: bits of stored bfloat16 rows, shape (n, dim), uint16.
         place: where row j stands in ``table``; not looked at for the first m.
-        weighted: whether there are weights; else every weight is 1.
         out: written, shape (len(rowptr) - 1, dim), float32.
     """
     width, flat = out.shape[1], table.reshape(-1)
@@ -65,7 +62,7 @@ def mixed_bags(
                 ahead = place[col[e + _AHEAD]] * width
                 for j in range(0, width, _LINE):
                     prefetch(flat, ahead + j)
-            factor: Any = weight[e] if weighted else np.float32(1)
+            factor: Any = weight[e] if len(weight) else np.float32(1)
             source = col[e]
             if source < len(own):
                 _add_row(total, own[source], factor)

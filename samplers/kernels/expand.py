@@ -2,11 +2,11 @@
 
 Random access to memory is what a hop costs, so each kernel makes passes in which the accesses do not wait for each
 other: first the offsets of the whole frontier; then, a few hundred rows at a time, the positions of the picks (pure
-arithmetic), the gather of the neighbors, and their new numbers without a branch.
+arithmetic), the gather of the neighbors, and their new numbers.
 
 Renumbering uses slots that are never cleared: ``slot - base`` is the number of a node in the batch if that is not
 negative, and ``base`` grows by the size of the batch from one to the next. Where a batch may reach much of the graph
-there is a slot for every node; for smaller ones a hash table does, whose size is not that of the graph.
+there is a slot for every node; for smaller ones a hash table does, which has two slots for each of their edges.
 """
 
 from __future__ import annotations

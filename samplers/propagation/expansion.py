@@ -168,9 +168,9 @@ class _Workspace:
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
-        self.slots, self.shift = _new_slots(min(_FEW, pattern.num_rows), pattern.num_rows)
+        self.slots, self.shift = _new_slots(_FEW, pattern.num_rows)
         self.nodes = np.empty(1024, self.col.dtype)
-        self.base = self.count = 0
+        self.base = self.count = self.most = 0
         self.owner: object = None
 
     # Views are made when they are used: a tensor that is sent to another process moves to shared memory meanwhile.
@@ -183,7 +183,8 @@ class _Workspace:
         return self.pattern.col.numpy()
 
     def reserve(self, more: int) -> None:
-        """Room for ``more`` ids beyond those there, and one that is written in vain."""
+        """Room for ``more`` ids beyond those there."""
+        self.most = self.count + more
         if self.count + more >= len(self.nodes):
             grown = np.empty((self.count + more) * 5 // 4 + 1, self.nodes.dtype)
             grown[: self.count] = self.nodes[: self.count]
@@ -203,11 +204,15 @@ class _Workspace:
         return int((rowptr[rows + 1] - rowptr[rows]).sum(dtype=np.int64))
 
     def begin(self, owner: object, ids: Tensor) -> None:
-        """Forget the batch before."""
-        self.base, self.count, self.owner = self.base + self.count, 0, owner
+        """A batch of some targets in place of the one before."""
+        self.forget(owner)
         self.spend(self.pattern.num_rows)
         self.reserve(len(ids))
         self.number(ids.to(torch.int64).numpy().astype(self.nodes.dtype))
+
+    def forget(self, owner: object) -> None:
+        """Begin with no nodes. Every number that may have been given is spent, also where a hop was interrupted."""
+        self.base, self.count, self.most, self.owner = self.base + self.most, 0, 0, owner
 
     def spend(self, numbers: int) -> None:
         """See to it that so many numbers can follow the base."""
@@ -218,7 +223,7 @@ class _Workspace:
     def ego_edges(self, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
         """What :meth:`Engine.ego_edges` says."""
         rowptr, col = self.rowptr, self.col
-        self.base, self.count, self.owner = self.base + self.count, 0, None
+        self.forget(None)
         if self.shift != expand.DIRECT:
             self.move(self.pattern.num_rows)
         ids, bounds = nodes.numpy(), starts.numpy()

@@ -138,19 +138,14 @@ class MinimalVariance(Selection):
             self._lottery = None  # the next batch is drawn with what was learnt now
 
     def state_dict(self) -> dict[str, Tensor]:
-        self._table.settle()
-        state = {"norm": self._table.norm.clone(), "empty_draws": torch.tensor(self.empty_draws)}
-        return state if self._table.seen is None else {**state, "seen": self._table.seen.clone()}
+        return self._table.state_dict() | {"empty_draws": torch.tensor(self.empty_draws)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["norm"].shape != self._table.norm.shape:
             raise InputError(
                 f"the stored gradient norms are of {len(state['norm'])} nodes, but there are {len(self.population)}"
             )
-        self._table.settle()  # what waits is of the time before
-        self._table.norm = state["norm"].clone()
-        if self._table.seen is not None:
-            self._table.seen = state["seen"].clone()
+        self._table.load_state_dict(state)
         self.empty_draws = int(state["empty_draws"])
 
     def _until_renewal(self, keys: Iterator[Key], start: int, end: int) -> Iterator[Draw]:

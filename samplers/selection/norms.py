@@ -50,15 +50,26 @@ class NormTable:
         positions = self.items.find(ids.cpu())
         if positions is None:
             raise InputError("gradient norms were observed for nodes that are not in the population")
-        self._waiting.append((positions, values, now))
+        self._waiting.append((positions.clone(), values, now))  # ids are a view of all rows of a batch
 
-    def settle(self) -> None:
-        """Take what was recorded into the table."""
-        for positions, values, now in self._waiting:
-            self.norm.index_copy_(0, positions, values)
-            if self.seen is not None:
-                self.seen.index_fill_(0, positions, now)
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies of the norms and of what is known of their age, with all that was recorded."""
+        state = {"norm": self.norm.clone()} | ({} if self.seen is None else {"seen": self.seen.clone()})
+        self._take_into(state["norm"], state.get("seen"))
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`state_dict` gave."""
         self._waiting.clear()
+        self.norm = state["norm"].clone()
+        if self.seen is not None:
+            self.seen = state["seen"].clone()
+
+    def _take_into(self, norm: Tensor, seen: Tensor | None) -> None:
+        for positions, values, now in self._waiting:
+            norm.index_copy_(0, positions, values)
+            if seen is not None:
+                seen.index_fill_(0, positions, now)
 
     def estimate(self, positions: Tensor | None = None, *, now: int) -> Pieces:
         """Norms as one believes them to be, float64; they stay so until the next estimate.
@@ -70,17 +81,17 @@ class NormTable:
         Returns:
             What was never observed counts as the mean of the rest; 0 where nothing was.
         """
-        self.settle()
-        norm = _at(self.norm, positions)
-        age = None if self.seen is None else now - _at(self.seen, positions)
+        self._take_into(self.norm, self.seen)
+        self._waiting.clear()
+        norm, seen = _at(self.norm, positions), None if self.seen is None else _at(self.seen, positions)
         mean, complete = _mean_of_known(norm)
-        as_seen = age is None and complete
+        as_seen = seen is None and complete
 
         def pieces() -> Iterator[np.ndarray]:
             for start in range(0, len(norm), PIECE):
                 part = slice(start, start + PIECE)
                 values = norm[part].numpy().astype(np.float64)
-                yield values if as_seen else self._believed(values, None if age is None else age[part], mean)
+                yield values if as_seen else self._believed(values, None if seen is None else now - seen[part], mean)
 
         return held(pieces, len(norm))  # they are read several times
 

@@ -35,7 +35,6 @@ def test_sums_are_those_of_the_rows_in_full_precision(counts: list[int], width: 
         own.numpy(),
         table.view(torch.uint16).numpy(),
         place.numpy(),
-        weighted,
         out.numpy(),
     )
     rows = table[place].double()
@@ -52,5 +51,5 @@ def test_every_stored_number_is_itself(value: float) -> None:
     out, ends = np.empty((1, 1), np.float32), np.array([0, 1], np.int32)
     nothing, first = np.empty(0, np.float32), np.zeros(1, np.int32)
     place = np.zeros(1, np.int64)
-    mixed_bags(ends, first, nothing, np.empty((0, 1), np.float32), table.view(torch.uint16).numpy(), place, False, out)
+    mixed_bags(ends, first, nothing, np.empty((0, 1), np.float32), table.view(torch.uint16).numpy(), place, out)
     assert float(out[0, 0]) == float(table)
