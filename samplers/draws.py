@@ -180,11 +180,13 @@ class PoissonLottery:
 
     def sample(self, stream: int) -> tuple[Tensor, Tensor]:
         """What :meth:`Lottery.sample` gives."""
-        drawn, chances, start = [], [], 0
+        drawn: list[Tensor] = []
+        chances: list[Tensor] = []
+        start = 0
         for part in self.chances():
             probability = torch.from_numpy(part)
             found = poisson_draw(probability, self.items.run(start, start + len(part)), stream)
-            drawn.append(found + start)
+            drawn.append(found + start if start else found)
             chances.append(probability.index_select(0, found))
             start += len(part)
-        return torch.cat(drawn), torch.cat(chances)
+        return (drawn[0], chances[0]) if len(drawn) == 1 else (torch.cat(drawn), torch.cat(chances))

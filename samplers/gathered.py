@@ -64,7 +64,7 @@ class GatheredRows:
 
 @njit(nogil=True, cache=True)
 def touch_rows(table: np.ndarray, index: np.ndarray) -> float:
-    """Read a number from every page of some rows; returns their sum, which nobody needs."""
+    """Read a number from every page of some rows; returns their sum, for else nothing would be read."""
     total = 0.0
     for row in index:
         for column in range(0, table.shape[1], _PAGE):

@@ -1,11 +1,12 @@
 """Inclusion probabilities of minimal variance (MVS; Cong et al., 2020, arXiv:2006.13866, Theorem 4.1).
 
 Norms are read in pieces, so that nothing is as large as the population but the norms and, where they are collected,
-the probabilities. Sums run in numpy on one thread, so the same norms give the same bits whatever the number of threads.
+the probabilities. Sums run on one thread, so the same norms give the same bits whatever the number of threads.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -47,17 +48,16 @@ def finite_norms(norms: Tensor) -> np.ndarray:
             are lost, and there is no inclusion probability that would be right.
         InputError: a norm is negative.
     """
-    values: np.ndarray = norms.detach().cpu().numpy().astype(np.float64, copy=False)
-    with np.errstate(over="ignore"):
-        total = values.sum()
-    if not np.isfinite(total):
+    values: np.ndarray = norms.detach().cpu().numpy().astype(np.float64, copy=False).ravel()
+    least, total = _least_and_sum(values)
+    if not math.isfinite(total):
         bad = int((~np.isfinite(values)).sum()) or values.size
         raise TrainingError(
             f"{bad} of {values.size} gradient norms are not finite, so targets cannot be drawn by them; the training "
             f"diverged: try a lower --set train.lr or --set train.clip_norm=1"
         )
-    if values.size and values.min() < 0:
-        raise InputError(f"a gradient norm cannot be negative (got {values.min():g})")
+    if least < 0:
+        raise InputError(f"a gradient norm cannot be negative (got {least:g})")
     return values
 
 
@@ -154,7 +154,7 @@ def inclusion_rule(pieces: Pieces, population: int, size: int, *, floor: float, 
     if not (0 <= floor < np.inf and 0 <= mix <= 1):
         raise InputError(f"floor must not be negative and mix must be in [0, 1] (got {floor:g} and {mix:g})")
     share = size / population
-    total = sum(float(part.sum()) for part in pieces())
+    total = _totals(pieces)[1]
     if total == 0:
         return Rule(1.0, 0.0, 1.0, share)
     least = floor * (total / population)
@@ -180,11 +180,7 @@ def threshold(pieces: Pieces, size: int) -> float:
     Returns:
         ``mu``; 0 where no more than ``size`` values are positive, which are then drawn with probability 1.
     """
-    positive, total, largest = 0, 0.0, 0.0
-    for part in pieces():
-        positive += int(np.count_nonzero(part))
-        total += float(part.sum())
-        largest = max(largest, float(part.max()))
+    positive, total, largest = _totals(pieces)
     if positive <= size:
         return 0.0
     mean = total / size
@@ -193,15 +189,9 @@ def threshold(pieces: Pieces, size: int) -> float:
     low = _lower_bound(pieces, size, mean)
     rest, large = 0.0, []
     for part in pieces():
-        above = part > low
-        rest += float(part.sum(where=~above))
-        large.append(part[above])
-    top = np.sort(np.concatenate(large))  # rising, so that sums add the small ones first
-    remaining = np.append(rest, rest + np.cumsum(top))[::-1]  # entry k: everything but the k largest
-    k = min(top.size, size - 1) + 1
-    mu = remaining[:k] / np.arange(size, size - k, -1)
-    fits = np.append(top[::-1], 0.0)[:k] <= mu
-    return float(mu[np.argmax(fits)])
+        rest += _sum_up_to(part, low)
+        large.append(part[part > low])
+    return _first_that_fits(np.sort(np.concatenate(large)), rest, size)
 
 
 def _lower_bound(pieces: Pieces, size: int, upper: float) -> float:
@@ -215,9 +205,78 @@ def _lower_bound(pieces: Pieces, size: int, upper: float) -> float:
         tried = upper / 2
         total, above = 0.0, 0
         for part in pieces():
-            total += float(np.minimum(part, tried).sum())  # F times its argument
-            above += int(np.count_nonzero(part > tried))
+            capped, more = _capped(part, tried)
+            total += capped  # F times its argument
+            above += more
         if total >= size * tried or above >= size:
             return tried
         newton = (total - above * tried) / (size - above)
         upper = newton if 0 < newton < tried else tried
+
+
+def _totals(pieces: Pieces) -> tuple[int, float, float]:
+    """How many values are positive, their sum, and the largest."""
+    positive, total, largest = 0, 0.0, 0.0
+    for part in pieces():
+        more, own, top = _summary(part)
+        positive, total, largest = positive + more, total + own, max(largest, top)
+    return positive, total, largest
+
+
+@njit(nogil=True, cache=True)
+def _first_that_fits(top: np.ndarray, rest: float, size: int) -> float:
+    """The first ``mu_k`` that is no less than the value after the ``k`` largest.
+
+    Args:
+        top: the largest values, rising.
+        rest: sum of the others.
+        size: as in :func:`threshold`.
+    """
+    remaining = np.empty(len(top) + 1)  # entry j: everything up to the j smallest of ``top``, small ones added first
+    remaining[0] = rest
+    for j in range(len(top)):
+        remaining[j + 1] = remaining[j] + top[j]
+    for k in range(min(len(top), size - 1)):
+        left = len(top) - k
+        mu = remaining[left] / (size - k)
+        if top[left - 1] <= mu:
+            return float(mu)
+    k = min(len(top), size - 1)
+    return float(remaining[len(top) - k] / (size - k))
+
+
+@njit(nogil=True, cache=True)
+def _least_and_sum(values: np.ndarray) -> tuple[float, float]:
+    least, total = 0.0, 0.0
+    for value in values:
+        least = min(least, value)
+        total += value
+    return least, total
+
+
+@njit(nogil=True, cache=True)
+def _summary(values: np.ndarray) -> tuple[int, float, float]:
+    positive, total, largest = 0, 0.0, 0.0
+    for value in values:
+        positive += value > 0
+        total += value
+        largest = max(largest, value)
+    return positive, total, largest
+
+
+@njit(nogil=True, cache=True)
+def _capped(values: np.ndarray, cap: float) -> tuple[float, int]:
+    """The sum of the values, none counting more than ``cap``, and how many are above it."""
+    total, above = 0.0, 0
+    for value in values:
+        total += min(value, cap)
+        above += value > cap
+    return total, above
+
+
+@njit(nogil=True, cache=True)
+def _sum_up_to(values: np.ndarray, largest: float) -> float:
+    total = 0.0
+    for value in values:
+        total += value if value <= largest else 0.0
+    return total

@@ -9,7 +9,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gssl.samplers.buffers import Buffers
 from gssl.samplers.gathered import GatheredRows, touch_rows
 
 INT32_MAX = 2**31 - 1
@@ -207,24 +206,24 @@ Features = Tensor | SparseMatrix
 BatchFeatures = Features | GatheredRows
 
 
-def select_features(x: BatchFeatures, index: Tensor, buffers: Buffers | None = None) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, of the same kind; ``buffers`` may hold dense ones that are on the CPU."""
-    if not isinstance(x, Tensor):
-        return x.select_rows(index)
-    if x.device.type != "cpu" or x.dtype != torch.float32 or x.requires_grad:
-        return x.index_select(0, index)
-    out = (buffers or Buffers()).empty(len(index), x.shape[1])
-    return torch.index_select(x, 0, index, out=out)
+def select_features(x: BatchFeatures, index: Tensor) -> BatchFeatures:
+    """Rows ``index`` (int64) of features, of the same kind."""
+    return x.index_select(0, index) if isinstance(x, Tensor) else x.select_rows(index)
 
 
-def gathered_features(x: Features, index: Tensor) -> BatchFeatures:
+def gathered_features(x: Features, index: Tensor, *, ahead: bool = True) -> BatchFeatures:
     """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
 
-    Rows of a file are brought into memory here, so that a thread that makes batches ahead waits for the disk.
+    Args:
+        x: features of all nodes.
+        index: which rows, shape (n,), int64.
+        ahead: whether rows of a file are brought into memory now, by a thread that makes batches ahead, rather than
+            where they are used.
     """
     plain = isinstance(x, Tensor) and x.is_contiguous() and not x.requires_grad
     if isinstance(x, Tensor) and plain and (x.device.type, x.dtype) == ("cpu", torch.float32):
-        touch_rows(x.numpy(), index.numpy())
+        if ahead:
+            touch_rows(x.numpy(), index.numpy())
         return GatheredRows(x, index)
     return select_features(x, index)
 

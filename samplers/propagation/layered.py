@@ -8,14 +8,13 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.buffers import Buffers
 from gssl.samplers.first import FirstAggregates, without_edges
 from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
 from gssl.samplers.rng import Slot
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
+from gssl.samplers.sparse import BatchFeatures, gathered_features, select_features
 
 
 class LayeredPropagation(Propagation):
@@ -37,7 +36,6 @@ class LayeredPropagation(Propagation):
         super().__init__(graph, num_layers=num_layers)
         self.engine = Engine(graph.block.pattern, backend)
         self.first = FirstAggregates(graph) if precompute else None
-        self._buffers = Buffers()
 
     @abstractmethod
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
@@ -83,13 +81,19 @@ class LayeredPropagation(Propagation):
         if self.first is not None:
             blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(
-            x=select_features(self.graph.x, nodes, self._buffers),
+            x=self.features(nodes, ahead=not draw.exact),  # training waits for a checkpoint
             blocks=blocks,
             node_ids=nodes,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
             first=self.first,
         )
+
+    def features(self, nodes: Tensor, *, ahead: bool = True) -> BatchFeatures:
+        """Features of the sources of the first block; copies where the layer needs the rows themselves."""
+        if self.first is not None:
+            return select_features(self.graph.x, nodes)
+        return gathered_features(self.graph.x, nodes, ahead=ahead)
 
     def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, turned: bool = True) -> Block:
         """The block of a hop.

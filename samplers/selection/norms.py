@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -106,13 +107,19 @@ class NormTable:
 
 def _mean_of_known(norm: Tensor) -> tuple[float, bool]:
     """Mean of what is not NaN, 0 where everything is, and whether nothing is."""
-    total, known = 0.0, 0
-    for part in norm.split(PIECE):
-        values = part.numpy().astype(np.float64)
-        there = ~np.isnan(values)
-        total += float(values.sum(where=there))
-        known += int(np.count_nonzero(there))
+    total, known = _known(norm.numpy())
     return total / max(known, 1), known == len(norm)
+
+
+@njit(nogil=True, cache=True)
+def _known(norms: np.ndarray) -> tuple[float, int]:
+    """Sum and number of what is not NaN."""
+    total, known = 0.0, 0
+    for norm in norms:
+        there = not np.isnan(norm)
+        total += norm if there else 0.0
+        known += there
+    return total, known
 
 
 def _at(values: Tensor, positions: Tensor | None) -> Tensor:
