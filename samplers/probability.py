@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -154,11 +155,12 @@ def inclusion_rule(pieces: Pieces, population: int, size: int, *, floor: float, 
     if not (0 <= floor < np.inf and 0 <= mix <= 1):
         raise InputError(f"floor must not be negative and mix must be in [0, 1] (got {floor:g} and {mix:g})")
     share = size / population
-    total = _totals(pieces)[1]
-    if total == 0:
+    totals = _totals(pieces)
+    if totals.sum == 0:
         return Rule(1.0, 0.0, 1.0, share)
-    least = floor * (total / population)
-    return Rule(threshold(_lifted(pieces, least) if least else pieces, size), least, mix, share)
+    least = floor * (totals.sum / population)
+    mu = threshold(_lifted(pieces, least), size) if least else _threshold(pieces, size, totals)
+    return Rule(mu, least, mix, share)
 
 
 def _lifted(pieces: Pieces, least: float) -> Pieces:
@@ -180,11 +182,14 @@ def threshold(pieces: Pieces, size: int) -> float:
     Returns:
         ``mu``; 0 where no more than ``size`` values are positive, which are then drawn with probability 1.
     """
-    positive, total, largest = _totals(pieces)
-    if positive <= size:
+    return _threshold(pieces, size, _totals(pieces))
+
+
+def _threshold(pieces: Pieces, size: int, totals: _Totals) -> float:
+    if totals.positive <= size:
         return 0.0
-    mean = total / size
-    if largest <= mean:
+    mean = totals.sum / size
+    if totals.largest <= mean:
         return mean
     low = _lower_bound(pieces, size, mean)
     rest, large = 0.0, []
@@ -214,13 +219,20 @@ def _lower_bound(pieces: Pieces, size: int, upper: float) -> float:
         upper = newton if 0 < newton < tried else tried
 
 
-def _totals(pieces: Pieces) -> tuple[int, float, float]:
+class _Totals(NamedTuple):
     """How many values are positive, their sum, and the largest."""
+
+    positive: int
+    sum: float
+    largest: float
+
+
+def _totals(pieces: Pieces) -> _Totals:
     positive, total, largest = 0, 0.0, 0.0
     for part in pieces():
         more, own, top = _summary(part)
         positive, total, largest = positive + more, total + own, max(largest, top)
-    return positive, total, largest
+    return _Totals(positive, total, largest)
 
 
 @njit(nogil=True, cache=True)
