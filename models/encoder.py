@@ -41,6 +41,10 @@ class Encoder(nn.Module, ABC):
     def forward(self, batch: MiniBatch) -> Tensor:
         """Embed the targets.
 
+        Args:
+            batch: whose ``x`` is dense, sparse or, where it was sampled, rows that are read in place;
+                :func:`~gssl.samplers.sparse.dense_features` is a matrix in each case.
+
         Returns:
             Node embeddings, shape (num_targets, out_dim), float.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -58,8 +59,17 @@ class GatheredRows:
         return rows if self.keep is None else rows.mul_(self.keep)
 
     def to_dense(self) -> Tensor:
-        """The rows themselves, shape (num_rows, dim); a copy."""
+        """The rows themselves, shape (num_rows, dim): a copy, made once, that all who see these rows share."""
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> Tensor:
         return self.masked(self.table.index_select(0, self.index))
+
+    def __reduce__(self) -> tuple[type[GatheredRows], tuple[Tensor, Tensor, Tensor | None]]:
+        """Elsewhere there are these rows only, and not the whole table."""
+        rows = self.table.index_select(0, self.index)
+        return GatheredRows, (rows, torch.arange(len(rows)), self.keep)
 
 
 @njit(nogil=True, cache=True)

@@ -211,19 +211,14 @@ def select_features(x: BatchFeatures, index: Tensor) -> BatchFeatures:
     return x.index_select(0, index) if isinstance(x, Tensor) else x.select_rows(index)
 
 
-def gathered_features(x: Features, index: Tensor, *, ahead: bool = True) -> BatchFeatures:
+def gathered_features(x: Features, index: Tensor) -> BatchFeatures:
     """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
 
-    Args:
-        x: features of all nodes.
-        index: which rows, shape (n,), int64.
-        ahead: whether rows of a file are brought into memory now, by a thread that makes batches ahead, rather than
-            where they are used.
+    Rows of a file are brought into memory here, so that a thread that makes batches ahead waits for the disk.
     """
     plain = isinstance(x, Tensor) and x.is_contiguous() and not x.requires_grad
     if isinstance(x, Tensor) and plain and (x.device.type, x.dtype) == ("cpu", torch.float32):
-        if ahead:
-            touch_rows(x.numpy(), index.numpy())
+        touch_rows(x.numpy(), index.numpy())
         return GatheredRows(x, index)
     return select_features(x, index)
 

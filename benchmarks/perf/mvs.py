@@ -75,13 +75,14 @@ def run(
     repeats: PositiveInt = 25,
     threads: PositiveInt = 1,
 ) -> PerfResult:
-    """Making the batches of MVS, features included, against uniform targets with the same propagation.
+    """Making the batches of MVS against uniform targets with the same propagation.
 
     A step makes ``batches`` batches, for MVS after the checkpoint that they are drawn from (its exact batch, and the
-    probabilities, which are renewed after every batch); what trains on them is not measured, its gradient norms are
-    log-normal numbers. No thread makes batches ahead, which would give the peer those made between the steps. The
-    graph is ogbn-wordnet where it is there, and an R-MAT graph whose figures stand apart (the first in its place
-    else). ``inner`` is a batch without checkpoint, ``online`` the variant without any.
+    probabilities, which are renewed after every batch). Features are read once and not copied, since on the CPU layers
+    sum them where they lie. What trains on the batches is not measured, its gradient norms are log-normal numbers. No
+    thread makes batches ahead, which would give the peer those made between the steps. The graph is
+    ogbn-wordnet where it is there, and an R-MAT graph whose figures stand apart (the first in its place else).
+    ``inner`` is a batch without checkpoint, ``online`` the variant without any.
 
     Args:
         nodes: of the R-MAT graph.

@@ -67,7 +67,7 @@ class BGRL(ContrastiveMethod):
         return self.contrast(batch, *online, *target)
 
     def _seen(self, view: MiniBatch) -> tuple[Tensor, Tensor]:
-        """What both networks make of a view, which is a copy of all features: one at a time."""
+        """What both networks make of a view, which may be a copy of all features: one at a time."""
         return self.predictor(self.encoder(view)), self.target(view)
 
     def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ DIRECT = -1
 """Instead of the shift of a hash: every node of the graph has a slot of its own."""
 
 
-# Unsigned subscripts spare the kernels the question whether one counts from the end: a quarter of the time of a hop.
+# Unsigned subscripts spare a kernel the question whether one counts from the end.
 @njit(inline="always")
 def _home(shift: int, node: int) -> Any:
     """The slot where the search for a node begins."""

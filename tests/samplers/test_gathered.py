@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from gssl.augment.mask_feature import MaskFeature
+from gssl.models.gat import GAT
+from gssl.models.gcn import GCN
+from gssl.models.gin import GIN
+from gssl.models.mlp import MLPEncoder
+from gssl.models.sage import SAGE
+from gssl.models.stack import StackedEncoder
+from gssl.registry import PROPAGATIONS
 from gssl.samplers.gathered import GatheredRows
 from gssl.samplers.graph import Graph
-from gssl.samplers.named import gas, mvs
 from gssl.samplers.propagation.history import HistoryPropagation
+from gssl.samplers.propagation.neighbor import Neighbor
 from gssl.samplers.sparse import BatchFeatures, dense_features, gathered_features, select_features
 from gssl.testing.propagations import draw
 from gssl.testing.toy import toy_batch, toy_graph
@@ -63,14 +73,45 @@ def test_the_same_view_of_either_kind() -> None:
     assert torch.equal(dense_features(views[0]), dense_features(views[1]))
 
 
-@pytest.mark.parametrize("make", [gas, mvs])
-def test_a_batch_with_history_copies_no_features(make: type) -> None:
+@pytest.mark.parametrize("name", ["exact", "neighbor", "labor", "fastgcn", "ladies", "vrgcn", "history", "adjoint"])
+def test_a_batch_copies_no_features(name: str) -> None:
     graph = toy_graph()
-    options = {} if make is gas else {"norms": "online"}
-    for batch in make(graph, num_layers=2, batch_size=6, **options).epoch(0):
-        assert isinstance(batch.x, GatheredRows)
-        assert batch.x.table is graph.x
-        assert torch.equal(batch.x.index, batch.node_ids)
+    batch = PROPAGATIONS.get(name)(graph, num_layers=2).batch(draw(3, 17, 30))
+    assert isinstance(batch.x, GatheredRows)
+    assert batch.x.table is graph.x
+    assert torch.equal(batch.x.index, batch.node_ids)
+
+
+@pytest.mark.parametrize("name", ["exact", "history", "vrgcn"])
+def test_rows_are_copied_where_a_layer_hears_from_no_others(name: str) -> None:
+    make: Any = PROPAGATIONS.get(name)
+    assert isinstance(make(toy_graph(), num_layers=2, precompute=True).batch(draw(3, 17)).x, Tensor)
+
+
+@pytest.mark.parametrize("encoder", [GCN, SAGE, GIN, GAT, MLPEncoder])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_sampled_blocks_give_the_same_of_either_kind(encoder: type[StackedEncoder], dropout: float) -> None:
+    graph = toy_graph(attributes=True)
+    batch = Neighbor(graph, num_layers=2, fanouts=(3, 2)).batch(draw(3, 17, 30))
+    assert batch.blocks[0].num_dst < batch.blocks[0].num_src
+    torch.manual_seed(0)
+    made = encoder(graph.in_dim, hidden_dim=8, num_layers=2, in_dropout=dropout, norm="none")
+    found = []
+    for x in (batch.x, dense_features(batch.x)):
+        made.zero_grad()
+        torch.manual_seed(1)
+        out = made(batch.with_x(x))
+        out.square().sum().backward()
+        found.append([out.detach(), *(p.grad for p in made.parameters())])
+    for first, second in zip(*found, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-6)
+
+
+def test_another_process_gets_the_rows_alone() -> None:
+    masked = rows().mask(torch.tensor([True, False, True]))
+    copy: GatheredRows = pickle.loads(pickle.dumps(masked))
+    assert copy.table.shape == (3, 3)
+    assert torch.equal(copy.to_dense(), masked.to_dense())
 
 
 def test_a_batch_that_goes_elsewhere_takes_its_features_along() -> None:
