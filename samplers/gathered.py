@@ -10,7 +10,10 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from gssl.samplers.kernels.prefetch import prefetch
+
 _PAGE = 4096 // 4  # numbers of float32 that the system brings from a file together
+_AHEAD = 16  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +78,10 @@ class GatheredRows:
 @njit(nogil=True, cache=True)
 def touch_rows(table: np.ndarray, index: np.ndarray) -> float:
     """Read a number from every page of some rows; returns their sum, for else nothing would be read."""
-    total = 0.0
-    for row in index:
-        for column in range(0, table.shape[1], _PAGE):
-            total += table[row, column]
+    total, width, flat = 0.0, table.shape[1], table.reshape(-1)
+    for i in range(len(index)):
+        if i + _AHEAD < len(index):
+            prefetch(flat, index[i + _AHEAD] * width)
+        for column in range(0, width, _PAGE):
+            total += table[index[i], column]
     return total
