@@ -211,14 +211,18 @@ def select_features(x: BatchFeatures, index: Tensor) -> BatchFeatures:
     return x.index_select(0, index) if isinstance(x, Tensor) else x.select_rows(index)
 
 
-def gathered_features(x: Features, index: Tensor) -> BatchFeatures:
+def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatures:
     """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
 
-    Rows of a file are brought into memory here, so that a thread that makes batches ahead waits for the disk.
+    Args:
+        x: features of all nodes.
+        index: which rows, shape (n,), int64.
+        ahead: whether training is busy with another batch, so that it is better to wait for rows of a file now.
     """
     plain = isinstance(x, Tensor) and x.is_contiguous() and not x.requires_grad
     if isinstance(x, Tensor) and plain and (x.device.type, x.dtype) == ("cpu", torch.float32):
-        touch_rows(x.numpy(), index.numpy())
+        if ahead:
+            touch_rows(x.numpy(), index.numpy())
         return GatheredRows(x, index)
     return select_features(x, index)
 

@@ -40,7 +40,7 @@ class AdjointPropagation(StoredPropagation):
         block, sources = self.touching(draw.ids)
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
-            x=self.features(sources, len(draw.ids)),
+            x=self.features(sources, len(draw.ids), ahead=not draw.is_awaited),
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(draw.ids),

@@ -18,4 +18,4 @@ class HistoryPropagation(StoredPropagation):
     """
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        return replace(self.one_shot(draw.ids), weight=self.target_weight(draw))
+        return replace(self.one_shot(draw.ids, ahead=not draw.is_awaited), weight=self.target_weight(draw))

@@ -81,7 +81,7 @@ class LayeredPropagation(Propagation):
         if self.first is not None:
             blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(
-            x=self.features(nodes),
+            x=self.features(nodes, ahead=not draw.is_awaited),
             blocks=blocks,
             node_ids=nodes,
             num_targets=len(draw.ids),
@@ -89,9 +89,11 @@ class LayeredPropagation(Propagation):
             first=self.first,
         )
 
-    def features(self, nodes: Tensor) -> BatchFeatures:
+    def features(self, nodes: Tensor, *, ahead: bool) -> BatchFeatures:
         """Features of the sources of the first block; copies where the layer needs the rows themselves."""
-        return gathered_features(self.graph.x, nodes) if self.first is None else select_features(self.graph.x, nodes)
+        if self.first is not None:
+            return select_features(self.graph.x, nodes)
+        return gathered_features(self.graph.x, nodes, ahead=ahead)
 
     def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, turned: bool = True) -> Block:
         """The block of a hop.

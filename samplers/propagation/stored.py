@@ -129,11 +129,11 @@ class StoredPropagation(Propagation):
         """The batch of a draw that need not be exact."""
         raise NotImplementedError
 
-    def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True) -> MiniBatch:
+    def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True, ahead: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids, turned=turned)
         return MiniBatch(
-            x=self.features(sources, len(ids)),
+            x=self.features(sources, len(ids), ahead=ahead),
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(ids),
@@ -156,11 +156,11 @@ class StoredPropagation(Propagation):
         nodes = growing.nodes
         return self._exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
 
-    def features(self, sources: Tensor, num_fresh: int) -> BatchFeatures:
+    def features(self, sources: Tensor, num_fresh: int, *, ahead: bool) -> BatchFeatures:
         """Features of all sources, or of the fresh ones where the first layer hears from no others."""
         if self.first is not None:
             return select_features(self.graph.x, sources[:num_fresh])
-        return gathered_features(self.graph.x, sources)
+        return gathered_features(self.graph.x, sources, ahead=ahead)
 
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""

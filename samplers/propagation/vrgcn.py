@@ -76,7 +76,7 @@ class VRGCNPropagation(StoredPropagation):
         sources = [*reversed([*sources, ids])]
         history = self.handle(ids, len(fresh))
         return MiniBatch(
-            x=self.features(ids, len(fresh)),
+            x=self.features(ids, len(fresh), ahead=not draw.is_awaited),
             blocks=tuple(reversed([*blocks, block])),
             node_ids=ids,
             num_targets=len(draw.ids),

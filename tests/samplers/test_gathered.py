@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_masks_add_up_and_leave_the_table_alone() -> None:
 )
 def test_what_cannot_be_read_in_place_is_copied(x: BatchFeatures, is_gathered: bool) -> None:
     assert not isinstance(x, GatheredRows)
-    found = gathered_features(x, INDEX)
+    found = gathered_features(x, INDEX, ahead=True)
     assert isinstance(found, GatheredRows) == is_gathered
     assert torch.equal(dense_features(found), dense_features(x)[INDEX])
 
@@ -130,3 +131,15 @@ def test_features_in_a_file_stay_there(tmp_path: object) -> None:
     batch = HistoryPropagation(Graph(toy_graph().block, x), num_layers=2).batch(draw(3, 17))
     assert isinstance(batch.x, GatheredRows)
     assert batch.x.table.data_ptr() == x.data_ptr()
+
+
+def test_rows_are_touched_where_training_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[Tensor] = []
+    monkeypatch.setattr("gssl.samplers.sparse.touch_rows", lambda table, index: touched.append(index))
+    for name in ("exact", "neighbor", "history", "adjoint", "vrgcn"):
+        make = PROPAGATIONS.get(name)(toy_graph(), num_layers=2)
+        made = make.batch(replace(draw(3, 17), measure=True))
+        assert not touched, f"{name}: the next draw waits for this one"
+        made = make.batch(draw(3, 17))
+        assert torch.equal(torch.as_tensor(touched.pop()), made.node_ids), name
+        assert not touched
