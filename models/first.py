@@ -26,7 +26,7 @@ def feature_layer(encoder: StackedEncoder, block: Block, x: BatchFeatures) -> Te
     """
     if isinstance(x, GatheredRows):
         dropped = encoder.in_dropout > 0 and encoder.training
-        if encoder.first_is_separable and not dropped:
+        if encoder.separable and not dropped:
             kind, layer = encoder.separable_layer(0)
             own = x.head(block.num_dst).to_dense()
             return layer.update(gathered_product(kind, block, own, x), own)

@@ -144,11 +144,6 @@ class StackedEncoder(Encoder):
         """Whether every layer can be taken apart into a linear aggregation and an update."""
         return all(cast("Layer", layer).aggregation is not None for layer in self.layers)
 
-    @property
-    def first_is_separable(self) -> bool:
-        """Whether the first layer can be taken apart."""
-        return cast("Layer", self.layers[0]).aggregation is not None
-
     def forward(self, batch: MiniBatch) -> Tensor:
         if batch.history is not None:
             outputs = layers_with_history(self, batch, batch.history)

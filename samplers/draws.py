@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gssl.samplers.kernels import rng as kernels
 from gssl.samplers.population import Ids, Population
-from gssl.samplers.probability import Pieces
+from gssl.samplers.probability import Pieces, pieces_of
 from gssl.samplers.rng import hash64, uniform
 
 Scheme = Literal["poisson", "fixed"]
@@ -151,12 +151,8 @@ class Lottery:
     def draw(self, stream: int) -> Tensor:
         """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
         if self.scheme == "poisson":
-            starts = range(0, len(self.items), _CHUNK)
-            return torch.cat([self._poisson(start, start + _CHUNK, stream) for start in starts])
+            return PoissonLottery(self.items, pieces_of(self.probability.numpy())).sample(stream)[0]
         return self.systematic(float(uniform(stream, torch.tensor(NO_NODE))))
-
-    def _poisson(self, start: int, end: int, stream: int) -> Tensor:
-        return poisson_draw(self.probability[start:end], self.items.run(start, end), stream) + start
 
     def systematic(self, start: float) -> Tensor:
         """The fixed-size draw whose first point is ``start``, in [0, 1)."""

@@ -219,12 +219,13 @@ def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatur
         index: which rows, shape (n,), int64.
         ahead: whether training is busy with another batch, so that it is better to wait for rows of a file now.
     """
-    plain = isinstance(x, Tensor) and x.is_contiguous() and not x.requires_grad
-    if isinstance(x, Tensor) and plain and (x.device.type, x.dtype) == ("cpu", torch.float32):
-        if ahead:
-            touch_rows(x.numpy(), index.numpy())
-        return GatheredRows(x, index)
-    return select_features(x, index)
+    if not isinstance(x, Tensor) or x.requires_grad or not x.is_contiguous():
+        return select_features(x, index)
+    if (x.device.type, x.dtype) != ("cpu", torch.float32):
+        return select_features(x, index)
+    if ahead:
+        touch_rows(x.numpy(), index.numpy())
+    return GatheredRows(x, index)
 
 
 def dense_features(x: BatchFeatures) -> Tensor:

@@ -16,7 +16,7 @@ from gssl.samplers.history import BatchHistory, History, Mode, Precision, Storag
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import BatchFeatures, gathered_features, select_features
+from gssl.samplers.sparse import BatchFeatures
 
 _CROWDED = 8
 """Rows that a piece of an exact draw reads, at most, as a multiple of its nodes (more where one node reads more)."""
@@ -158,9 +158,7 @@ class StoredPropagation(Propagation):
 
     def features(self, sources: Tensor, num_fresh: int, *, ahead: bool) -> BatchFeatures:
         """Features of all sources, or of the fresh ones where the first layer hears from no others."""
-        if self.first is not None:
-            return select_features(self.graph.x, sources[:num_fresh])
-        return gathered_features(self.graph.x, sources, ahead=ahead)
+        return self._exact.features(sources if self.first is None else sources[:num_fresh], ahead=ahead)
 
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""
