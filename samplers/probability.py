@@ -163,6 +163,23 @@ def inclusion_rule(pieces: Pieces, population: int, size: int, *, floor: float, 
     return Rule(mu, least, mix, share)
 
 
+def priced(norms: Pieces, costs: Pieces, population: int, *, floor: float) -> Pieces:
+    """Norms over the square root of what drawing the item costs.
+
+    Probabilities in proportion to ``g_i / sqrt(c_i)`` minimise the variance times the expected cost,
+    ``sum(g_i^2 / p_i) * sum(p_i * c_i)`` (optimum allocation; Cochran, Sampling Techniques, 1977, section 5.5).
+
+    Args:
+        norms: gradient norms of all items, finite, not negative; where all are zero, they count as equal.
+        costs: of the items, positive, in any unit; in pieces of the same sizes.
+        population: number of items.
+        floor: norms below ``floor`` times their mean count as that much, whatever the item costs.
+    """
+    total = _totals(norms).sum
+    least = floor * (total / population) if total else 1.0
+    return lambda: (np.maximum(g, least) / np.sqrt(c) for g, c in zip(norms(), costs(), strict=True))
+
+
 def _lifted(pieces: Pieces, least: float) -> Pieces:
     return lambda: (np.maximum(part, least) for part in pieces())
 

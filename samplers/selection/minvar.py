@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveI
 from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, smallest_hashes
 from gssl.samplers.graph import Graph
 from gssl.samplers.population import Population
-from gssl.samplers.probability import collected, held, inclusion_rule
+from gssl.samplers.probability import PIECE, collected, held, inclusion_rule, priced
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.norms import NormTable
@@ -35,6 +36,9 @@ class MinimalVariance(Selection):
     The official code differs from the paper: it neither steps at checkpoints nor refreshes norms from batches, and
     its probabilities are wrong where norms tie. Norms that are all zero, or were not observed, give uniform draws.
     A batch that comes out empty is skipped; batches go on until one after each renewal is not.
+
+    With a ``cost``, an item is drawn in proportion to its norm over the root of ``1 + cost * neighbors`` instead,
+    which minimises variance times cost: for exact propagation, where a hub costs as much as many other targets.
 
     Args:
         graph: where the nodes are.
@@ -56,6 +60,8 @@ class MinimalVariance(Selection):
         staleness: share of its distance to the mean norm that a norm loses in each batch since it was measured.
         floor: norms below ``floor`` times the mean count as that much.
         mix: share of uniform draws, so that no item is out of reach; the paper has none (0).
+        cost: what each neighbor of a target adds to the cost of drawing it, relative to the target itself; 0, as in
+            the paper, for targets that cost the same.
         draw: ``poisson`` draws each item for itself (the paper); ``fixed`` has ``batch_size`` items in every batch.
 
     Raises:
@@ -80,15 +86,19 @@ class MinimalVariance(Selection):
         staleness: Probability = 0.0,
         floor: NonNegative = 0.0,
         mix: Fraction = 0.1,
+        cost: NonNegative = 0.0,
         draw: Scheme = "poisson",
     ) -> None:
         super().__init__(graph, items=items, batch_size=batch_size, seed=seed)
         self.norms, self.gamma, self.draw = norms, gamma, draw
         self.checkpoint_every, self.growth, self.renew_every = checkpoint_every, growth, renew_every
         self.checkpoint_batch, self.step_at_checkpoint, self.refresh = checkpoint_batch, step_at_checkpoint, refresh
-        self.staleness, self.floor, self.mix = staleness, floor, mix
-        names = ("norms", "gamma", "checkpoint_every", "growth", "checkpoint_batch", "step_at_checkpoint", "refresh")
-        options = {name: getattr(self, name) for name in (*names, "renew_every", "staleness", "floor", "mix", "draw")}
+        self.staleness, self.floor, self.mix, self.cost = staleness, floor, mix, cost
+        names = (
+            *("norms", "gamma", "checkpoint_every", "growth", "checkpoint_batch", "step_at_checkpoint", "refresh"),
+            *("renew_every", "staleness", "floor", "mix", "cost", "draw"),
+        )
+        options = {name: getattr(self, name) for name in names}
         validate(type(self), options, what="selection minvar")
         self._everyone = self.population.in_order()
         self._table = NormTable(self._everyone, staleness=staleness)
@@ -192,11 +202,21 @@ class MinimalVariance(Selection):
 
     def _lots(self, now: int, stream: int) -> Lottery | PoissonLottery:
         """By the norms as they are known now."""
-        size, norms = self.pool_size, self._table.estimate(self._positions, now=now)
-        rule = inclusion_rule(norms, size, self.batch_size, floor=self.floor, mix=self.mix)
+        size, floor, norms = self.pool_size, self.floor, self._table.estimate(self._positions, now=now)
+        if self.cost:
+            norms, floor = held(priced(norms, self._costs, size, floor=floor), size), 0.0
+        rule = inclusion_rule(norms, size, self.batch_size, floor=floor, mix=self.mix)
         if self.draw == "poisson":
             return PoissonLottery(self._pool, held(rule.each(norms), size))
         return Lottery(self._pool, collected(rule.each(norms), size), scheme=self.draw, stream=stream)
+
+    def _costs(self) -> Iterator[np.ndarray]:
+        """What each item of the pool costs, float64, in pieces."""
+        offsets = self.graph.block.pattern.rowptr
+        for start in range(0, self.pool_size, PIECE):
+            ids = self._pool.at(torch.arange(start, min(start + PIECE, self.pool_size))).to(offsets.device)
+            neighbors = (offsets[ids + 1] - offsets[ids]).cpu().numpy()
+            yield 1 + self.cost * neighbors.astype(np.float64)
 
     @property
     def _inner(self) -> int:

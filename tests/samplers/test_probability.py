@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from gssl.common.errors import InputError, TrainingError
-from gssl.samplers.probability import inclusion_probability, pieces_of, threshold
+from gssl.samplers.probability import collected, inclusion_probability, pieces_of, priced, threshold
 
 ties = st.sampled_from([0.0, 0.5, 1.0, 3.0])
 tame = st.floats(1e-3, 1e3)
@@ -87,6 +87,32 @@ def test_no_probabilities_have_less_variance() -> None:
     )
     assert found.x[0] == pytest.approx(1)
     assert np.allclose(inclusion_probability(torch.from_numpy(norms), 2).numpy(), found.x, atol=1e-4)
+
+
+def test_no_probabilities_have_less_variance_at_the_same_cost() -> None:
+    """A solver that minimises ``sum g^2 / p`` where the expected cost is given, not the size."""
+    norms, costs = np.array([5.0, 1.0, 0.3, 2.0, 0.7]), np.array([30.0, 1.0, 2.0, 9.0, 1.5])
+    values = collected(priced(pieces_of(norms), pieces_of(costs), 5, floor=0.0), 5)
+    p = inclusion_probability(values, 2).numpy()
+    found = optimize.minimize(
+        lambda p: (norms**2 / p).sum(),
+        np.full(5, 0.4),
+        bounds=[(1e-3, 1)] * 5,
+        constraints={"type": "eq", "fun": lambda q: ((q - p) * costs).sum()},
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    assert p.max() < 1
+    assert np.allclose(p, found.x, atol=1e-4)
+
+
+def test_a_floor_is_of_norms_and_not_of_what_they_cost() -> None:
+    norms, costs = np.array([0.0, 1.0, 2.0, 5.0]), np.array([100.0, 1.0, 4.0, 1.0])  # the mean is 2
+    assert collected(priced(pieces_of(norms), pieces_of(costs), 4, floor=0.5), 4).tolist() == [0.1, 1, 1, 5]
+
+
+def test_norms_that_are_all_zero_cost_what_they_cost() -> None:
+    costs = np.array([1.0, 4.0, 16.0])
+    assert collected(priced(pieces_of(np.zeros(3)), pieces_of(costs), 3, floor=0.5), 3).tolist() == [1, 0.5, 0.25]
 
 
 def test_floor_lifts_what_is_below_its_share_of_the_mean() -> None:

@@ -205,6 +205,46 @@ def test_on_line_probabilities_are_renewed_every_so_often_from_what_was_seen() -
     assert len(known) > 30
 
 
+def priced_norms(selection: MinimalVariance, ids: Tensor, norms: Tensor, cost: float) -> Tensor:
+    degree = torch.bincount(selection.graph.block.edge_index[1], minlength=selection.graph.num_nodes)
+    assert degree.unique().numel() > 3
+    return norms / (1 + cost * degree[ids].double()).sqrt()
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 15])
+def test_with_a_cost_hubs_are_drawn_less_often(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The floor is of the norms, not of what they cost; and what has no norm yet costs what it costs."""
+    monkeypatch.setattr("gssl.samplers.selection.norms.PIECE", piece)
+    monkeypatch.setattr("gssl.samplers.selection.minvar.PIECE", piece)
+    items = torch.arange(39, 3, -1)
+    given = {"items": items, "norms": "online", "renew_every": 7, "mix": 0.0, "floor": 0.9, "cost": 2.0}
+    selection = build(draw="fixed", **given)
+    known = torch.full((40,), torch.nan, dtype=torch.float64)
+    seen = []
+    for number, draw in enumerate(run_lazily(selection, 0)):
+        if number % 7 == 0:
+            norms = known[items].nan_to_num(float(known.nanmean().nan_to_num(1.0)))
+            norms = norms.clamp(min=0.9 * float(norms.mean()))
+            p = torch.zeros(40, dtype=torch.float64)
+            p[items] = inclusion_probability(priced_norms(selection, items, norms, 2.0), 5)
+            seen.append(p)
+        assert draw.probability.tolist() == pytest.approx(p[draw.ids].tolist(), rel=1e-6)
+        known[draw.ids] = norm_of(draw.ids).double()
+    assert len(seen) == 2
+    assert not torch.allclose(seen[0], seen[1], rtol=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["poisson", "fixed"])
+def test_costs_are_those_of_the_items_of_a_checkpoint(scheme: str) -> None:
+    selection = build(draw=scheme, gamma=0.6, cost=0.5)
+    checkpoint, *batches = run(selection, 1)
+    priced = priced_norms(selection, checkpoint.ids, norm_of(checkpoint.ids), 0.5)
+    expected = inclusion_probability(priced, 5, mix=0.1) * 24 / 40
+    of = dict(zip(checkpoint.ids.tolist(), expected.tolist(), strict=True))
+    for batch in batches:
+        assert batch.probability.tolist() == pytest.approx([of[i] for i in batch.ids.tolist()], rel=1e-6)
+
+
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_draws_of_a_large_population_do_not_change_between_renewals(
     scheme: str, monkeypatch: pytest.MonkeyPatch
@@ -332,6 +372,7 @@ def test_observations_that_cannot_be(ids: list[int], norms: list[float], message
         {"floor": -0.1},
         {"floor": float("inf")},
         {"mix": 1.5},
+        {"cost": -0.5},
         {"staleness": 1.0},
         {"draw": "bernoulli"},
         {"norms": "offline"},
