@@ -35,6 +35,7 @@ _TITLE = re.compile(r"^Best validation \S+ within \S+ (s of processor time|steps
 _ROW = re.compile(r"^\| (\S.*?) \| \d+ \| \S+ \| (none|[\d.]+)", re.MULTILINE)
 _OWN = re.compile(r" (gamma|neighbors)=\S+")  # options that differ from table to table
 _MINVAR = re.compile(r" norms=\S+ draw=\S+ mix=\S+ floor=\S+")
+_COST = re.compile(r" cost=\S+")  # uniform draws have none
 _UNIFORM = {"labor": "labor", "graphsage": "neighbor"}  # named samplers with uniform targets
 
 
@@ -66,9 +67,10 @@ def gains(tables: Sequence[Scores]) -> dict[str, list[float | None]]:
     for number, table in enumerate(tables):
         uniform = {_uniform(name): score for name, score in table.items()}
         for name, score in table.items():
-            other = uniform.get(_MINVAR.sub("", name).replace("minvar+", "uniform+", 1))
+            pair = _MINVAR.sub("", name)
+            other = uniform.get(_COST.sub("", pair).replace("minvar+", "uniform+", 1))
             if name.startswith("minvar+") and score is not None and other is not None:
-                propagation = _MINVAR.sub("", name).removeprefix("minvar+")
+                propagation = pair.removeprefix("minvar+")
                 found.setdefault(propagation, [None] * len(tables))[number] = score - other
     return dict(sorted(found.items(), key=lambda item: -_mean(item[1])))
 

@@ -62,6 +62,13 @@ def test_gains_are_of_one_propagation_with_its_options(folder: Path) -> None:
     assert not rest
 
 
+def test_draws_with_a_cost_are_compared_with_uniform_ones_too() -> None:
+    scores = {f"minvar+exact {MINVAR}": 0.75, f"minvar+exact {MINVAR} cost=0.5 precompute=true": 0.8}
+    assert so.gains([scores | {"uniform+exact": 0.7, "uniform+exact precompute=true": 0.5}]) == pytest.approx(
+        {"exact cost=0.5 precompute=true": [pytest.approx(0.3)], "exact": [pytest.approx(0.05)]}
+    )
+
+
 def test_the_overview_stands_beside_the_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     so.main([str(folder)])
     text = (folder / "overview.md").read_text(encoding="utf-8")
