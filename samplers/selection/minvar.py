@@ -39,6 +39,7 @@ class MinimalVariance(Selection):
 
     With a ``cost``, an item is drawn in proportion to its norm over the root of ``1 + cost * neighbors`` instead,
     which minimises variance times cost: for exact propagation, where a hub costs as much as many other targets.
+    Norms that say nothing then count as equal, and draws are uniform but for the cost.
 
     Args:
         graph: where the nodes are.
