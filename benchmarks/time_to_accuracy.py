@@ -2,9 +2,10 @@
 
     python -m gssl.benchmarks.time_to_accuracy supervised ogbn-wordnet --seconds 8 --steps 200
 
-Every sampler first gets its own best batch size and learning rate: all of them are tried on seed 0, and the best at
-equal seconds and the best at equal steps are kept. These are then trained on three fresh seeds, which make the tables:
-the one at equal seconds of what was chosen at equal seconds, the other likewise.
+Every sampler first gets its own best batch size and learning rate: all of them are tried on seed 0 (and further ones
+with ``--search-seeds``), and the best at equal seconds and the best at equal steps are kept. These are then trained on
+three fresh seeds, which make the tables: the one at equal seconds of what was chosen at equal seconds, the other
+likewise.
 Trainings are kept in ``METHOD-DATASET-choice.jsonl`` and ``METHOD-DATASET.jsonl`` of the folder, beside the table
 (``.md``) and the curves (``.svg``), and are not repeated. Seconds are of processor time, so that two such commands
 can run side by side.
@@ -89,6 +90,7 @@ _OWN = {
 }
 _AXES: tuple[By, By] = ("seconds", "steps")
 _FRESH = (1, 2, 3)  # seed 0 chooses
+_MORE = 101  # the first seed of those that choose together with it
 _AT_ONCE = Plan(1e-3, 0, 1, "cpu")
 _CONSOLE = Console(stderr=True, highlight=False)
 
@@ -97,7 +99,7 @@ _CONSOLE = Console(stderr=True, highlight=False)
 class Problem:
     """What is trained, for how long, with which batch sizes, learning rates and gamma of MVS.
 
-    ``plan`` is that of the tables, ``search`` that of the choice before.
+    ``plan`` is that of the tables, ``search`` that of the choice before, which is made on ``search_seeds``.
     """
 
     method: str
@@ -108,6 +110,7 @@ class Problem:
     rates: tuple[float, ...]
     gamma: float
     probe_items: int | None
+    search_seeds: tuple[int, ...] = (0,)
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -120,14 +123,15 @@ class Problem:
         return isinstance(load_dataset(self.data).graph.x, Tensor)
 
     def comparison(self) -> Comparison:
-        """Everything that is tried on seed 0."""
+        """Everything that is tried for the choice."""
         given = (*_SETTINGS, *_OWN.get(self.method, ()))
         base = Request(method=self.method, encoder="GCN", preset="none", assignments=given)
         choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, self.samplers))
-        return Comparison(base, self.data, choices, self.sizes, self.rates, (0,), self.search, False, self.probe_items)
+        seeds, plan = self.search_seeds, self.search
+        return Comparison(base, self.data, choices, self.sizes, self.rates, seeds, plan, False, self.probe_items)
 
     def choose(self, out: Path) -> dict[By, frozenset[Cell]]:
-        """The best setting of every sampler on seed 0, by seconds and by steps."""
+        """The best setting of every sampler on the seeds of the choice, by seconds and by steps."""
         every = settings(trainings(self.comparison(), out, _CONSOLE.print))
         return {by: frozenset(setting.cell for setting in chosen(every, by)) for by in _AXES}
 
@@ -201,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--points", type=int, default=3, help="observations in each of the two; 1 for the end alone")
     parser.add_argument("--search-points", type=int, default=1, help="the same for the choice")
+    parser.add_argument("--search-seeds", type=int, default=1, help="how many seeds the choice is made on")
     parser.add_argument("--probe-items", type=int, help="as for gssl converge")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.001, 0.01])
@@ -211,7 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(given.seconds, given.steps, given.points, "cpu", first=given.points > 1)
     search = replace(plan, points=given.search_points, first=False)
     sizes, rates = tuple(given.sizes), tuple(given.rates)
-    problem = Problem(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items)
+    seeds = (0, *range(_MORE, _MORE + given.search_seeds - 1))
+    problem = Problem(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items, seeds)
     name = f"{given.method}-{given.data}"
     kept = problem.choose(given.folder / f"{name}-choice.jsonl")
     found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))

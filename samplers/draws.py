@@ -75,7 +75,7 @@ def _hash_all(ids: np.ndarray, first: int, count: int, stream: int) -> np.ndarra
     return hashes
 
 
-def keyed_order(ids: Tensor, stream: int) -> Tensor:
+def keyed_order(ids: Ids, stream: int) -> Tensor:
     """A random order of the items that depends on their ids only, as positions, shape (n,), int64."""
     return _hashes(ids, stream).argsort()  # distinct counters never share a hash
 
@@ -115,33 +115,28 @@ class Lottery:
     ``poisson`` draws each item for itself, so the size varies and can be 0. ``fixed`` is systematic sampling
     (Madow, 1949, doi:10.1214/aoms/1177729988) over a random order: the items are intervals of length p side by side,
     and those that hold one of the points u, u + 1, u + 2, ... are in. The inclusion probabilities are exactly p and
-    the size is their sum, rounded at random (to the floor or the ceiling) where that is no integer. The order is made
-    once: given it, every draw is still unbiased, so the estimates of two draws are uncorrelated.
+    the size is their sum, rounded at random (to the floor or the ceiling) where that is no integer. Given the order,
+    every draw is still unbiased, so the estimates of two draws are uncorrelated, also where they share it.
 
     Args:
         items: what is drawn.
         probability: shape (n,), in [0, 1], float64.
         scheme: ``poisson`` or ``fixed``.
-        stream: decides the order; ``poisson`` has none.
+        order: of the items, as positions, shape (n,), int64, from :func:`keyed_order`; ``poisson`` needs none.
     """
 
-    def __init__(self, items: Population, probability: Tensor, *, scheme: Scheme, stream: int) -> None:
+    def __init__(self, items: Population, probability: Tensor, *, scheme: Scheme, order: Tensor | None = None) -> None:
         self.items = items
         self.probability = probability
         self.scheme = scheme
-        self.stream = stream
         if scheme == "fixed":
-            self._certain = (probability >= 1).nonzero().squeeze(1)
-            open_ = ((probability > 0) & (probability < 1)).nonzero().squeeze(1)
-            self._order = open_[keyed_order(items.at(open_), stream)]
-            ends = probability[self._order].cumsum(0)
-            total = float(ends[-1]) if ends.numel() else 0.0
+            assert order is not None
+            self._certain, self._line, self._ends = _line_up(probability.numpy(), order.numpy())
+            total = self._ends[-1] if len(self._ends) else 0.0
             whole = round(total)
             if whole and abs(total - whole) < _CLOSE:
-                ends[-1] = total = whole
-                ends.clamp_(max=whole)
-            self._ends = ends
-            self._total = total
+                self._ends[-1] = whole
+                np.minimum(self._ends, whole, out=self._ends)
 
     def sample(self, stream: int) -> tuple[Tensor, Tensor]:
         """:meth:`draw`, and the inclusion probabilities of what was drawn, float64."""
@@ -152,14 +147,49 @@ class Lottery:
         """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
         if self.scheme == "poisson":
             return PoissonLottery(self.items, pieces_of(self.probability.numpy())).sample(stream)[0]
-        return self.systematic(float(uniform(stream, torch.tensor(NO_NODE))))
+        return self.systematic(_first_point(stream))
 
     def systematic(self, start: float) -> Tensor:
         """The fixed-size draw whose first point is ``start``, in [0, 1)."""
-        points = start + torch.arange(max(0, int(np.ceil(self._total - start))), dtype=torch.float64)
+        return torch.from_numpy(_at_points(self._certain, self._line, self._ends, start))
+
+
+@njit(nogil=True, cache=True)
+def _first_point(stream: int) -> float:
+    return float(kernels.uniform(stream, NO_NODE))
+
+
+@njit(nogil=True, cache=True)
+def _line_up(probability: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of items with probability 1, rising; of those in between, in order; and where the intervals of the
+    latter end.
+    """
+    certain = np.flatnonzero(probability >= 1)
+    line, ends = np.empty(len(order), np.int64), np.empty(len(order))
+    count, end = 0, 0.0
+    for position in order:
+        if 0 < probability[position] < 1:
+            end += probability[position]
+            line[count], ends[count] = position, end
+            count += 1
+    return certain, line[:count].copy(), ends[:count].copy()
+
+
+@njit(nogil=True, cache=True)
+def _at_points(certain: np.ndarray, line: np.ndarray, ends: np.ndarray, start: float) -> np.ndarray:
+    total = ends[-1] if len(ends) else 0.0
+    points = max(0, int(np.ceil(total - start)))
+    drawn = np.empty(len(certain) + points, np.int64)
+    count, last = len(certain), -1
+    drawn[:count] = certain
+    for point in range(points):
+        hit: int = min(int(np.searchsorted(ends, start + point, side="right")), len(line) - 1)
         # An interval is shorter than 1, but rounding can put two points into one that is nearly as long.
-        hit = torch.searchsorted(self._ends, points, right=True).clamp(max=self._order.numel() - 1)
-        return torch.cat([self._certain, self._order[hit.unique_consecutive()]])
+        if hit != last:
+            drawn[count] = line[hit]
+            count += 1
+        last = hit
+    return drawn[:count]
 
 
 class PoissonLottery:

@@ -61,13 +61,18 @@ class GradientNorms:
         total = torch.zeros(batch.num_targets, device=batch.device)
         for taken, output in self._calls:
             if output.grad is not None:
-                size = taken.float().square().sum(1) + 1
-                total += output.grad.float().square().sum(1) * size
-        weight = 1.0 if batch.weight is None else batch.weight
-        total = total / weight**2
+                total.addcmul_(_squared_norms(output.grad), _squared_norms(taken).add_(1))
+        if batch.weight is not None:
+            total /= batch.weight.square()
         if batch.history is not None and batch.history.squared_norms is not None:  # adjoints are not weighted
             total += batch.history.squared_norms[: batch.num_targets]
-        return total.sqrt() * _scale(batch)
+        return total.sqrt_().mul_(_scale(batch))
+
+
+def _squared_norms(rows: Tensor) -> Tensor:
+    """Of each row, shape (n,), float32."""
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32)
+    return norms.square_()
 
 
 def _scale(batch: MiniBatch) -> float:

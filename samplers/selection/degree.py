@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gssl.common.options import validate
 from gssl.samplers.batch import Block
-from gssl.samplers.draws import Lottery, Scheme
+from gssl.samplers.draws import Lottery, Scheme, keyed_order
 from gssl.samplers.graph import Graph
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.rng import Key, Slot
@@ -61,8 +61,10 @@ class Degree(IndependentSelection):
         return inclusion_probability(sizes[self.items], self.batch_size)
 
     def drawer(self, epoch: int) -> Drawer:
-        stream = Key(self.seed, epoch, 0).stream(Slot.TARGETS)
-        lottery = Lottery(self.population, self.probability, scheme=self.draw, stream=stream)
+        order = None
+        if self.draw == "fixed":
+            order = keyed_order(self.items, Key(self.seed, epoch, 0).stream(Slot.TARGETS))
+        lottery = Lottery(self.population, self.probability, scheme=self.draw, order=order)
         return lambda key: lottery.draw(key.stream(Slot.TARGETS))
 
 

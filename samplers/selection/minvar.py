@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
-from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, smallest_hashes
+from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, keyed_order, smallest_hashes
 from gssl.samplers.graph import Graph
 from gssl.samplers.population import Population
 from gssl.samplers.probability import PIECE, collected, held, inclusion_rule, priced
@@ -105,6 +105,7 @@ class MinimalVariance(Selection):
         self._table = NormTable(self._everyone, staleness=staleness)
         self._pool: Population = self._everyone
         self._positions: Tensor | None = None  # of V_S; None means all
+        self._order: Tensor | None = None  # of the pool, for draws of a fixed size; a new one in each epoch
         self._lottery: Lottery | PoissonLottery | None = None
         if norms == "checkpoint" and self.pool_size < batch_size:
             nodes = len(self.population)
@@ -130,7 +131,7 @@ class MinimalVariance(Selection):
         return True
 
     def epoch(self, epoch: int) -> Iterator[Draw]:
-        renewed = self._renewals_before(epoch)
+        renewed, self._order = self._renewals_before(epoch), None
         keys = (Key(self.seed, epoch, step) for step in count())
         now, end = epoch * self._inner, (epoch + 1) * self._inner
         while now < end:
@@ -174,7 +175,7 @@ class MinimalVariance(Selection):
 
     def _checkpoint(self, key: Key, now: int) -> Draw:
         self._positions = smallest_hashes(self._everyone, self.pool_size, key.stream(Slot.CHECKPOINT))
-        self._pool = Population.of(self._everyone.at(self._positions))
+        self._pool, self._order = Population.of(self._everyone.at(self._positions)), None
         share = torch.full((self.pool_size,), self.pool_size / len(self.population), dtype=torch.float64)
         return Draw(
             self._pool.ids,
@@ -209,7 +210,9 @@ class MinimalVariance(Selection):
         rule = inclusion_rule(norms, size, self.batch_size, floor=floor, mix=self.mix)
         if self.draw == "poisson":
             return PoissonLottery(self._pool, held(rule.each(norms), size))
-        return Lottery(self._pool, collected(rule.each(norms), size), scheme=self.draw, stream=stream)
+        if self._order is None:
+            self._order = keyed_order(self._pool.run(0, size), stream)
+        return Lottery(self._pool, collected(rule.each(norms), size), scheme=self.draw, order=self._order)
 
     def _costs(self) -> Iterator[np.ndarray]:
         """What each item of the pool costs, float64, in pieces."""

@@ -39,3 +39,5 @@ def test_settings_are_chosen_on_one_seed_and_judged_on_others(tmp_path: Path, mo
     equal_seconds = text.partition("steps:")[0]
     assert all(f"| {t.sampler} | {t.batch_size} | {t.lr:g} |" in equal_seconds for t in again)
     assert {t.sampler for t in again} == {"graphsage fanouts=[3,3]", "mvs gamma=0.5"}
+    tta.main([*arguments, "--search-seeds", "2"])
+    assert {t.seed for t in read(tmp_path / "supervised-digits-choice.jsonl")} == {0, 101}

@@ -20,7 +20,9 @@ probabilities = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0]
 
 def fixed(p: list[float] | Tensor, stream: int = 3) -> Lottery:
     probability = torch.as_tensor(p, dtype=torch.float64)
-    return Lottery(Population(len(probability)), probability, scheme="fixed", stream=stream)
+    return Lottery(
+        Population(len(probability)), probability, scheme="fixed", order=keyed_order(range(len(probability)), stream)
+    )
 
 
 def integrated(lottery: Lottery, terms: Tensor) -> tuple[Tensor, float, set[int]]:
@@ -29,7 +31,7 @@ def integrated(lottery: Lottery, terms: Tensor) -> tuple[Tensor, float, set[int]
     A draw changes only where a point passes an end of an interval, so the fractions of the ends cut [0, 1) into pieces
     of equal draws.
     """
-    cuts = np.unique(np.concatenate([[0.0, 1.0], lottery._ends.numpy() % 1.0]))
+    cuts = np.unique(np.concatenate([[0.0, 1.0], lottery._ends % 1.0]))
     inclusion, mean, sizes = torch.zeros(len(terms), dtype=torch.float64), 0.0, set()
     for low, high in pairwise(cuts.tolist()):
         drawn = lottery.systematic((low + high) / 2)
@@ -147,7 +149,7 @@ def test_poisson_lots_are_drawn_in_pieces(chunk: int, listed: bool, monkeypatch:
     ids = torch.arange(100) * (3 if listed else 1)
     items = Population.of(ids) if listed else Population(100)
     p = torch.linspace(0, 1, 100)
-    lottery = Lottery(items, p, scheme="poisson", stream=5)
+    lottery = Lottery(items, p, scheme="poisson")
     for stream in range(10):
         assert torch.equal(lottery.draw(stream), poisson_draw_torch(p, ids, stream))
 
@@ -170,7 +172,8 @@ def test_the_number_of_the_batch_is_that_of_no_node() -> None:
 
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_another_process_draws_the_same(scheme: draws.Scheme) -> None:
-    lottery = Lottery(Population(50), torch.linspace(0, 1, 50, dtype=torch.float64), scheme=scheme, stream=5)
+    probability, order = torch.linspace(0, 1, 50, dtype=torch.float64), keyed_order(range(50), 5)
+    lottery = Lottery(Population(50), probability, scheme=scheme, order=order)
     assert torch.equal(in_other_process(lottery.draw, 77), lottery.draw(77))
 
 

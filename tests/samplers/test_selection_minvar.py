@@ -14,7 +14,10 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import options_of, validate
 from gssl.registry import SAMPLERS
 from gssl.samplers import probability
+from gssl.samplers.draws import keyed_order
+from gssl.samplers.population import Ids
 from gssl.samplers.probability import inclusion_probability
+from gssl.samplers.selection import minvar
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.minvar import MinimalVariance
 from gssl.samplers.selection.uniform import Uniform
@@ -272,6 +275,26 @@ def test_what_is_kept_for_each_node_is_its_norm() -> None:
         selection._table.estimate(now=0)  # nothing waits to be taken into the table
         kept = sum(t.numel() * t.element_size() for t in tensors_of(selection, besides=(graph,)))
         assert width * 3000 <= kept < width * 3000 + 1000, options
+
+
+@pytest.mark.parametrize(("norms", "orders"), [("online", [1, 1]), ("checkpoint", [3, 3])])
+def test_the_order_of_fixed_draws_is_made_once_for_an_epoch_or_pool(
+    norms: str, orders: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sorting anew at every renewal would cost more than everything else that a draw takes."""
+    made = []
+
+    def counted(ids: Ids, stream: int) -> Tensor:
+        made.append(stream)
+        return keyed_order(ids, stream)
+
+    monkeypatch.setattr(minvar, "keyed_order", counted)
+    selection = build(norms=norms, draw="fixed", renew_every=1, checkpoint_every=3)
+    for epoch, expected in enumerate(orders):
+        before = len(made)
+        run(selection, epoch)
+        assert len(made) - before == expected
+    assert len(set(made)) == sum(orders)
 
 
 def test_staleness_flattens_probabilities() -> None:
