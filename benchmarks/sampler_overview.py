@@ -36,7 +36,8 @@ _ROW = re.compile(r"^\| (\S.*?) \| \d+ \| \S+ \| (none|[\d.]+)", re.MULTILINE)
 _OWN = re.compile(r" (gamma|neighbors)=\S+")  # options that differ from table to table
 _MINVAR = re.compile(r" norms=\S+ draw=\S+ mix=\S+ floor=\S+")
 _COST = re.compile(r" cost=\S+")  # uniform draws have none
-_UNIFORM = {"labor": "labor", "graphsage": "neighbor"}  # named samplers with uniform targets
+# Named samplers with uniform targets.
+_UNIFORM = {"labor": "labor", "graphsage": "neighbor", "ladies": "ladies", "vrgcn": "vrgcn"}
 
 
 def read_tables(text: str) -> dict[str, tuple[str, Scores]]:
@@ -158,7 +159,7 @@ def _number(p: float | None) -> str:
 def _uniform(sampler: str) -> str:
     """The sampler as a pair, where it is a named one with uniform targets."""
     name, _, options = sampler.partition(" ")
-    return f"uniform+{_UNIFORM[name]} {options}" if name in _UNIFORM else sampler
+    return f"uniform+{_UNIFORM[name]} {options}".strip() if name in _UNIFORM else sampler
 
 
 def _mean(values: Sequence[float | None]) -> float:

@@ -62,6 +62,8 @@ _REDUCED = (
     f"minvar+adjoint {_MINVAR}",
     f"minvar+labor {_MINVAR} fanouts=[5,5]",
     f"minvar+neighbor {_MINVAR} fanouts=[5,5]",
+    f"minvar+ladies {_MINVAR}",
+    f"minvar+vrgcn {_MINVAR}",
 )
 # Samplers whose first layer may read features that were aggregated once; where views leave features alone, and
 # features are dense.
@@ -78,6 +80,7 @@ _PRECOMPUTED = (
     f"minvar+adjoint {_MINVAR} precompute=true",
     f"minvar+neighbor {_MINVAR} weights=ht fanouts=5 precompute=true",
     f"minvar+labor {_MINVAR} fanouts=[5,5] precompute=true",
+    f"minvar+vrgcn {_MINVAR} precompute=true",
 )
 BY_NORM = ("mvs", "minvar")
 _SETTINGS = ("encoder.hidden_dim=256",)
