@@ -5,7 +5,7 @@
 It makes two tables for equal seconds and two for equal steps: how far every sampler that is in all tables is from the
 best one of each, and how draws by gradient norm compare with uniform ones where the propagation is the same. Where
 the leaders of tables were trained on further seeds (``--confirm``), paired t tests say whether they differ, corrected
-for their number (Holm, 1979).
+for their number (Holm, 1979), in each table and in the mean over the graphs that a method was trained on for as long.
 """
 
 from __future__ import annotations
@@ -103,16 +103,20 @@ class Tested:
     """Two samplers on seeds that had no part in their choice.
 
     Attributes:
-        problem: what was trained, for how long.
+        method, dataset, seconds: what was trained, for how long.
         pair: the one that draws by gradient norm, and the other.
-        differences: score at equal seconds of the first less that of the second, for each seed that both have.
-        p: of the paired t test; None where it says nothing.
+        scores: of both at equal seconds, for each seed that both have.
     """
 
-    problem: str
+    method: str
+    dataset: str
+    seconds: float
     pair: tuple[str, str]
-    differences: tuple[float, ...]
-    p: float | None
+    scores: Mapping[int, tuple[float, float]]
+
+    @property
+    def problem(self) -> str:
+        return f"{self.method}, {self.dataset}, {self.seconds:g} s"
 
 
 def tested(path: Path) -> Tested:
@@ -128,28 +132,64 @@ def tested(path: Path) -> Tested:
         raise InputError(f"{path} must hold one sampler that draws by gradient norm and one that does not")
     pair = next(iter(drawn)), next(iter(names - drawn))
     one, other = ({t.seed: t.best(by="seconds") for t in found if t.sampler == name} for name in pair)
-    both = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
-    scores = [(a, b) for a, b in both if a is not None and b is not None]
+    both = {seed: (one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())}
+    scores = {seed: (a, b) for seed, (a, b) in both.items() if a is not None and b is not None}
     if len(scores) < 2:
         raise InputError(f"{path} has fewer than two seeds on which both samplers have a score in time")
-    p = compare(*(dict(enumerate(side)) for side in zip(*scores, strict=True))).t_p
-    problem = f"{found[0].method}, {found[0].dataset}, {found[0].seconds:g} s"
-    return Tested(problem, pair, tuple(a - b for a, b in scores), p)
+    return Tested(found[0].method, found[0].dataset, found[0].seconds, pair, scores)
+
+
+def means(every: Sequence[Tested]) -> dict[str, Mapping[int, tuple[float, float]]]:
+    """Where a method was trained for as long on several graphs, mean scores over them of the seeds that all have."""
+    groups: dict[tuple[str, float], list[Tested]] = {}
+    for one in every:
+        groups.setdefault((one.method, one.seconds), []).append(one)
+    found: dict[str, Mapping[int, tuple[float, float]]] = {}
+    for (method, seconds), group in groups.items():
+        seeds = set[int].intersection(*(set(one.scores) for one in group))
+        if len(group) > 1 and len(seeds) > 1:
+            name = f"{method}, {seconds:g} s: {', '.join(one.dataset for one in group)}"
+            found[name] = {
+                s: (fmean(t.scores[s][0] for t in group), fmean(t.scores[s][1] for t in group)) for s in seeds
+            }
+    return found
 
 
 def confirmations(folder: Path) -> str:
     """The leaders of every table on seeds that had no part in their choice, in Markdown; empty where there are none."""
     every = [tested(path) for path in sorted(folder.glob("*-confirm.jsonl"))]
-    header = ("table", "by gradient norm", "other", "difference", "95 % interval", "seeds better", "p", "p (Holm)")
+    if not every:
+        return ""
+    rows = {found.problem: found.scores for found in every}
+    names = {found.problem: tuple(_MINVAR.sub("", name) for name in found.pair) for found in every}
+    parts = [_tests("table", rows, ("by gradient norm", "other"), names)]
+    if over := means(every):
+        parts += ["", "Each seed's mean over the graphs, the leaders being those of each graph.", ""]
+        parts += [_tests("mean of", over, (), dict.fromkeys(over, ()))]
+    return "\n".join(parts)
+
+
+def _tests(
+    first: str,
+    rows: Mapping[str, Mapping[int, tuple[float, float]]],
+    more: tuple[str, ...],
+    names: Mapping[str, tuple[str, ...]],
+) -> str:
+    """A table of paired t tests, corrected over its rows."""
+    sides = {
+        row: ({seed: pair[0] for seed, pair in scores.items()}, {seed: pair[1] for seed, pair in scores.items()})
+        for row, scores in rows.items()
+    }
+    p = {row: compare(*both).t_p for row, both in sides.items()}
     cells = []
-    for found, holm_p in zip(every, holm([found.p for found in every]), strict=True):
-        values, mean = found.differences, fmean(found.differences)
+    for row, holm_p in zip(rows, holm(list(p.values())), strict=True):
+        values = [a - b for a, b in rows[row].values()]
+        mean = fmean(values)
         half = float(student.ppf(0.975, len(values) - 1)) * (spread(values).standard_error or math.nan)
         interval = f"{mean - half:+.4f} to {mean + half:+.4f}"
         better = f"{sum(value > 0 for value in values)} of {len(values)}"
-        names = (_MINVAR.sub("", name) for name in found.pair)
-        cells.append((found.problem, *names, f"{mean:+.4f}", interval, better, *map(_number, (found.p, holm_p))))
-    return markdown_table(header, cells) if cells else ""
+        cells.append((row, *names[row], f"{mean:+.4f}", interval, better, *map(_number, (p[row], holm_p))))
+    return markdown_table((first, *more, "difference", "95 % interval", "seeds better", "p", "p (Holm)"), cells)
 
 
 def _number(p: float | None) -> str:

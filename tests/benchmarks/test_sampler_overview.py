@@ -88,9 +88,9 @@ def test_a_folder_without_tables(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not list(tmp_path.iterdir())
 
 
-def training(sampler: str, seed: int, val: float) -> Training:
+def training(sampler: str, seed: int, val: float, dataset: str = "Cora") -> Training:
     points = (Point(step=3, seconds=6.0, loss=1.0, val=val), Point(step=9, seconds=7.0, loss=1.0, val=0.99))
-    given = {"method": "GRACE", "dataset": "Cora", "batch_size": 256, "lr": 0.01, "clock": "cpu", "metric": "accuracy"}
+    given = {"method": "GRACE", "dataset": dataset, "batch_size": 256, "lr": 0.01, "clock": "cpu", "metric": "accuracy"}
     plan = {"seconds": 6.0, "steps": 3, "config_hash": sampler, "config": {}, "environment": {}}
     return Training.model_validate({**given, **plan, "sampler": sampler, "seed": seed, "points": points})
 
@@ -113,6 +113,21 @@ def test_leaders_are_tested_in_pairs_on_further_seeds(folder: Path) -> None:
     assert float(cells[6]) == pytest.approx(stats.ttest_1samp(gains, 0).pvalue, abs=6e-4)
     assert header.count("|") == row.count("|")
     assert row in so.overview(folder)
+
+
+def test_a_method_is_tested_in_the_mean_over_its_graphs_too(folder: Path) -> None:
+    """By seed: a seed that one of the graphs does not have is left out."""
+    gains = {"Cora": [0.01, -0.004, 0.02], "CS": [0.03, 0.02, 0.05, 0.9]}
+    for dataset, values in gains.items():
+        ours = [training("mvs", seed, 0.1 * seed + gain, dataset) for seed, gain in enumerate(values, 4)]
+        theirs = [training("labor", seed, 0.1 * seed, dataset) for seed in range(4, 4 + len(values))]
+        append(folder / f"GRACE-{dataset}-confirm.jsonl", [*ours, *theirs])
+    row = so.confirmations(folder).splitlines()[-1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    means = [0.02, 0.008, 0.035]
+    assert cells[:2] == ["GRACE, 6 s: CS, Cora", "+0.0210"]
+    assert cells[3] == "3 of 3"
+    assert float(cells[4]) == pytest.approx(stats.ttest_1samp(means, 0).pvalue, abs=6e-4)
 
 
 def test_a_test_is_of_one_sampler_of_each_kind(folder: Path) -> None:
