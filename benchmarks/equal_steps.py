@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 from gssl.benchmarks.rows import markdown_table
 from gssl.benchmarks.stats.paired import compare
@@ -92,7 +92,7 @@ def _cell(column: Mapping[Setting, Values], setting: Setting, first: Setting) ->
     values = column.get(setting)
     if values is None:
         return "none"
-    text = str(Score(fmean(values.values()), stdev(values.values()) if len(values) > 1 else 0.0, len(values)))
+    text = str(Score.of(values.values()))
     if setting == first or first not in column:
         return text
     found = compare(values, column[first])

@@ -28,6 +28,8 @@ from gssl.benchmarks.time_to_accuracy import BY_NORM
 from gssl.common.errors import InputError
 from gssl.convergence.record import read
 
+Differences = Mapping[int, float]
+"""Of each seed."""
 Scores = Mapping[str, float | None]
 """Validation score of each sampler; None where a training had no observation in time."""
 
@@ -105,14 +107,14 @@ class Tested:
     Attributes:
         method, dataset, seconds: what was trained, for how long.
         pair: the one that draws by gradient norm, and the other.
-        scores: of both at equal seconds, for each seed that both have.
+        differences: score at equal seconds of the first less that of the second, for each seed that both have.
     """
 
     method: str
     dataset: str
     seconds: float
     pair: tuple[str, str]
-    scores: Mapping[int, tuple[float, float]]
+    differences: Differences
 
     @property
     def problem(self) -> str:
@@ -133,25 +135,23 @@ def tested(path: Path) -> Tested:
     pair = next(iter(drawn)), next(iter(names - drawn))
     one, other = ({t.seed: t.best(by="seconds") for t in found if t.sampler == name} for name in pair)
     both = {seed: (one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())}
-    scores = {seed: (a, b) for seed, (a, b) in both.items() if a is not None and b is not None}
-    if len(scores) < 2:
+    differences = {seed: a - b for seed, (a, b) in both.items() if a is not None and b is not None}
+    if len(differences) < 2:
         raise InputError(f"{path} has fewer than two seeds on which both samplers have a score in time")
-    return Tested(found[0].method, found[0].dataset, found[0].seconds, pair, scores)
+    return Tested(found[0].method, found[0].dataset, found[0].seconds, pair, differences)
 
 
-def means(every: Sequence[Tested]) -> dict[str, Mapping[int, tuple[float, float]]]:
-    """Where a method was trained for as long on several graphs, mean scores over them of the seeds that all have."""
+def means(every: Sequence[Tested]) -> dict[str, Differences]:
+    """Where a method was trained for as long on several graphs, mean differences of the seeds that all have."""
     groups: dict[tuple[str, float], list[Tested]] = {}
     for one in every:
         groups.setdefault((one.method, one.seconds), []).append(one)
-    found: dict[str, Mapping[int, tuple[float, float]]] = {}
+    found: dict[str, Differences] = {}
     for (method, seconds), group in groups.items():
-        seeds = set[int].intersection(*(set(one.scores) for one in group))
+        seeds = set[int].intersection(*(set(one.differences) for one in group))
         if len(group) > 1 and len(seeds) > 1:
             name = f"{method}, {seconds:g} s: {', '.join(one.dataset for one in group)}"
-            found[name] = {
-                s: (fmean(t.scores[s][0] for t in group), fmean(t.scores[s][1] for t in group)) for s in seeds
-            }
+            found[name] = {seed: fmean(one.differences[seed] for one in group) for seed in sorted(seeds)}
     return found
 
 
@@ -160,36 +160,26 @@ def confirmations(folder: Path) -> str:
     every = [tested(path) for path in sorted(folder.glob("*-confirm.jsonl"))]
     if not every:
         return ""
-    rows = {found.problem: found.scores for found in every}
-    names = {found.problem: tuple(_MINVAR.sub("", name) for name in found.pair) for found in every}
-    parts = [_tests("table", rows, ("by gradient norm", "other"), names)]
+    rows = [((one.problem, *(_MINVAR.sub("", name) for name in one.pair)), one.differences) for one in every]
+    parts = [_tests(("table", "by gradient norm", "other"), rows)]
     if over := means(every):
         parts += ["", "Each seed's mean over the graphs, the leaders being those of each graph.", ""]
-        parts += [_tests("mean of", over, (), dict.fromkeys(over, ()))]
+        parts += [_tests(("mean of",), [((name,), differences) for name, differences in over.items()])]
     return "\n".join(parts)
 
 
-def _tests(
-    first: str,
-    rows: Mapping[str, Mapping[int, tuple[float, float]]],
-    more: tuple[str, ...],
-    names: Mapping[str, tuple[str, ...]],
-) -> str:
-    """A table of paired t tests, corrected over its rows."""
-    sides = {
-        row: ({seed: pair[0] for seed, pair in scores.items()}, {seed: pair[1] for seed, pair in scores.items()})
-        for row, scores in rows.items()
-    }
-    p = {row: compare(*both).t_p for row, both in sides.items()}
+def _tests(first: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], Differences]]) -> str:
+    """A table of paired t tests, corrected over its rows; each row begins with its names."""
+    p = [compare(differences, dict.fromkeys(differences, 0.0)).t_p for _, differences in rows]
     cells = []
-    for row, holm_p in zip(rows, holm(list(p.values())), strict=True):
-        values = [a - b for a, b in rows[row].values()]
+    for (names, differences), *both in zip(rows, p, holm(p), strict=True):
+        values = list(differences.values())
         mean = fmean(values)
         half = float(student.ppf(0.975, len(values) - 1)) * (spread(values).standard_error or math.nan)
         interval = f"{mean - half:+.4f} to {mean + half:+.4f}"
         better = f"{sum(value > 0 for value in values)} of {len(values)}"
-        cells.append((row, *names[row], f"{mean:+.4f}", interval, better, *map(_number, (p[row], holm_p))))
-    return markdown_table((first, *more, "difference", "95 % interval", "seeds better", "p", "p (Holm)"), cells)
+        cells.append((*names, f"{mean:+.4f}", interval, better, *map(_number, both)))
+    return markdown_table((*first, "difference", "95 % interval", "seeds better", "p", "p (Holm)"), cells)
 
 
 def _number(p: float | None) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gssl.samplers.kernels import rng as kernels
 from gssl.samplers.population import Ids, Population
-from gssl.samplers.probability import Pieces, pieces_of
+from gssl.samplers.probability import Pieces
 from gssl.samplers.rng import hash64, uniform
 
 Scheme = Literal["poisson", "fixed"]
@@ -110,47 +110,39 @@ def _below(items: Population, stream: int, share: float) -> tuple[np.ndarray, np
 
 
 class Lottery:
-    """Draws again and again with the same inclusion probabilities.
+    """Draws of a fixed size, again and again with the same inclusion probabilities.
 
-    ``poisson`` draws each item for itself, so the size varies and can be 0. ``fixed`` is systematic sampling
-    (Madow, 1949, doi:10.1214/aoms/1177729988) over a random order: the items are intervals of length p side by side,
-    and those that hold one of the points u, u + 1, u + 2, ... are in. The inclusion probabilities are exactly p and
-    the size is their sum, rounded at random (to the floor or the ceiling) where that is no integer. Given the order,
-    every draw is still unbiased, so the estimates of two draws are uncorrelated, also where they share it.
+    They are systematic samples (Madow, 1949, doi:10.1214/aoms/1177729988) over a random order: the items are intervals
+    of length p side by side, and those that hold one of the points u, u + 1, u + 2, ... are in. The inclusion
+    probabilities are exactly p and the size is their sum, rounded at random (to the floor or the ceiling) where that
+    is no integer. Given the order, every draw is still unbiased, so the estimates of two draws are uncorrelated, also
+    where they share it.
 
     Args:
-        items: what is drawn.
-        probability: shape (n,), in [0, 1], float64.
-        scheme: ``poisson`` or ``fixed``.
-        order: of the items, as positions, shape (n,), int64, from :func:`keyed_order`; ``poisson`` needs none.
+        probability: of each item, shape (n,), in [0, 1], float64.
+        order: of the items, as positions, shape (n,), int64, from :func:`keyed_order`.
     """
 
-    def __init__(self, items: Population, probability: Tensor, *, scheme: Scheme, order: Tensor | None = None) -> None:
-        self.items = items
+    def __init__(self, probability: Tensor, order: Tensor) -> None:
         self.probability = probability
-        self.scheme = scheme
-        if scheme == "fixed":
-            assert order is not None
-            self._certain, self._line, self._ends = _line_up(probability.numpy(), order.numpy())
-            total = self._ends[-1] if len(self._ends) else 0.0
-            whole = round(total)
-            if whole and abs(total - whole) < _CLOSE:
-                self._ends[-1] = whole
-                np.minimum(self._ends, whole, out=self._ends)
+        self._certain, self._line, self._ends = _line_up(probability.numpy(), order.numpy())
+        total = self._ends[-1] if len(self._ends) else 0.0
+        whole = round(total)
+        if whole and abs(total - whole) < _CLOSE:
+            self._ends[-1] = whole
+            np.minimum(self._ends, whole, out=self._ends)
 
     def sample(self, stream: int) -> tuple[Tensor, Tensor]:
-        """:meth:`draw`, and the inclusion probabilities of what was drawn, float64."""
-        drawn = self.draw(stream)
+        """A draw: positions of the drawn items, distinct, int64, and their inclusion probabilities, float64.
+
+        Args:
+            stream: that of the batch.
+        """
+        drawn = self.systematic(_first_point(stream))
         return drawn, self.probability.index_select(0, drawn)
 
-    def draw(self, stream: int) -> Tensor:
-        """Positions of the drawn items, distinct, int64; the stream is that of the batch."""
-        if self.scheme == "poisson":
-            return PoissonLottery(self.items, pieces_of(self.probability.numpy())).sample(stream)[0]
-        return self.systematic(_first_point(stream))
-
     def systematic(self, start: float) -> Tensor:
-        """The fixed-size draw whose first point is ``start``, in [0, 1)."""
+        """Positions that the draw whose first point is ``start``, in [0, 1), holds."""
         return torch.from_numpy(_at_points(self._certain, self._line, self._ends, start))
 
 

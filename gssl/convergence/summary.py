@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
@@ -21,6 +21,11 @@ class Score:
     mean: float
     std: float
     seeds: int
+
+    @classmethod
+    def of(cls, values: Collection[float]) -> Score:
+        """The score of the seeds' values, of which there is one at least."""
+        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.std:.4f}" if self.seeds > 1 else f"{self.mean:.4f}"
@@ -96,7 +101,7 @@ def _score(group: Sequence[Training], by: By) -> Score | None:
     known = [score for score in scores if score is not None]
     if len(known) < len(group):
         return None
-    return Score(fmean(known), stdev(known) if len(known) > 1 else 0.0, len(known))
+    return Score.of(known)
 
 
 def _speed(training: Training) -> float:

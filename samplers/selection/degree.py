@@ -10,9 +10,9 @@ from torch import Tensor
 
 from gssl.common.options import validate
 from gssl.samplers.batch import Block
-from gssl.samplers.draws import Lottery, Scheme, keyed_order
+from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, keyed_order
 from gssl.samplers.graph import Graph
-from gssl.samplers.probability import inclusion_probability
+from gssl.samplers.probability import inclusion_probability, pieces_of
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.independent import Drawer, IndependentSelection
 
@@ -61,11 +61,13 @@ class Degree(IndependentSelection):
         return inclusion_probability(sizes[self.items], self.batch_size)
 
     def drawer(self, epoch: int) -> Drawer:
-        order = None
-        if self.draw == "fixed":
-            order = keyed_order(self.items, Key(self.seed, epoch, 0).stream(Slot.TARGETS))
-        lottery = Lottery(self.population, self.probability, scheme=self.draw, order=order)
-        return lambda key: lottery.draw(key.stream(Slot.TARGETS))
+        lottery: Lottery | PoissonLottery
+        if self.draw == "poisson":
+            lottery = PoissonLottery(self.population, pieces_of(self.probability.numpy()))
+        else:
+            items = self.population.run(0, len(self.population))
+            lottery = Lottery(self.probability, keyed_order(items, Key(self.seed, epoch, 0).stream(Slot.TARGETS)))
+        return lambda key: lottery.sample(key.stream(Slot.TARGETS))[0]
 
 
 def node_sizes(block: Block, size: Size) -> Tensor:

@@ -212,7 +212,7 @@ class MinimalVariance(Selection):
             return PoissonLottery(self._pool, held(rule.each(norms), size))
         if self._order is None:
             self._order = keyed_order(self._pool.run(0, size), stream)
-        return Lottery(self._pool, collected(rule.each(norms), size), scheme=self.draw, order=self._order)
+        return Lottery(collected(rule.each(norms), size), self._order)
 
     def _costs(self) -> Iterator[np.ndarray]:
         """What each item of the pool costs, float64, in pieces."""

@@ -1,5 +1,6 @@
 """Random subsets: inclusion probabilities, sizes and unbiasedness, by enumeration where there are few outcomes."""
 
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
@@ -10,8 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gssl.samplers import draws
-from gssl.samplers.draws import Lottery, keyed_order, poisson_draw, poisson_draw_torch, smallest_hashes
+from gssl.samplers.draws import (
+    Lottery,
+    PoissonLottery,
+    keyed_order,
+    poisson_draw,
+    poisson_draw_torch,
+    smallest_hashes,
+)
 from gssl.samplers.population import Population
+from gssl.samplers.probability import pieces_of
 from gssl.samplers.rng import hash64, uniform
 from gssl.testing.compare import in_other_process
 
@@ -20,9 +29,7 @@ probabilities = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0]
 
 def fixed(p: list[float] | Tensor, stream: int = 3) -> Lottery:
     probability = torch.as_tensor(p, dtype=torch.float64)
-    return Lottery(
-        Population(len(probability)), probability, scheme="fixed", order=keyed_order(range(len(probability)), stream)
-    )
+    return Lottery(probability, keyed_order(range(len(probability)), stream))
 
 
 def integrated(lottery: Lottery, terms: Tensor) -> tuple[Tensor, float, set[int]]:
@@ -86,7 +93,7 @@ def test_fixed_draws_use_the_order_of_their_stream() -> None:
 def test_what_is_certain_is_in_every_fixed_draw_and_the_impossible_in_none() -> None:
     lottery = fixed([1.0, 0.0, 0.5, 0.5, 1.0])
     for stream in range(50):
-        drawn = set(lottery.draw(stream).tolist())
+        drawn = set(lottery.sample(stream)[0].tolist())
         assert {0, 4} <= drawn
         assert 1 not in drawn
         assert len(drawn) == 3
@@ -94,14 +101,14 @@ def test_what_is_certain_is_in_every_fixed_draw_and_the_impossible_in_none() -> 
 
 @pytest.mark.parametrize("p", [[1.0, 1.0], [0.0, 0.0]])
 def test_fixed_draws_without_chance(p: list[float]) -> None:
-    assert fixed(p).draw(5).tolist() == [i for i, value in enumerate(p) if value]
+    assert fixed(p).sample(5)[0].tolist() == [i for i, value in enumerate(p) if value]
 
 
 def test_many_small_probabilities_still_sum_to_the_size() -> None:
     """Rounding in the running sum must not cost or add an item."""
     lottery = fixed(torch.full((99_999,), 333 / 99_999))
     for stream in range(50):
-        assert len(lottery.draw(stream)) == 333
+        assert len(lottery.sample(stream)[0]) == 333
 
 
 def test_poisson_draws_are_unbiased_by_enumeration() -> None:
@@ -149,9 +156,9 @@ def test_poisson_lots_are_drawn_in_pieces(chunk: int, listed: bool, monkeypatch:
     ids = torch.arange(100) * (3 if listed else 1)
     items = Population.of(ids) if listed else Population(100)
     p = torch.linspace(0, 1, 100)
-    lottery = Lottery(items, p, scheme="poisson")
+    lottery = PoissonLottery(items, pieces_of(p.numpy()))
     for stream in range(10):
-        assert torch.equal(lottery.draw(stream), poisson_draw_torch(p, ids, stream))
+        assert torch.equal(lottery.sample(stream)[0], poisson_draw_torch(p, ids, stream))
 
 
 def test_the_order_does_not_depend_on_how_items_are_listed() -> None:
@@ -172,9 +179,11 @@ def test_the_number_of_the_batch_is_that_of_no_node() -> None:
 
 @pytest.mark.parametrize("scheme", ["poisson", "fixed"])
 def test_another_process_draws_the_same(scheme: draws.Scheme) -> None:
-    probability, order = torch.linspace(0, 1, 50, dtype=torch.float64), keyed_order(range(50), 5)
-    lottery = Lottery(Population(50), probability, scheme=scheme, order=order)
-    assert torch.equal(in_other_process(lottery.draw, 77), lottery.draw(77))
+    probability = torch.linspace(0, 1, 50, dtype=torch.float64)
+    one_by_one = PoissonLottery(Population(50), partial(iter, [probability.numpy()]))
+    lottery = fixed(probability, 5) if scheme == "fixed" else one_by_one
+    for other, own in zip(in_other_process(lottery.sample, 77), lottery.sample(77), strict=True):
+        assert torch.equal(other, own)
 
 
 @pytest.mark.parametrize("slack", [-4.0, 0.0, 6.0])

@@ -20,7 +20,6 @@ from gssl.registry import PROPAGATIONS, SELECTIONS
 from gssl.samplers.batch import MiniBatch
 from gssl.samplers.draws import Lottery, keyed_order
 from gssl.samplers.graph import Graph
-from gssl.samplers.population import Population
 from gssl.samplers.probability import collected
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.exact import Exact
@@ -76,9 +75,7 @@ def poisson(probability: Tensor) -> Iterator[tuple[float, Tensor]]:
 
 def fixed(probability: Tensor) -> Iterator[tuple[float, Tensor]]:
     """Every systematic draw in one order, with the length of the interval of its first point."""
-    lottery = Lottery(
-        Population(len(probability)), probability, scheme="fixed", order=keyed_order(range(len(probability)), 5)
-    )
+    lottery = Lottery(probability, keyed_order(range(len(probability)), 5))
     cuts = np.unique(np.concatenate([[0.0, 1.0], lottery._ends % 1.0]))
     for low, high in pairwise(cuts.tolist()):
         yield high - low, lottery.systematic((low + high) / 2)
