@@ -12,7 +12,7 @@ from gssl.datasets.clean import Array, clean_graph
 from gssl.datasets.features import row_normalize, standardize
 from gssl.datasets.labels import make_labels
 from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
-from gssl.samplers.sparse import Features, SparseMatrix, dense_features
+from gssl.graph.sparse import Features, SparseMatrix, dense_features
 
 _NORMALIZED = {"row": "features divided by their row sums", "standard": "features standardised by column"}
 
@@ -51,7 +51,7 @@ def assemble(spec: DatasetSpec, arrays: Arrays) -> Dataset:
         InputError: the arrays are unusable; see ``clean_graph`` and ``make_labels``.
     """
     num_items = _num_items(arrays, spec.level)
-    labels = make_labels(arrays.y, num_items, task=spec.task, what=f"the labels of {spec.name}")
+    labels = make_labels(arrays.y, num_items, kind=spec.kind, what=f"the labels of {spec.name}")
     return build(
         arrays,
         name=spec.name,
@@ -103,9 +103,9 @@ def build(
 
 def default_metric(labels: Labels | None) -> Metric:
     """How data without a convention are scored."""
-    if labels is None or labels.task == "multiclass":
+    if labels is None or labels.kind == "multiclass":
         return "accuracy"
-    return "roc_auc" if labels.task == "multilabel" else "rmse"
+    return "roc_auc" if labels.kind == "multilabel" else "rmse"
 
 
 def _normalized(x: Features, how: Normalize) -> Features:

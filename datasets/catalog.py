@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gssl.common.resolve import Resolver
 
 if TYPE_CHECKING:
-    from gssl.datasets.types import Level, Metric, Task
+    from gssl.datasets.types import LabelKind, Level, Metric
 
 Normalize = Literal["row", "standard"]
 
@@ -23,7 +23,7 @@ class DatasetSpec:
         level: whether its items are nodes or graphs.
         summary: one line.
         loader: ``module:function`` that is given the spec and the store and returns the dataset.
-        task: what is predicted.
+        kind: what is predicted.
         metric: how it is scored by convention.
         probe: the probe that judges it by default.
         normalize: ``"row"`` divides features by their row sum, as DGI, GRACE and BGRL do for bags of words;
@@ -36,7 +36,7 @@ class DatasetSpec:
     level: Level
     summary: str
     loader: str
-    task: Task = "multiclass"
+    kind: LabelKind = "multiclass"
     metric: Metric = "accuracy"
     probe: str = "LBFGS"
     normalize: Normalize | None = None
@@ -75,8 +75,8 @@ def _tu(name: str, summary: str) -> DatasetSpec:
     return _graph(name, "TUDataset", summary, "tu:load", probe="P5-RBF")
 
 
-def _molecules(name: str, summary: str, task: Task, metric: Metric) -> DatasetSpec:
-    return _graph(name, "MoleculeNet", summary, "molecules:load", task=task, metric=metric)
+def _molecules(name: str, summary: str, kind: LabelKind, metric: Metric) -> DatasetSpec:
+    return _graph(name, "MoleculeNet", summary, "molecules:load", kind=kind, metric=metric)
 
 
 def _ogb(name: str, summary: str, **rest: Any) -> DatasetSpec:
@@ -111,10 +111,10 @@ SPECS: tuple[DatasetSpec, ...] = (
     _heterophilous("Minesweeper", "grid of 10,000 cells, 7 features, 2 classes, 10 splits", "roc_auc"),
     _heterophilous("Tolokers", "11,758 workers, 10 features, 2 classes, 10 splits", "roc_auc"),
     _heterophilous("Questions", "48,921 users, 301 features, 2 classes, 10 splits", "roc_auc"),
-    _single("PPI", "24 protein graphs, 56,944 nodes, 50 features, 121 tasks", task="multilabel", metric="micro_f1"),
+    _single("PPI", "24 protein graphs, 56,944 nodes, 50 features, 121 tasks", kind="multilabel", metric="micro_f1"),
     _single("Flickr", "89,250 images, 500 words, 7 classes"),
     _single("Reddit", "232,965 posts, 602 features, 41 classes"),
-    _single("Yelp", "716,847 users, 300 features, 100 tasks", task="multilabel", metric="micro_f1"),
+    _single("Yelp", "716,847 users, 300 features, 100 tasks", kind="multilabel", metric="micro_f1"),
     _tu("MUTAG", "188 molecules, mutagenic or not"),
     _tu("PTC_MR", "344 molecules, carcinogenic or not"),
     _tu("PROTEINS", "1,113 proteins, enzyme or not"),
@@ -135,12 +135,12 @@ SPECS: tuple[DatasetSpec, ...] = (
     _molecules("ToxCast", "8,597 molecules, 617 toxicity assays", "multilabel", "roc_auc"),
     _molecules("SIDER", "1,427 drugs, 27 side effects", "multilabel", "roc_auc"),
     _molecules("ClinTox", "1,484 drugs, approval and trial toxicity", "multilabel", "roc_auc"),
-    _graph("ZINC", "ZINC", "12,000 molecules, penalised logP", "zinc:load", task="regression", metric="mae"),
+    _graph("ZINC", "ZINC", "12,000 molecules, penalised logP", "zinc:load", kind="regression", metric="mae"),
     _ogb("ogbn-arxiv", "citations of 169,343 papers, 128 features, 40 classes", undirected=True),
     _ogb("ogbn-products", "co-purchases of 2,449,029 products, 100 features, 47 classes"),
-    _ogb("ogbn-proteins", "132,534 proteins, 112 functions", task="multilabel", metric="roc_auc"),
+    _ogb("ogbn-proteins", "132,534 proteins, 112 functions", kind="multilabel", metric="roc_auc"),
     _ogb("ogbg-molhiv", "41,127 molecules, inhibit HIV replication or not", metric="roc_auc"),
-    _ogb("ogbg-molpcba", "437,929 molecules, 128 assays", task="multilabel", metric="average_precision"),
+    _ogb("ogbg-molpcba", "437,929 molecules, 128 assays", kind="multilabel", metric="average_precision"),
     _ogb("ogbg-ppa", "158,100 protein neighbourhoods, 37 taxa, degree features"),
     _node("csbm", "generator", "contextual stochastic block model: csbm:nodes=10000,classes=5", "generators:csbm"),
     _node("dcsbm", "generator", "degree-corrected block model: dcsbm:nodes=10000,exponent=2.5", "generators:dcsbm"),

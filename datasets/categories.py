@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gssl.datasets.features import multi_hot
-from gssl.samplers.sparse import SparseMatrix
+from gssl.graph.sparse import SparseMatrix
 
 # Sizes of the categories of ogb.utils.features: atomic number, chirality, degree, charge, hydrogens, radical
 # electrons, hybridisation, aromatic, in a ring; bond type, stereo, conjugated.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.types import Labels
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix
+from gssl.graph.sparse import SparseMatrix
+from gssl.graph.storage import Graph
 
 
 def file_hash(path: Path) -> str:

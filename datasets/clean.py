@@ -10,9 +10,9 @@ from torch_geometric import EdgeIndex
 from gssl.common.errors import InputError
 from gssl.datasets.features import compact_features, degree_features, sparse_from_torch
 from gssl.datasets.mapped import check_can_be_read, mapped_tensor, stays_mapped
-from gssl.samplers.batch import Block
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Features, Pattern, SparseMatrix
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, Pattern, SparseMatrix
+from gssl.graph.storage import Graph
 
 Array = Tensor | np.ndarray
 _CHUNK = 1 << 16  # rows that are looked at together

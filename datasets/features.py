@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.sparse import Features, Pattern, SparseMatrix, index_dtype
+from gssl.graph.sparse import Features, Pattern, SparseMatrix, index_dtype
 
 # Below this share of non-zeros, x @ W and its gradient are faster sparse: measured on 1 and 2 threads at 2,708 x
 # 1,433, 7,650 x 745 and 18,333 x 2,000 times 128 or 256 columns, sparse gains 1.4 to 3 times at a density of

@@ -189,7 +189,7 @@ def _dataset(
     x += means[y]
     both = np.concatenate([edges, edges[::-1]], axis=1).astype(np.int64)
     arrays = Arrays(edge_index=both, x=x, notes=("generated",))
-    labels = make_labels(torch.from_numpy(y.astype(np.int64)), len(y), task="multiclass")
+    labels = make_labels(torch.from_numpy(y.astype(np.int64)), len(y), kind="multiclass")
     return build(arrays, name=name, level="node", labels=labels, metric="accuracy")
 
 

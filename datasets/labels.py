@@ -5,16 +5,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.datasets.types import Labels, Task
+from gssl.datasets.types import LabelKind, Labels
 
 
-def make_labels(y: Tensor | None, num_items: int, *, task: Task | None = None, what: str = "y") -> Labels | None:
+def make_labels(y: Tensor | None, num_items: int, *, kind: LabelKind | None = None, what: str = "y") -> Labels | None:
     """Labels in the shape and dtype of their task.
 
     Args:
         y: shape (num_items,) or (num_items, columns); None gives None.
         num_items: nodes or graphs.
-        task: None to infer it: whole numbers in one column are classes, zeros and ones (and NaN) in several
+        kind: None to infer it: whole numbers in one column are classes, zeros and ones (and NaN) in several
             columns are tasks, everything else is regression.
         what: how messages name ``y``.
 
@@ -29,21 +29,21 @@ def make_labels(y: Tensor | None, num_items: int, *, task: Task | None = None, w
         raise InputError(f"{what} is complex: labels are class numbers, 0/1 columns or real targets")
     if y.is_floating_point() and y.isinf().any():
         raise InputError(f"{what} has an infinite value at item {_first(y.isinf())}: replace it, or NaN for missing")
-    if y.dim() == 2 and y.shape[1] == 1 and task != "regression":
+    if y.dim() == 2 and y.shape[1] == 1 and kind != "regression":
         y = y[:, 0]
-    if task is None:
-        task = _infer(y)
-    if task == "multiclass":
+    if kind is None:
+        kind = _infer(y)
+    if kind == "multiclass":
         return _multiclass(y, what)
     y = y.float() if y.dim() == 2 else y.float().unsqueeze(1)
-    if task == "multilabel" and not _is_binary(y):
+    if kind == "multilabel" and not _is_binary(y):
         raise InputError(f"{what} has several columns with values other than 0, 1 and NaN: these are no labels")
-    return Labels(y, task, y.shape[1])
+    return Labels(y, kind, y.shape[1])
 
 
 def compact(labels: Labels | None) -> tuple[Labels | None, tuple[str, ...]]:
     """Number the classes that occur from 0 without gaps, and say so where that changed anything."""
-    if labels is None or labels.task != "multiclass":
+    if labels is None or labels.kind != "multiclass":
         return labels, ()
     classes, y = labels.y.unique(return_inverse=True)
     if classes.numel() == labels.num_classes:
@@ -52,7 +52,7 @@ def compact(labels: Labels | None) -> tuple[Labels | None, tuple[str, ...]]:
     return Labels(y, "multiclass", classes.numel()), (note,)
 
 
-def _infer(y: Tensor) -> Task:
+def _infer(y: Tensor) -> LabelKind:
     if not y.is_floating_point():
         return "multiclass" if y.dim() == 1 else "multilabel"
     if y.dim() == 2:

@@ -38,7 +38,7 @@ def digit_graphs(spec: DatasetSpec, store: Store) -> Dataset:
     image, row, column = np.nonzero(images.reshape(-1, _SIDE, _SIDE))
     intensity = images.reshape(-1, _SIDE, _SIDE)[image, row, column] / 16
     edges = _grid_edges(image, row, column, len(images))
-    labels = make_labels(torch.from_numpy(y), len(y), task="multiclass")
+    labels = make_labels(torch.from_numpy(y), len(y), kind="multiclass")
     drawn = random_split(len(y), train=0.6, val=0.2, seed=0, labels=labels)
     return assemble(
         spec,

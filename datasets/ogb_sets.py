@@ -19,8 +19,8 @@ from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.splits import preset_split
 from gssl.datasets.store import Store
 from gssl.datasets.stored import Stored, read_stored
-from gssl.datasets.types import Dataset, Metric, Split, Task
-from gssl.samplers.sparse import SparseMatrix
+from gssl.datasets.types import Dataset, LabelKind, Metric, Split
+from gssl.graph.sparse import SparseMatrix
 
 _METRICS: dict[str, Metric] = {
     "acc": "accuracy",
@@ -43,19 +43,19 @@ def load_folder(folder: Path, store: Store, *, in_store: bool) -> Dataset:
         InputError: ``meta.json`` or the files are unusable, or the task is not one that a probe can judge.
     """
     source = from_folder(folder, in_store=in_store)
-    kind, metric = str(source.meta["task type"]), str(source.meta["eval metric"])
+    told, metric = str(source.meta["task type"]), str(source.meta["eval metric"])
     if metric not in _METRICS:
         raise InputError(f"{folder} is scored by {metric!r}; known: {', '.join(_METRICS)}")
-    task: Task = "regression" if "regression" in kind else "multiclass"
-    if task == "multiclass" and int(source.meta["num tasks"]) > 1:
-        task = "multilabel"
+    kind: LabelKind = "regression" if "regression" in told else "multiclass"
+    if kind == "multiclass" and int(source.meta["num tasks"]) > 1:
+        kind = "multilabel"
     spec = DatasetSpec(
         name=source.name,
         family="ogb",
         level=source.level,
         summary="a folder in OGB's layout",
         loader="gssl.datasets.ogb_sets:load",
-        task=task,
+        kind=kind,
         metric=_METRICS[metric],
     )
     return _read(spec, source, store)

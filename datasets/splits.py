@@ -138,8 +138,8 @@ def k_folds(num_items: int, *, folds: int, seed: int, labels: Labels | None = No
 
 
 def _classes(labels: Labels) -> np.ndarray:
-    if labels.task != "multiclass":
-        raise InputError(f"a split can be stratified by classes, not by {labels.task} labels")
+    if labels.kind != "multiclass":
+        raise InputError(f"a split can be stratified by classes, not by {labels.kind} labels")
     return labels.y.numpy()
 
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 
 Level = Literal["node", "graph"]
-Task = Literal["multiclass", "multilabel", "regression"]
+LabelKind = Literal["multiclass", "multilabel", "regression"]
 Metric = Literal["accuracy", "micro_f1", "macro_f1", "roc_auc", "average_precision", "mae", "rmse"]
 
 
@@ -22,12 +22,12 @@ class Labels:
     Attributes:
         y: shape (num_items,) int64 for ``multiclass``; shape (num_items, num_tasks) float for ``multilabel`` and
             ``regression``, where NaN means that the label is missing.
-        task: what kind of prediction it is; binary classification is ``multiclass`` with two classes.
+        kind: what kind of prediction it is; binary classification is ``multiclass`` with two classes.
         num_classes: classes of a multiclass task, else the number of columns of ``y``.
     """
 
     y: Tensor
-    task: Task
+    kind: LabelKind
     num_classes: int
 
 

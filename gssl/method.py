@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
 from gssl.common.space import Space
+from gssl.graph.batch import MiniBatch
 from gssl.models.encoder import Encoder
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.pair import PairSampler
 
 Level = Literal["node", "graph"]
@@ -80,9 +80,9 @@ class Method(nn.Module, ABC):
 
         That is the sum of the weights over the number of items that they stand for, one in expectation.
         """
-        if batch.population is None or batch.weight is None:
+        if batch.plan.population is None or batch.weight is None:
             return 1.0
-        return batch.weight.sum() / batch.population
+        return batch.weight.sum() / batch.plan.population
 
     def embed(self, batch: MiniBatch) -> Tensor:
         """Frozen representation: (num_targets, out_dim), or (num_graphs, out_dim) for a batch of graphs."""

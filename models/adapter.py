@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import dense_features
 from gssl.models.encoder import Encoder, Readout
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import dense_features
 
 
 class PyGEncoder(Encoder):
@@ -42,7 +42,7 @@ class PyGEncoder(Encoder):
             InputError: a batch whose layers have different nodes, which PyG modules cannot be run on, or one with
                 aggregated features.
         """
-        if batch.first is not None:
+        if batch.plan.first is not None:
             raise InputError("a PyG module aggregates the features itself; set sampler.precompute=false")
         if not batch.is_square:
             raise InputError("a PyG module needs one graph for all layers; use a subgraph sampler or gssl's encoders")

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import BatchHistory, Place
 from gssl.models.first import feature_layer, first_layer
 from gssl.models.row_weight import row_weighted, scale_gradient
 from gssl.models.stored import aggregate_with_stored
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.history import BatchHistory, Place
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder
@@ -53,8 +53,8 @@ def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHist
 
 def _first(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, weight: Tensor) -> Tensor:
     """The first layer, which nothing flows through: its weights are put on the gradient of its output."""
-    if batch.first is not None:
-        out, aggregated = first_layer(encoder, batch, batch.first)
+    if batch.plan.first is not None:
+        out, aggregated = first_layer(encoder, batch, batch.plan.first)
         return scale_gradient(out, weight, history.listener(aggregated))
     block = batch.block(0).head(history.num_fresh)
     out = feature_layer(encoder, block, batch.x)

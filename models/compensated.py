@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.history import BatchHistory, Place
+from gssl.graph.sparse import BatchFeatures
 from gssl.models.first import feature_layer
 from gssl.models.row_weight import row_weighted, scale_gradient
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.history import BatchHistory, Place
-from gssl.samplers.sparse import BatchFeatures
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder

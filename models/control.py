@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.history import BatchHistory, Place
 from gssl.models.first import feature_layer, first_layer
 from gssl.models.ops import linear_aggregate
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.history import BatchHistory, Place
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder
@@ -30,8 +31,8 @@ def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchH
     x = batch.x
     for index in range(encoder.num_layers):
         (kind, layer), block = encoder.separable_layer(index), batch.block(index)
-        if index == 0 and batch.first is not None:
-            out, _ = first_layer(encoder, batch, batch.first)
+        if index == 0 and batch.plan.first is not None:
+            out, _ = first_layer(encoder, batch, batch.plan.first)
         elif index == 0:
             out = feature_layer(encoder, block, batch.x)
         else:

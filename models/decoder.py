@@ -8,12 +8,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features
 from gssl.models.gat import GATLayer
 from gssl.models.gcn import GCNLayer
 from gssl.models.ops import sum_aggregate
 from gssl.models.stack import Layer
-from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Features
 
 
 class GINDecoder(Layer):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gssl.common.options import Fraction
+from gssl.graph.batch import MiniBatch
 from gssl.models.encoder import Encoder
-from gssl.samplers.batch import MiniBatch
 
 
 def cosine_momentum(momentum: float, progress: float) -> float:

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from gssl.common.space import Space
+from gssl.graph.batch import MiniBatch
 from gssl.models.readout import readout
-from gssl.samplers.batch import MiniBatch
 
 Readout = Literal["sum", "mean", "max"]
 
@@ -43,7 +43,7 @@ class Encoder(nn.Module, ABC):
 
         Args:
             batch: whose ``x`` is dense, sparse or, where it was sampled, rows that are read in place;
-                :func:`~gssl.samplers.sparse.dense_features` is a matrix in each case.
+                :func:`~gssl.graph.sparse.dense_features` is a matrix in each case.
 
         Returns:
             Node embeddings, shape (num_targets, out_dim), float.

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.first import FirstAggregates
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.sparse import BatchFeatures, dense_features
 from gssl.models.layers import dropout_features
 from gssl.models.ops import gathered_product, linear_aggregate
-from gssl.samplers.first import FirstAggregates
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.sparse import BatchFeatures, dense_features
 
 if TYPE_CHECKING:
+    from gssl.graph.batch import MiniBatch
     from gssl.models.stack import StackedEncoder
-    from gssl.samplers.batch import Block, MiniBatch
+from gssl.graph.block import Block
 
 
 def feature_layer(encoder: StackedEncoder, block: Block, x: BatchFeatures) -> Tensor:

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, SparseMatrix
 from gssl.models.encoder import Readout
 from gssl.models.layers import Activation, JumpingKnowledge, NormKind
 from gssl.models.ops import matmul, spmm
 from gssl.models.stack import Layer, StackedEncoder
-from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Features, SparseMatrix
 
 
 class GATLayer(Layer):

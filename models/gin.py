@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegativeInt, PositiveInt, Probability
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, Pattern
 from gssl.models.encoder import Readout
 from gssl.models.layers import Activation, JumpingKnowledge, NormKind, make_activation
 from gssl.models.ops import aggregate, aggregates_first, matmul, spmm
 from gssl.models.stack import Layer, StackedEncoder
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Features, Pattern
 
 
 class GINLayer(Layer):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import BatchHistory, Place
 from gssl.models.adjoint import adjoint_layers
 from gssl.models.compensated import compensated_layers
 from gssl.models.control import controlled_layers
 from gssl.models.stored import aggregate_with_stored
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.history import BatchHistory, Place
 
 if TYPE_CHECKING:
     from gssl.models.stack import StackedEncoder
@@ -26,7 +26,7 @@ def layers_with_history(encoder: StackedEncoder, batch: MiniBatch, history: Batc
     Raises:
         InputError: the view has other nodes than the batch, so that stored rows cannot be matched to it.
     """
-    if batch.num_nodes != (len(history.ids) if batch.first is None else history.num_fresh):
+    if batch.num_nodes != (len(history.ids) if batch.plan.first is None else history.num_fresh):
         raise InputError(
             "a view that removes nodes cannot be completed from history; use an augmenter that keeps them, or a "
             "propagation without history"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import Features, select_features
+from gssl.graph.storage import Graph
 from gssl.models.layers import jump
 from gssl.models.stack import StackedEncoder
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import restrict_rows
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Features, select_features
 
 
 @torch.no_grad()

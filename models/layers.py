@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import GraphNorm
 
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import Features, SparseMatrix
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import Features, SparseMatrix
 
 Activation = Literal["relu", "prelu", "elu", "rrelu", "leaky_relu", "tanh", "identity"]
 NormKind = Literal["none", "batch", "layer", "graph"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, SparseMatrix
 from gssl.models.ops import matmul
 from gssl.models.stack import Layer, StackedEncoder
-from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Features, SparseMatrix
 
 
 class MLPLayer(Layer):

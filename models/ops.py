@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gssl.samplers.batch import Block
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.history import RowTable
-from gssl.samplers.kernels.bag import mixed_bags
-from gssl.samplers.sparse import Pattern, SparseMatrix
+from gssl.graph.bag import mixed_bags
+from gssl.graph.block import Block
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.history import RowTable
+from gssl.graph.sparse import Pattern, SparseMatrix
 
 # Row chunk of the gradient of edge values: bounds the gathered rows to a few MB whatever the number of edges.
 _EDGE_CHUNK = 1 << 14

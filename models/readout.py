@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.utils import segment
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 
 def readout(nodes: Tensor, batch: MiniBatch, reduce: Literal["sum", "mean", "max"]) -> Tensor:

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import dense_features
 from gssl.models.encoder import Encoder, Readout
 from gssl.models.gcn import GCNLayer
 from gssl.models.layers import Norm, NormKind
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import dense_features
 
 
 class ResGCN(Encoder):

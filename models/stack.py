@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import BatchFeatures, Features
 from gssl.models.encoder import Encoder, Readout
 from gssl.models.first import feature_layer, first_layer
 from gssl.models.history import layers_with_history
@@ -23,8 +26,6 @@ from gssl.models.layers import (
     make_activation,
 )
 from gssl.models.ops import Aggregation
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import BatchFeatures, Features
 
 
 class Layer(nn.Module):
@@ -107,8 +108,8 @@ class StackedEncoder(Encoder):
 
     def step(self, index: int, block: Block, x: BatchFeatures, batch: MiniBatch) -> Tensor:
         """Layer number ``index`` (from 0) with its dropout, norm and activation, shape (num_dst, dim)."""
-        if index == 0 and batch.first is not None:
-            return self.finished(0, first_layer(self, batch, batch.first)[0], batch)
+        if index == 0 and batch.plan.first is not None:
+            return self.finished(0, first_layer(self, batch, batch.plan.first)[0], batch)
         if index == 0:
             return self.finished(0, feature_layer(self, block, x), batch)
         assert isinstance(x, Tensor)
@@ -145,8 +146,8 @@ class StackedEncoder(Encoder):
         return all(cast("Layer", layer).aggregation is not None for layer in self.layers)
 
     def forward(self, batch: MiniBatch) -> Tensor:
-        if batch.history is not None:
-            outputs = layers_with_history(self, batch, batch.history)
+        if batch.plan.history is not None:
+            outputs = layers_with_history(self, batch, batch.plan.history)
             return jump([h[: batch.num_targets] for h in outputs], self.jk)
         x: BatchFeatures = batch.x
         outputs = []

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gssl.graph.block import Block
+from gssl.graph.history import BatchHistory, Place, RowTable
 from gssl.models.ops import Aggregation, head_product, turned_product
-from gssl.samplers.batch import Block
-from gssl.samplers.history import BatchHistory, Place, RowTable
 
 
 def aggregate_with_stored(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 
 class Sampler(ABC):

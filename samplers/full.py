@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from gssl.common.seeds import derive_seed
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 
 
 class FullBatch(Sampler):

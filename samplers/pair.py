@@ -12,10 +12,10 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegativeInt, Option, PositiveInt, options_of
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import History
+from gssl.graph.storage import Graph
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import History
 from gssl.samplers.prefetch import prefetched
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -105,7 +105,7 @@ class PairSampler(Sampler):
 
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
         ids, norms = self.ranks.gathered(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
-        self.selection.observe(ids, norms, time=batch.time)
+        self.selection.observe(ids, norms, time=batch.plan.time)
 
     def _made(self, epoch: int) -> Iterator[tuple[MiniBatch, bool]]:
         """Each batch, and whether the next draw waits for what is observed of it."""
@@ -116,9 +116,9 @@ class PairSampler(Sampler):
             own = self.ranks.part(draw)
             left = len(own.ids)
             for part, made in self.propagation.batches(own):
-                batch = replace(made, population=population, step=part.step, measure=part.measure, time=part.time)
+                batch = made.planned(population=population, step=part.step, measure=part.measure, time=part.time)
                 batch = self.ranks.fitted(batch, draw)
-                left -= 0 if batch.refresh else len(part.ids)
+                left -= 0 if batch.plan.refresh else len(part.ids)
                 yield batch.pin_memory() if self.pin else batch, draw.is_awaited and not left
 
     def state_dict(self) -> dict[str, object]:

@@ -15,11 +15,11 @@ from torch_geometric.data import Data
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 
 from gssl.common.errors import InputError
+from gssl.graph.sparse import Pattern
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.rng import Key, Slot
-from gssl.samplers.sparse import Pattern
 
 
 class NeighborSampling(BaseSampler):  # type: ignore[misc]  # PyG carries no annotations for mypy

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 from gssl.samplers.selection.base import Draw
 
 
@@ -18,7 +18,7 @@ class Ranks:
 
     Rank r of W takes the targets at the positions r, r + W, r + 2 W, ... of a draw. Where there are fewer targets than
     ranks, some are taken by several ranks, each with its share of the weight. So the ranks together see the draw that
-    one process alone would see, and the mean over the ranks of the gradients of ``batch.scale * mass * loss`` is its
+    one process alone would see, and the mean over the ranks of the gradients of ``plan.scale * mass * loss`` is its
     gradient, for a loss that is a sum over targets and a propagation that embeds a target independently of the other
     ones: ``exact``, ``labor``, ``shadow``, and ``neighbor`` with ``weights=ht`` or an encoder that does not normalise
     by the degree of sources. Views that a method draws at random, negatives among the batch and batch statistics are
@@ -58,9 +58,9 @@ class Ranks:
         if few < self.world:
             weight = weight / len(range(self.rank % few, self.world, few))
         scale = float(self.world)
-        if batch.population is None:  # the mean of the loss is then over the weights of this rank alone
+        if batch.plan.population is None:  # the mean of the loss is then over the weights of this rank alone
             scale *= float(weight.double().sum() / draw.probability.reciprocal().sum())
-        return replace(batch, weight=weight, scale=scale)
+        return replace(batch, weight=weight, plan=replace(batch.plan, scale=scale))
 
     def gathered(self, ids: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """What all ranks observed, in the same order on each, through the default group of ``torch.distributed``.

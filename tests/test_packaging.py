@@ -113,7 +113,7 @@ def test_the_wheel_holds_real_folders_and_data(wheel: zipfile.ZipFile) -> None:
 
 def test_the_wheel_is_found_without_the_repository(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
-    modules = ("gssl.registry", "gssl.samplers.batch", "gssl.datasets.types", "gssl.models.gcn", "gssl.benchmarks.rows")
+    modules = ("gssl.registry", "gssl.graph.batch", "gssl.datasets.types", "gssl.models.gcn", "gssl.benchmarks.rows")
     code = f"import importlib.util as u; print(*(u.find_spec(name).origin for name in {modules!r}), sep='\\n')"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(

@@ -17,15 +17,15 @@ from torch import Tensor
 from gssl.benchmarks.perf.graphs import load_rmat
 from gssl.benchmarks.perf.measure import return_freed_pages
 from gssl.datasets.generators import rmat
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import History
+from gssl.graph.sparse import dense_features
+from gssl.graph.storage import Graph
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import History
 from gssl.samplers.named import mvs
 from gssl.samplers.pair import PairSampler
-from gssl.samplers.sparse import dense_features
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
 from gssl.training.memory import PeakMemory
@@ -149,7 +149,7 @@ class Stopwatch(Sampler):
             self.largest = max(self.largest, batch.num_nodes)
             yield batch
             end = time.perf_counter()
-            if not batch.step:
+            if not batch.plan.step:
                 checkpoint += end - start
                 continue
             if checkpoint:

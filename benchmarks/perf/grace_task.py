@@ -12,8 +12,8 @@ from torch_geometric.utils import to_undirected
 from gssl.datasets.features import compact_features
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
+from gssl.graph.storage import Graph
 
 Data = Literal["Cora", "random"]
 

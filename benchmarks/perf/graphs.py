@@ -10,9 +10,9 @@ import torch
 from gssl.datasets.generators import rmat
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store
-from gssl.samplers.batch import Block
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 
 REAL = "ogbn-wordnet"
 

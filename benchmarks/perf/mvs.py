@@ -19,8 +19,8 @@ from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, 
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, PositiveInt
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.samplers.named import mvs
 from gssl.samplers.pair import PairSampler, make_pair
 from gssl.samplers.probability import inclusion_probability
@@ -181,10 +181,10 @@ class Stream:
         while number:
             start = time.perf_counter()
             batch = next(self.batches)
-            if batch.measure:
+            if batch.plan.measure:
                 self.sampler.observe(batch, self.norms.index_select(0, batch.node_ids[: batch.num_targets]))
             tell(batch, time.perf_counter() - start)
-            number -= batch.step
+            number -= batch.plan.step
 
 
 def apart(size: Size) -> dict[str, float]:
@@ -198,8 +198,8 @@ def apart(size: Size) -> dict[str, float]:
 
         def tell(batch: MiniBatch, seconds: float, own: tuple[list[float], list[float], list[int]]) -> None:
             took, checkpoint, widths = own
-            (took if batch.step else checkpoint).append(seconds)
-            if batch.step:
+            (took if batch.plan.step else checkpoint).append(seconds)
+            if batch.plan.step:
                 widths.append(batch.num_nodes)
 
         stream.take(size.batches, lambda batch, seconds: None)

@@ -14,8 +14,8 @@ from gssl.benchmarks.perf.machine import describe, thread_count
 from gssl.benchmarks.perf.measure import Side, Step, measure
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.options import PositiveInt
+from gssl.graph.storage import Graph
 from gssl.models.gcn import GCN
-from gssl.samplers.graph import Graph
 
 
 @dataclass(frozen=True)

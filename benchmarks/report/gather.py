@@ -104,7 +104,7 @@ def gather(
 def labels_at_hand(dataset: str) -> NDArray[np.int64] | None:
     """Classes of the items of a dataset that can be had without a download; None otherwise."""
     spec = find_spec(dataset)
-    if spec is None or spec.task != "multiclass" or spec.family == "generator":
+    if spec is None or spec.kind != "multiclass" or spec.family == "generator":
         return None
     if spec.family != "offline" and not any(_raw(place, spec.family, spec.name) for place in DataStore.locate().places):
         return None

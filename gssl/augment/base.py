@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 
 class Augmenter(ABC):

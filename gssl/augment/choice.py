@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gssl.augment.graphwise import GraphwiseAugmenter
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 
 class RandomChoice(GraphwiseAugmenter):

@@ -8,7 +8,8 @@ import torch
 
 from gssl.augment.base import Augmenter
 from gssl.common.options import Probability
-from gssl.samplers.batch import Block, MiniBatch
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
 
 
 @dataclass(frozen=True, kw_only=True)

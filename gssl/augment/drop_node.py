@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, induced, random_rank, segment_index, share
 from gssl.common.options import Probability
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 
 @dataclass(frozen=True, kw_only=True)

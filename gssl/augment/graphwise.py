@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Pattern, select_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern, select_features
 
 
 class GraphwiseAugmenter(Augmenter):

@@ -11,8 +11,8 @@ from torch_geometric.utils import segment
 
 from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, random_rank, segment_index, share
 from gssl.common.options import Fraction
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix, dense_features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ import torch
 
 from gssl.augment.base import Augmenter
 from gssl.common.options import Probability
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.sparse import SparseMatrix
+from gssl.graph.batch import MiniBatch
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.sparse import SparseMatrix
 
 
 @dataclass(frozen=True, kw_only=True)

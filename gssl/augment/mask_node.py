@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import SparseMatrix, dense_features, select_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix, dense_features, select_features
 
 
 def mask_nodes(

@@ -10,8 +10,9 @@ from torch import Tensor
 from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, random_rank, segment_index, share
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Pattern
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from gssl.augment.base import Augmenter
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import select_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import select_features
 
 
 @dataclass(frozen=True)

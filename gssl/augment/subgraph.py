@@ -19,8 +19,8 @@ from gssl.augment.graphwise import (
     share,
 )
 from gssl.common.options import Fraction
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import Pattern
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import Pattern
 
 
 @dataclass(frozen=True, kw_only=True)

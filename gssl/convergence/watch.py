@@ -12,8 +12,8 @@ import torch
 
 from gssl.common.errors import TrainingError
 from gssl.convergence.record import Point
+from gssl.graph.batch import MiniBatch
 from gssl.method import Method
-from gssl.samplers.batch import MiniBatch
 
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}

@@ -13,8 +13,8 @@ def require_multiclass(labels: Labels, probe: str) -> None:
     Raises:
         InputError: the labels are not classes; the default probe takes any.
     """
-    if labels.task != "multiclass":
-        raise InputError(f"probe {probe} judges classes, but the labels are {labels.task}; use --probe LBFGS")
+    if labels.kind != "multiclass":
+        raise InputError(f"probe {probe} judges classes, but the labels are {labels.kind}; use --probe LBFGS")
 
 
 def require_validation(split: Split, probe: str) -> None:
@@ -32,7 +32,7 @@ def require_two_classes(labels: Labels, split: Split) -> None:
         InputError: the training part holds a single class (in every task), or a task to regress has no label.
     """
     y = labels.y[split.train]
-    if labels.task == "multiclass":
+    if labels.kind == "multiclass":
         if bool((y == y[0]).all()):
             raise InputError(
                 f"the training items of split {split.name!r} all have class {int(y[0])}: probing needs two classes, "
@@ -42,7 +42,7 @@ def require_two_classes(labels: Labels, split: Split) -> None:
     known = ~y.isnan()
     if not known.any():
         raise InputError(f"no training item of split {split.name!r} has a label: use another split or more labels")
-    if labels.task == "multilabel" and not two_valued(y).any():
+    if labels.kind == "multilabel" and not two_valued(y).any():
         raise InputError(
             f"no task has both classes among the training items of split {split.name!r}: "
             "use another split or more labels"

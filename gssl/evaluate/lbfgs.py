@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.splits import random_split
-from gssl.datasets.types import Dataset, Labels, Level, Metric, Split, Task
+from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_validation
 from gssl.evaluate.metrics import evaluate, higher_is_better
@@ -40,16 +40,16 @@ class LbfgsProbe(Probe):
         if dataset.splits:
             return [dataset.splits[seed % len(dataset.splits)]]
         labels = dataset.labels
-        if labels is not None and labels.task == "multiclass":
+        if labels is not None and labels.kind == "multiclass":
             try:
                 return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, labels=labels)]
             except InputError:  # a class too small to stratify by
                 pass
         return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed)]
 
-    def measure(self, metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
+    def measure(self, metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
         """The metric of some items, as ``evaluate`` defines it."""
-        return evaluate(metric, y, scores, task)
+        return evaluate(metric, y, scores, kind)
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
         require_validation(split, self.name)
@@ -61,7 +61,7 @@ class LbfgsProbe(Probe):
         def measured(weights: Tensor, items: Tensor) -> float:
             parts = (((embeddings[ids] - center) / spread).to(weights.dtype) for ids in items.split(_CHUNK))
             scores = torch.cat([torch.addmm(weights[-1], part, weights[:-1]) for part in parts])
-            return self.measure(metric, labels.y[items], scores, labels.task)
+            return self.measure(metric, labels.y[items], scores, labels.kind)
 
         val = [measured(weights, split.val) for weights in path]
         best = val.index(max(val) if higher_is_better(metric) else min(val))
@@ -71,6 +71,6 @@ class LbfgsProbe(Probe):
 def _fit(x: Tensor, labels: Labels, items: Tensor, penalties: Sequence[float]) -> Tensor:
     """Shape (len(penalties), d + 1, num_classes)."""
     y = labels.y[items]
-    if labels.task == "multiclass":
+    if labels.kind == "multiclass":
         return softmax_path(x, y, labels.num_classes, penalties)
-    return sigmoid_path(x, y, penalties) if labels.task == "multilabel" else ridge_path(x, y, penalties)
+    return sigmoid_path(x, y, penalties) if labels.kind == "multilabel" else ridge_path(x, y, penalties)

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.datasets.types import Metric, Task
+from gssl.datasets.types import LabelKind, Metric
 
 _ERRORS: frozenset[Metric] = frozenset({"mae", "rmse"})
 _RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
@@ -36,7 +36,7 @@ def higher_is_better(metric: Metric) -> bool:
     return metric not in _ERRORS
 
 
-def evaluate(metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
+def evaluate(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
     """One number for the quality of the scores.
 
     Metrics of several columns are means over the columns in which they are defined (ROC-AUC and average precision
@@ -48,7 +48,7 @@ def evaluate(metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
         y: labels, shape (n,) int64 for ``multiclass``, else (n, num_columns) float where NaN is missing.
         scores: decision values, shape (n, num_classes) for ``multiclass`` (the largest is the prediction), else
             (n, num_columns): positive values predict the label of ``multilabel``, predictions of ``regression``.
-        task: what kind of labels ``y`` holds.
+        kind: what kind of labels ``y`` holds.
 
     Raises:
         InputError: the metric does not fit the task or is undefined for these items.
@@ -57,18 +57,18 @@ def evaluate(metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
         >>> evaluate("accuracy", torch.tensor([0, 1]), torch.tensor([[2.0, 1.0], [3.0, 0.0]]), "multiclass")
         0.5
     """
-    if (metric in _ERRORS) != (task == "regression"):
-        raise InputError(f"metric {metric!r} does not fit {task} labels")
+    if (metric in _ERRORS) != (kind == "regression"):
+        raise InputError(f"metric {metric!r} does not fit {kind} labels")
     if y.shape[0] == 0:
         raise InputError(f"metric {metric!r} needs at least one item to score")
     if metric in _RANKING:
-        return _ranking(metric, *((y, scores) if task == "multilabel" else _one_vs_rest(y, scores)))
-    if task == "multiclass":
+        return _ranking(metric, *((y, scores) if kind == "multilabel" else _one_vs_rest(y, scores)))
+    if kind == "multiclass":
         return _classes(metric, y, scores.argmax(dim=1))
     if metric == "micro_f1":
         known = ~y.isnan()
         return float(f1_score(y[known].numpy(), (scores[known] > 0).numpy(), zero_division=0.0))
-    predicted = scores if task == "regression" else (scores > 0).to(y.dtype)
+    predicted = scores if kind == "regression" else (scores > 0).to(y.dtype)
     return _column_mean(metric, y, predicted, _COLUMN[metric])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.ogb_import import without_update_check
-from gssl.datasets.types import Dataset, Metric, Split, Task
+from gssl.datasets.types import Dataset, LabelKind, Metric, Split
 from gssl.evaluate.lbfgs import LbfgsProbe
 from gssl.evaluate.metrics import evaluate
 
@@ -40,12 +40,12 @@ class OgbProbe(LbfgsProbe):
             )
         return dataset.splits
 
-    def measure(self, metric: Metric, y: Tensor, scores: Tensor, task: Task) -> float:
+    def measure(self, metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
         if metric not in _EVALUATORS:
-            return evaluate(metric, y, scores, task)
+            return evaluate(metric, y, scores, kind)
         name, key = _EVALUATORS[metric]
         evaluator = _evaluator(name)
-        truth, predicted = _columns(metric, y, scores, task)
+        truth, predicted = _columns(metric, y, scores, kind)
         evaluator.num_tasks = truth.shape[1]
         try:
             return float(evaluator.eval({"y_true": truth.numpy(), "y_pred": predicted.numpy()})[key])
@@ -59,9 +59,9 @@ def _evaluator(name: str) -> Any:
     return Evaluator(name)
 
 
-def _columns(metric: Metric, y: Tensor, scores: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+def _columns(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> tuple[Tensor, Tensor]:
     """Labels and predictions as the evaluators take them, each of shape (n, num_tasks)."""
-    if task != "multiclass":
+    if kind != "multiclass":
         return y, (scores > 0).to(y.dtype) if metric == "accuracy" else scores
     if metric == "accuracy":
         return y.unsqueeze(1), scores.argmax(dim=1, keepdim=True)

@@ -10,10 +10,10 @@ from torch_geometric.nn import GraphNorm
 
 from gssl.common.errors import TrainingError
 from gssl.datasets.types import Dataset
+from gssl.graph.batch import MiniBatch
 from gssl.method import Method
 from gssl.models.inference import embed_layerwise
 from gssl.models.stack import StackedEncoder
-from gssl.samplers.batch import MiniBatch
 
 _GRAPHS_AT_ONCE = 512
 _NODES_AT_ONCE = 1 << 18  # larger graphs are embedded layer by layer, which holds less

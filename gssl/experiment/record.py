@@ -15,13 +15,13 @@ from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe
 from gssl.evaluate.judge import combined_hash
 from gssl.experiment.trial import Outcome
+from gssl.graph.staleness import overall
 from gssl.results.environment import Environment
 from gssl.results.files import write_json
 from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow, Status, Store
 from gssl.results.summary import mean_and_std, summarise
-from gssl.samplers.staleness import overall
 
 
 class Record:

@@ -12,11 +12,11 @@ from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
+from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.ema import EMATarget
 from gssl.models.encoder import Encoder
 from gssl.objectives.bootstrap import bootstrap_cosine
-from gssl.samplers.batch import MiniBatch
 
 
 class BGRL(ContrastiveMethod):

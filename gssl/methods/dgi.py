@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from gssl.augment.base import Identity
 from gssl.augment.shuffle import Shuffle
 from gssl.common.space import Choice, Float, Space
+from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.jsd import binary_agreement
 from gssl.objectives.weights import weighted_rows
-from gssl.samplers.batch import MiniBatch
 
 
 class DGI(ContrastiveMethod):

@@ -12,13 +12,13 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.common.options import Positive
 from gssl.common.space import Choice, Float, Space
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import Pattern
 from gssl.method import PredictiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.edges import edge_reconstruction, uniform_negatives
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.pair import PairSampler
-from gssl.samplers.sparse import Pattern
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
 from gssl.common.options import Positive, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
+from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.info_nce import info_nce
-from gssl.samplers.batch import MiniBatch
 
 
 class GRACE(ContrastiveMethod):

@@ -15,10 +15,10 @@ from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.common.options import Fraction, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod, Level
 from gssl.models.encoder import Encoder
 from gssl.objectives.nt_xent import nt_xent
-from gssl.samplers.batch import MiniBatch
 
 View = Literal["none", "dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4"]
 

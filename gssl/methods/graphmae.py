@@ -15,15 +15,15 @@ from gssl.augment.mask_node import mask_nodes
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, Probability
 from gssl.common.space import Choice, Float, Space
+from gssl.graph.batch import MiniBatch
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import dense_features, select_features
 from gssl.method import Level, PredictiveMethod
 from gssl.models.decoder import LinearDecoder, make_decoder
 from gssl.models.encoder import Encoder
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import restrict_rows
 from gssl.samplers.pair import PairSampler
-from gssl.samplers.sparse import dense_features, select_features
 
 
 @dataclass(frozen=True, eq=False)

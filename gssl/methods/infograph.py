@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from gssl.augment.base import Identity
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod, Level
 from gssl.models.encoder import Encoder
 from gssl.objectives.jsd import local_global_jsd
-from gssl.samplers.batch import MiniBatch
 
 
 class InfoGraph(ContrastiveMethod):

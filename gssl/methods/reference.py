@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import dense_features
 from gssl.method import Level, Method
 from gssl.models.readout import readout
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import dense_features
 
 
 class Untrained(Method):

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError
 from gssl.common.options import Probability
 from gssl.common.space import Choice, Float, Space
-from gssl.datasets.types import Labels, Split, Task
+from gssl.datasets.types import LabelKind, Labels, Split
+from gssl.graph.batch import MiniBatch
 from gssl.method import Level, Method
 from gssl.models.encoder import Encoder
 from gssl.objectives.weights import weighted_mean
-from gssl.samplers.batch import MiniBatch
 
 
 class Supervised(Method):
@@ -48,7 +48,7 @@ class Supervised(Method):
     def __init__(self, encoder: Encoder, *, dropout: Probability = 0.5) -> None:
         super().__init__(encoder)
         self.dropout = dropout
-        self.task: Task | None = None
+        self.kind: LabelKind | None = None
 
     def fit_labels(self, labels: Labels, split: Split) -> None:
         """Attach the labels of the training items and a new head; no other label is kept.
@@ -60,13 +60,13 @@ class Supervised(Method):
         Raises:
             InputError: no training item has a label.
         """
-        y, task = labels.y[split.train], labels.task
-        known = y >= 0 if task == "multiclass" else ~y.isnan()
+        y, kind = labels.y[split.train], labels.kind
+        known = y >= 0 if kind == "multiclass" else ~y.isnan()
         if not known.any():
             raise InputError(f"split {split.name!r} has no labelled training item, which the supervised row needs")
-        shift, scale = _standardisation(y) if task == "regression" else (torch.zeros(1), torch.ones(1))
-        targets = torch.where(known, y, 0) if task != "regression" else ((y - shift) / scale).nan_to_num()
-        self.task = task
+        shift, scale = _standardisation(y) if kind == "regression" else (torch.zeros(1), torch.ones(1))
+        targets = torch.where(known, y, 0) if kind != "regression" else ((y - shift) / scale).nan_to_num()
+        self.kind = kind
         self.head = nn.Linear(self.encoder.out_dim, labels.num_classes)
         # Not part of the state dict: a stored method holds no label at all.
         self.register_buffer("targets", _spread(targets, split.train, len(labels.y)), persistent=False)
@@ -85,14 +85,14 @@ class Supervised(Method):
         rows = known if known.dim() == 1 else known.any(1)
         embedding = self.embed(batch)
         # The norms of a measured batch are those of all its targets, so the head must see them all.
-        logits = self._head(embedding)[rows] if batch.measure else self._head(embedding[rows])
+        logits = self._head(embedding)[rows] if batch.plan.measure else self._head(embedding[rows])
         if not len(logits):
             return logits.sum()
         targets, known = self.targets[items[rows]], known[rows]
         weight = None if batch.weight is None else batch.weight[rows]
-        if self.task == "multiclass":
+        if self.kind == "multiclass":
             return weighted_mean(F.cross_entropy(logits, targets, reduction="none"), weight)
-        criterion = F.mse_loss if self.task == "regression" else F.binary_cross_entropy_with_logits
+        criterion = F.mse_loss if self.kind == "regression" else F.binary_cross_entropy_with_logits
         terms = criterion(logits, targets, reduction="none")
         weight = None if weight is None else weight[:, None].expand_as(terms)[known]
         return weighted_mean(terms[known], weight)
@@ -103,7 +103,7 @@ class Supervised(Method):
 
     def mass(self, batch: MiniBatch) -> Tensor | float:
         """As of any method, but for the labelled targets alone: they are what the loss is a mean over."""
-        if batch.population is None or batch.weight is None or self.known.dim() > 1:
+        if batch.plan.population is None or batch.weight is None or self.known.dim() > 1:
             return super().mass(batch)
         known = self.known[batch.node_ids[: batch.num_targets]]
         return batch.weight[known].sum() / self.known.sum()

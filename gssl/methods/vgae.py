@@ -11,10 +11,10 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, Positive
 from gssl.common.space import Float, Space
+from gssl.graph.batch import MiniBatch
 from gssl.methods.gae import GAE, Pairs
 from gssl.models.encoder import Encoder
 from gssl.objectives.kl import gaussian_kl
-from gssl.samplers.batch import MiniBatch
 
 
 class VGAE(GAE):
@@ -55,6 +55,6 @@ class VGAE(GAE):
 
 def _population(batch: MiniBatch) -> float:
     """Nodes that the targets stand for."""
-    if batch.population is not None:
-        return float(batch.population)
+    if batch.plan.population is not None:
+        return float(batch.plan.population)
     return float(batch.num_targets if batch.weight is None else batch.weight.sum())

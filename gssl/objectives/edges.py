@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gssl.graph.sparse import Pattern
 from gssl.objectives.weights import weighted_mean
-from gssl.samplers.sparse import Pattern
 
 
 def edge_reconstruction(

@@ -61,7 +61,7 @@ def seal(dataset: Dataset, splits: Sequence[Split]) -> Sealed:
         require_two_classes(labels, split)
         seen[shown], hidden[split.test] = True, True
         kept.append(replace(split, test=split.val if len(split.val) else split.train))
-    y = torch.full_like(labels.y, -1 if labels.task == "multiclass" else math.nan)
+    y = torch.full_like(labels.y, -1 if labels.kind == "multiclass" else math.nan)
     y[seen] = labels.y[seen]
     return Sealed(replace(dataset, labels=replace(labels, y=y), splits=()), tuple(kept), seen.nonzero().squeeze(1))
 

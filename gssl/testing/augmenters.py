@@ -12,10 +12,10 @@ from torch import Tensor
 
 from gssl.augment.base import Augmenter
 from gssl.common.options import validate
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.history import BatchHistory, History
-from gssl.samplers.sparse import dense_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.history import BatchHistory, History
+from gssl.graph.sparse import dense_features
 from gssl.testing.compare import (
     DEVICES,
     assert_unchanged,
@@ -78,7 +78,7 @@ class AugmenterContract:
         )
         weight = 1 + torch.arange(batch.num_items).float()
         history = BatchHistory(History(batch.num_nodes), "truncated", batch.node_ids, batch.num_targets)
-        return replace(batch, weight=weight, step=False, history=history)
+        return replace(batch, weight=weight, plan=replace(batch.plan, step=False, history=history))
 
     def test_options_are_a_configuration(self) -> None:
         check_options(self.augmenter, first=None)
@@ -114,8 +114,8 @@ class AugmenterContract:
     def test_view_keeps_ids_and_handles(self, kind: Kind) -> None:
         batch = self.batch(kind)
         view = self.build()(batch, generator(0))
-        assert view.step == batch.step
-        assert view.history == batch.history
+        assert view.plan.step == batch.plan.step
+        assert view.plan.history == batch.plan.history
         assert view.in_dim == batch.in_dim
         assert len(view.node_ids.unique()) == view.num_nodes, "a node is there once"
         assert bool(torch.isin(view.node_ids, batch.node_ids).all())

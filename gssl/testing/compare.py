@@ -13,8 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Pattern, select_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern, select_features
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 

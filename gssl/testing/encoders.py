@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import validate
+from gssl.graph.batch import MiniBatch
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import dense_features, select_features
 from gssl.models.encoder import Encoder
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import restrict_rows
-from gssl.samplers.sparse import dense_features, select_features
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
 from gssl.testing.options import check_options
 from gssl.testing.toy import KINDS, Kind, toy_batch, toy_graph, toy_graphs, without_edges

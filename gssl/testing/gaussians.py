@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.datasets.types import Dataset, Labels, Level, Split
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 
 
 def gaussian_classes(

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import validate
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.method import Method
 from gssl.registry import ENCODERS
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.sparse import SparseMatrix, dense_features
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
 from gssl.testing.options import check_options, check_search_space
 from gssl.testing.toy import KINDS, Kind, toy_batch, with_weight, without_edges

@@ -120,7 +120,7 @@ class ProbeContract:
         labels, embeddings = self.labels(dataset), self.embeddings(dataset)
         test = self.first_split(dataset).test
         y = labels.y.clone()
-        y[test] = y[test].flip(0).roll(1, 0) if labels.task == "regression" else 1 - y[test]
+        y[test] = y[test].flip(0).roll(1, 0) if labels.kind == "regression" else 1 - y[test]
         honest = numbers(self.score(dataset, embeddings, labels))
         turned = numbers(self.score(dataset, embeddings, replace(labels, y=y)))
         assert honest.pop("test") != turned.pop("test"), "the test score does not come from the test labels"

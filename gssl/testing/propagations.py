@@ -8,13 +8,13 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 from gssl.models.ops import gcn_aggregate, mean_aggregate, sum_aggregate
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.rng import Key
 from gssl.samplers.selection.base import Draw, Selection
-from gssl.samplers.sparse import SparseMatrix, dense_features
 from gssl.testing.compare import assert_valid, tensors_of
 
 Kind = Literal["gcn", "mean", "sum"]

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 import torch
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import dense_features, select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import dense_features, select_features
 from gssl.testing.compare import assert_valid, in_other_process, tensors_of
 from gssl.testing.toy import Kind, toy_graph, toy_graphs
 
@@ -56,7 +56,7 @@ class SamplerContract:
     def test_batches_are_valid_and_on_the_cpu(self, kind: Kind) -> None:
         batches = self.batches(kind)
         assert batches, "an epoch has a batch"
-        assert batches[-1].step, "an epoch ends with an update"
+        assert batches[-1].plan.step, "an epoch ends with an update"
         for batch in batches:
             assert_valid(batch)
             assert batch.device.type == "cpu"
@@ -88,13 +88,13 @@ class SamplerContract:
         known = set(map(tuple, graph.block.edge_index.T.tolist()))
         for batch in self.batches(kind):
             for layer, block in enumerate(batch.blocks):
-                own = batch.history.sources if batch.history is not None else ()
+                own = batch.plan.history.sources if batch.plan.history is not None else ()
                 ids = own[layer] if own else batch.node_ids[: block.num_src]
                 assert set(map(tuple, ids[block.edge_index].T.tolist())) <= known
 
     def test_number_of_updates(self, kind: Kind) -> None:
         sampler = self.build(self.graph(kind), 0)
-        counts = [sum(batch.step for batch in sampler.epoch(epoch)) for epoch in range(8)]
+        counts = [sum(batch.plan.step for batch in sampler.epoch(epoch)) for epoch in range(8)]
         if not self.random or self.covers:
             assert set(counts) == {sampler.batches_per_epoch}
         else:

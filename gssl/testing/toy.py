@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gssl.datasets.types import Dataset, Labels, Level, Split, Task
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import BatchFeatures, SparseMatrix, dense_features
+from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Split
+from gssl.graph.batch import MiniBatch
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 
 Kind = Literal["node", "node-sparse", "node-gathered", "graph"]
 KINDS: tuple[Kind, ...] = ("node", "node-sparse", "node-gathered", "graph")
@@ -92,13 +92,18 @@ def gathered(x: BatchFeatures) -> GatheredRows:
 
 
 def toy_dataset(
-    level: Level, *, task: Task = "multiclass", splits: Sequence[str] = ("public",), name: str = "toy", seed: int = 0
+    level: Level,
+    *,
+    kind: LabelKind = "multiclass",
+    splits: Sequence[str] = ("public",),
+    name: str = "toy",
+    seed: int = 0,
 ) -> Dataset:
     """A dataset whose labels its features and edges tell, with preset splits that share their test items.
 
     Args:
         level: ``node`` has 120 nodes, ``graph`` 60 graphs.
-        task: two classes, three binary tasks with a missing label, or one target.
+        kind: two classes, three binary tasks with a missing label, or one target.
         splits: names of the preset splits; 28 % of the items train, 42 % validate, 30 % test.
         name: name of the dataset.
         seed: decides the splits.
@@ -107,10 +112,10 @@ def toy_dataset(
     count = 120 if level == "node" else 60
     label = torch.arange(count) % 2
     y: Tensor = label
-    if task == "multilabel":
+    if kind == "multilabel":
         y = torch.stack([label, 1 - label, (torch.arange(count) % 4 == 0).long()], dim=1).float()
         y[0, 1] = torch.nan
-    elif task == "regression":
+    elif kind == "regression":
         y = (label + torch.linspace(0, 0.5, count))[:, None]
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(count, generator=rng)
@@ -119,12 +124,12 @@ def toy_dataset(
     for split in splits:
         drawn = rest[torch.randperm(len(rest), generator=rng)]
         presets.append(Split(split, drawn[: len(rest) * 4 // 10], drawn[len(rest) * 4 // 10 :], test))
-    metric = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "rmse"}[task]
+    metric = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "rmse"}[kind]
     return Dataset(
         name=name,
         level=level,
         graph=graph,
-        labels=Labels(y, task, 2 if task == "multiclass" else y.shape[1]),
+        labels=Labels(y, kind, 2 if kind == "multiclass" else y.shape[1]),
         splits=tuple(presets),
         metric=metric,  # type: ignore[arg-type]  # values of the dictionary are metrics
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -15,10 +15,10 @@ import torch
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
+from gssl.graph.batch import MiniBatch
+from gssl.graph.staleness import StalenessLog
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.staleness import StalenessLog
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
@@ -152,23 +152,23 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
         mark = time.perf_counter()
         for batch in batches:
             batch = run.move(batch, run.device)
-            if batch.refresh:
+            if batch.plan.refresh:
                 _refresh(run, batch)
                 continue
-            only_measured = batch.measure and not batch.step
+            only_measured = batch.plan.measure and not batch.plan.step
             if only_measured:
                 method.eval()  # norms and history without dropout
-            with GradientNorms(method, active=batch.measure) as norms:
+            with GradientNorms(method, active=batch.plan.measure) as norms:
                 with run.fabric.autocast():
-                    loss = method.loss(batch) * method.mass(batch) * batch.scale
+                    loss = method.loss(batch) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.measure:
+            if batch.plan.measure:
                 run.sampler.observe(batch, norms.of(batch))
-            if batch.history is not None:
-                run.reads.merge(batch.history.reads)
+            if batch.plan.history is not None:
+                run.reads.merge(batch.plan.history.reads)
             if only_measured:
                 run.optimizer.zero_grad()
                 method.train()
@@ -176,8 +176,8 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
             value = _checked(run, loss.item(), "loss")
             position.loss_sum += value
             position.batches += 1
-            pending = not batch.step
-            if batch.step:
+            pending = not batch.plan.step
+            if batch.plan.step:
                 if watch is not None and watch(value):
                     run.watched_enough = True
                     return
@@ -196,7 +196,7 @@ def _needs_no_encoder(run: Run, batch: MiniBatch) -> bool:
     """Whether norms of the batch come from the measured module alone: adjoints are those of all layers, and the loss
     scaler of 16-bit precision must scale every gradient alike.
     """
-    stored = batch.history is not None and batch.history.mode in ("adjoint", "compensated")
+    stored = batch.plan.history is not None and batch.plan.history.mode in ("adjoint", "compensated")
     return not stored and run.config.precision != "16-mixed"
 
 

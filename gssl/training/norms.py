@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from gssl.graph.batch import MiniBatch
 from gssl.method import Method
-from gssl.samplers.batch import MiniBatch
 
 
 class GradientNorms:
@@ -64,8 +64,8 @@ class GradientNorms:
                 total.addcmul_(_squared_norms(output.grad), _squared_norms(taken).add_(1))
         if batch.weight is not None:
             total /= batch.weight.square()
-        if batch.history is not None and batch.history.squared_norms is not None:  # adjoints are not weighted
-            total += batch.history.squared_norms[: batch.num_targets]
+        if batch.plan.history is not None and batch.plan.history.squared_norms is not None:  # adjoints are not weighted
+            total += batch.plan.history.squared_norms[: batch.num_targets]
         return total.sqrt_().mul_(_scale(batch))
 
 
@@ -77,7 +77,7 @@ def _squared_norms(rows: Tensor) -> Tensor:
 
 def _scale(batch: MiniBatch) -> float:
     """Items that the loss is a mean over: a term's own gradient is so many times its part of the loss's."""
-    if batch.population is not None:
-        return batch.population / batch.scale
+    if batch.plan.population is not None:
+        return batch.plan.population / batch.plan.scale
     items = batch.num_items if batch.weight is None else batch.weight.sum()
-    return float(items) / batch.scale
+    return float(items) / batch.plan.scale

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from gssl.samplers.staleness import Staleness, overall
+from gssl.graph.staleness import Staleness, overall
 
 
 @dataclass(frozen=True)

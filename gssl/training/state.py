@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gssl.graph.staleness import StalenessLog
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.samplers.staleness import StalenessLog
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
 from gssl.training.result import EpochRecord

@@ -98,7 +98,7 @@ def with_validation(split: Split, labels: Labels, seed: int) -> Split:
         return split
     if len(split.train) < 2:
         raise InputError(f"split {split.name!r} has too few training items to set some apart for validation")
-    classes = labels.y[split.train] if labels.task == "multiclass" else None
+    classes = labels.y[split.train] if labels.kind == "multiclass" else None
     size = max(1, round(CARVED * len(split.train)))
     if classes is not None and (classes.unique(return_counts=True)[1].min() < 2 or size < len(classes.unique())):
         classes = None
@@ -139,7 +139,7 @@ def predictions(method: Supervised, dataset: Dataset, items: Tensor, move: Mover
 def _score(method: Supervised, dataset: Dataset, items: Tensor, metric: Metric, move: Mover) -> float:
     assert dataset.labels is not None
     scores = predictions(method, dataset, items, move)
-    return evaluate(metric, dataset.labels.y[items], scores, dataset.labels.task)
+    return evaluate(metric, dataset.labels.y[items], scores, dataset.labels.kind)
 
 
 def _sampler(dataset: Dataset, split: Split, config: TrainConfig, seed: int) -> Sampler:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from gssl.common.seeds import derive_seed
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.stack import StackedEncoder
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 from gssl.samplers.pair import PairSampler
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.rng import Key
@@ -77,7 +77,8 @@ class Frozen:
         for number in range(passes):
             if isinstance(propagation, StoredPropagation):
                 batch = propagation.stored_batch(draw)
-            batch = replace(batch, measure=True, population=self.graph.num_nodes, weight=torch.ones(len(everyone)))
+            plan = replace(batch.plan, measure=True, population=self.graph.num_nodes)
+            batch = replace(batch, plan=plan, weight=torch.ones(len(everyone)))
             with GradientNorms(self.method, active=True) as norms:
                 self.gradient(batch, number)
         if isinstance(propagation, StoredPropagation):
@@ -93,8 +94,8 @@ class Frozen:
         handles = [m.register_forward_hook(lambda _module, _inputs, out: found.append(out)) for m in watched]
         try:
             with torch.no_grad():
-                history = None if batch.history is None else replace(batch.history)
-                last: Tensor = encoder(replace(batch, history=history))
+                history = None if batch.plan.history is None else replace(batch.plan.history)
+                last: Tensor = encoder(batch.planned(history=history))
         finally:
             for handle in handles:
                 handle.remove()

@@ -10,7 +10,7 @@ from statistics import fmean, median
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 from gssl.samplers.pair import PairSampler
 from gssl.variance.frozen import Frozen
 from gssl.variance.moments import Error, Moments
@@ -93,7 +93,7 @@ def _batches(sampler: PairSampler, draws: int) -> Iterator[tuple[MiniBatch, floa
             seconds = time.perf_counter() - start
             if batch is None:
                 break
-            if batch.step:
+            if batch.plan.step:
                 draws -= 1
                 yield batch, seconds
         epoch += 1

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit, uint64
 
-from gssl.samplers.kernels.prefetch import prefetch
+from gssl.graph.cache_hint import prefetch
 from gssl.samplers.kernels.rng import below, hash64, uniform
 from gssl.samplers.rng import GOLDEN
 

@@ -7,7 +7,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from gssl.samplers.sparse import Pattern
+from gssl.graph.sparse import Pattern
 
 Array = np.ndarray
 

@@ -10,13 +10,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.history import Mode
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.history import Mode
+from gssl.graph.plan import Plan
+from gssl.graph.sparse import Pattern, SparseMatrix
 from gssl.samplers.kernels.touch import append_rows
 from gssl.samplers.propagation.expansion import Hop
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern, SparseMatrix
 
 _ENTRIES = 1 << 20  # of the features that are looked at together
 
@@ -45,8 +47,7 @@ class AdjointPropagation(StoredPropagation):
             node_ids=sources,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
-            history=replace(history, input_norm=self._input_norm[draw.ids]),
-            first=self.first,
+            plan=Plan(history=replace(history, input_norm=self._input_norm[draw.ids]), first=self.first),
         )
 
     def touching(self, ids: Tensor) -> tuple[Block, Tensor]:

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.samplers.selection.base import Draw
 
 Backend = Literal["auto", "numba", "torch"]

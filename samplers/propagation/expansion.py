@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.sparse import Pattern
 from gssl.samplers.kernels import expand
 from gssl.samplers.kernels.transpose import transposed
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.sparse import Pattern
 
 _FEW = 1 << 14  # slots, 64 KB
 _ROOM = 2  # slots for each node that a batch may get

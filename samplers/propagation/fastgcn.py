@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import PositiveInt
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Expansion, Hop
 from gssl.samplers.propagation.importance import column_sums, squared_entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
 

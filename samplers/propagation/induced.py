@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gssl.samplers.batch import MiniBatch
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import select_features
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
 
 
 class Induced(SubgraphPropagation):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegativeInt
-from gssl.samplers.graph import Graph
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation
@@ -17,7 +18,6 @@ from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import Slot, uniform
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern
 
 _LIMIT, _TOLERANCE = 50, 1e-4  # of the fixed point
 

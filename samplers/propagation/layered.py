@@ -7,14 +7,16 @@ from abc import abstractmethod
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.first import FirstAggregates, without_edges
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.first import FirstAggregates, without_edges
+from gssl.graph.plan import Plan
+from gssl.graph.sparse import BatchFeatures, gathered_features, select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
 from gssl.samplers.rng import Slot
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import BatchFeatures, gathered_features, select_features
 
 
 class LayeredPropagation(Propagation):
@@ -35,7 +37,7 @@ class LayeredPropagation(Propagation):
     def __init__(self, graph: Graph, *, num_layers: int, backend: Backend = "auto", precompute: bool = False) -> None:
         super().__init__(graph, num_layers=num_layers)
         self.engine = Engine(graph.block.pattern, backend)
-        self.first = FirstAggregates(graph) if precompute else None
+        self.first = FirstAggregates(graph.block, graph.x) if precompute else None
 
     @abstractmethod
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
@@ -86,7 +88,7 @@ class LayeredPropagation(Propagation):
             node_ids=nodes,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
-            first=self.first,
+            plan=Plan(first=self.first),
         )
 
     def features(self, nodes: Tensor, *, ahead: bool) -> BatchFeatures:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import Fraction
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import Mode, Precision, Storage
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import Mode, Precision, Storage
+from gssl.graph.plan import Plan
+from gssl.graph.sparse import select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
 
 Score = Literal["const", "linear", "quadratic", "sine", "concave"]
 
@@ -71,7 +72,7 @@ class LMCPropagation(StoredPropagation):
             node_ids=sources,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
-            history=replace(self.handle(sources, len(draw.ids)), beta=self.beta * share),
+            plan=Plan(history=replace(self.handle(sources, len(draw.ids)), beta=self.beta * share)),
         )
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block
-from gssl.samplers.graph import Graph
+from gssl.graph.block import Block
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation, inverse_share, per_layer

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from gssl.common.options import PositiveInt
 from gssl.common.seeds import derive_seed
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.expansion import Expansion, Hop
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
 from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import Slot, hash64, uniform
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
 
 Design = Literal["node", "edge", "walk"]
 

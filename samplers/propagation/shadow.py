@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import PositiveInt
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
 from gssl.samplers.propagation.torch_ops import renumber, uniform_edges
 from gssl.samplers.rng import Slot, hash64
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import select_features
 
 
 class Shadow(SubgraphPropagation):

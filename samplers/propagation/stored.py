@@ -10,13 +10,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import BatchHistory, History, Mode, Precision, Storage
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.history import BatchHistory, History, Mode, Precision, Storage
+from gssl.graph.plan import Plan
+from gssl.graph.sparse import BatchFeatures
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import BatchFeatures
 
 _CROWDED = 8
 """Rows that a piece of an exact draw reads, at most, as a multiple of its nodes (more where one node reads more)."""
@@ -74,7 +76,7 @@ class StoredPropagation(Propagation):
             return self.stored_batch(draw)
         batch = self._exact.batch(draw)
         history = BatchHistory(self.store, "truncated", batch.node_ids, batch.num_nodes, frozen=self.frozen)
-        return replace(batch, history=history)
+        return batch.planned(history=history)
 
     def batches(self, draw: Draw) -> Iterator[tuple[Draw, MiniBatch]]:
         if draw.step or not draw.exact or draw.piece is None:
@@ -82,7 +84,7 @@ class StoredPropagation(Propagation):
             return
         silent = replace(draw, step=False, measure=False)
         for number, ids in enumerate(self._below(draw)):
-            yield silent, replace(self.one_shot(ids, is_step=number == 0, turned=False), refresh=True)
+            yield silent, self.one_shot(ids, is_step=number == 0, turned=False).planned(refresh=True)
         for part in draw.parts():
             made = self.one_shot(part.ids, is_step=self.num_layers == 1, turned=False)
             yield part, replace(made, weight=self.target_weight(part))
@@ -132,13 +134,13 @@ class StoredPropagation(Propagation):
     def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True, ahead: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids, turned=turned)
+        history = BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step)
         return MiniBatch(
             x=self.features(sources, len(ids), ahead=ahead),
             blocks=(block,) * self.num_layers,
             node_ids=sources,
             num_targets=len(ids),
-            history=BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step),
-            first=self.first,
+            plan=Plan(history=history, first=self.first),
         )
 
     def incoming(self, ids: Tensor, *, turned: bool = True) -> tuple[Block, Tensor]:

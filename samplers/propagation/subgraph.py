@@ -6,12 +6,13 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.graph import Graph
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern
 
 
 class SubgraphPropagation(Propagation):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gssl.graph.sparse import Pattern
 from gssl.samplers.rng import below, hash64, uniform
-from gssl.samplers.sparse import Pattern
 
 
 def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor]:

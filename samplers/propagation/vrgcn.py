@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import PositiveInt
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.first import without_edges
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import Mode, Precision, Storage
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.first import without_edges
+from gssl.graph.history import Mode, Precision, Storage
+from gssl.graph.plan import Plan
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.rng import Slot, hash64, uniform
 from gssl.samplers.selection.base import Draw
-from gssl.samplers.sparse import Pattern
 
 
 class VRGCNPropagation(StoredPropagation):
@@ -81,8 +83,7 @@ class VRGCNPropagation(StoredPropagation):
             node_ids=ids,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
-            history=replace(history, sources=tuple(sources)),
-            first=self.first,
+            plan=Plan(history=replace(history, sources=tuple(sources)), first=self.first),
         )
 
 

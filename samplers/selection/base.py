@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 from gssl.samplers.population import Population
 from gssl.samplers.rng import Key
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt, validate
 from gssl.common.seeds import derive_seed
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 from gssl.samplers.draws import keyed_order
-from gssl.samplers.graph import Graph
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.base import Draw, Selection
-from gssl.samplers.sparse import Pattern
 
 _PARTS_IN_A_BATCH = 4
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import validate
-from gssl.samplers.batch import Block
+from gssl.graph.block import Block
+from gssl.graph.storage import Graph
 from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, keyed_order
-from gssl.samplers.graph import Graph
 from gssl.samplers.probability import inclusion_probability, pieces_of
 from gssl.samplers.rng import Key, Slot
 from gssl.samplers.selection.independent import Drawer, IndependentSelection

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gssl.graph.sparse import Pattern
 from gssl.samplers.rng import Key, Slot, uniform
-from gssl.samplers.sparse import Pattern
 
 _AT_ONCE = 1 << 22  # walks of pre-sampling that are held in memory together
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, NonNegativeInt, PositiveInt, Probability, validate
+from gssl.graph.storage import Graph
 from gssl.samplers.draws import Lottery, PoissonLottery, Scheme, keyed_order, smallest_hashes
-from gssl.samplers.graph import Graph
 from gssl.samplers.population import Population
 from gssl.samplers.probability import PIECE, collected, held, inclusion_rule, priced
 from gssl.samplers.rng import Key, Slot

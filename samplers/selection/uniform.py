@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import validate
+from gssl.graph.storage import Graph
 from gssl.samplers.draws import keyed_order, poisson_draw
-from gssl.samplers.graph import Graph
 from gssl.samplers.rng import Key, Slot, hash64
 from gssl.samplers.selection.base import Draw
 from gssl.samplers.selection.independent import Drawer, IndependentSelection

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt, validate
+from gssl.graph.storage import Graph
 from gssl.samplers.draws import NO_NODE
-from gssl.samplers.graph import Graph
 from gssl.samplers.rng import Key, Slot, uniform
 from gssl.samplers.selection.hitting import hitting_probability, random_walks
 from gssl.samplers.selection.independent import Drawer, IndependentSelection

@@ -18,9 +18,10 @@ from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph, walk_rank
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern, SparseMatrix, dense_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern, SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 RATIOS = st.sampled_from([0.0, 0.1, 0.2, 0.29, 0.5, 0.7, 0.99])

@@ -6,9 +6,9 @@ from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.mask_node import mask_nodes
 from gssl.augment.shuffle import Shuffle
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 
 
 def make_batch(sparse: bool = False, n: int = 60) -> MiniBatch:

@@ -16,8 +16,8 @@ from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
 from gssl.common.errors import InputError
 from gssl.config.components import sampler_factory
+from gssl.graph.sparse import SparseMatrix
 from gssl.samplers.base import Sampler
-from gssl.samplers.sparse import SparseMatrix
 from gssl.testing.toy import toy_graph
 
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from gssl.augment.base import Augmenter
 from gssl.common.space import Float
 from gssl.evaluate.base import Probe, ProbeScore
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import dense_features
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN
 from gssl.objectives.weights import weighted_mean
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import dense_features
 from gssl.testing.augmenters import AugmenterContract
 from gssl.testing.encoders import EncoderContract
 from gssl.testing.methods import MethodContract

@@ -58,7 +58,7 @@ class TestOgb(ProbeContract):
 
 class TestOgbOnTasks(TestOgb):
     def dataset(self) -> Dataset:
-        return toy_dataset("graph", task="multilabel")
+        return toy_dataset("graph", kind="multilabel")
 
 
 class TestLbfgs(ProbeContract):
@@ -67,12 +67,12 @@ class TestLbfgs(ProbeContract):
 
 class TestLbfgsOnTasks(TestLbfgs):
     def dataset(self) -> Dataset:
-        return toy_dataset("graph", task="multilabel")
+        return toy_dataset("graph", kind="multilabel")
 
 
 class TestLbfgsOnTargets(TestLbfgs):
     def dataset(self) -> Dataset:
-        return toy_dataset("graph", task="regression")
+        return toy_dataset("graph", kind="regression")
 
 
 class TestLbfgsWithoutPresetSplits(TestLbfgs):

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from gssl.common.options import options_of
+from gssl.graph.storage import Graph
 from gssl.registry import PROPAGATIONS, SAMPLERS, SELECTIONS
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch, GraphBatches
-from gssl.samplers.graph import Graph
 from gssl.samplers.pair import PairSampler
 from gssl.testing.samplers import SamplerContract
 

@@ -34,7 +34,7 @@ def test_every_entry_leads_somewhere(spec: DatasetSpec) -> None:
     assert callable(load(spec.loader, "dataset"))
     assert spec.probe in PROBES.names()
     assert spec.summary
-    assert (spec.metric in ("rmse", "mae")) == (spec.task == "regression")
+    assert (spec.metric in ("rmse", "mae")) == (spec.kind == "regression")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.clean import clean_features, clean_graph
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 
 
 def _edges(graph: Graph) -> list[tuple[int, int]]:

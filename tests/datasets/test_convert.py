@@ -12,7 +12,7 @@ from torch_geometric.utils import from_networkx as pyg_from_networkx
 from gssl.common.errors import InputError
 from gssl.datasets.convert import from_arrays, from_networkx, from_pyg
 from gssl.datasets.types import Dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 
 def _edges(data: Dataset) -> set[tuple[int, int]]:

@@ -15,7 +15,7 @@ from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 # A path 0-1-2-3 and a loop at 3; edges of node-level sets are stored in one direction.
 PATH = [(0, 1), (1, 2), (2, 3)]
@@ -145,7 +145,7 @@ def test_flickr(root: Path) -> None:
     data = load_dataset("Flickr")
     assert _edges(data) == BOTH
     assert data.labels is not None
-    assert (data.labels.task, data.labels.y.tolist()) == ("multiclass", Y.tolist())
+    assert (data.labels.kind, data.labels.y.tolist()) == ("multiclass", Y.tolist())
     assert [part.tolist() for part in (data.splits[0].train, data.splits[0].val, data.splits[0].test)] == [
         [0, 1],
         [2],
@@ -158,7 +158,7 @@ def test_yelp(root: Path) -> None:
     _saint_files(root, "Yelp", tasks)
     data = load_dataset("Yelp")
     assert data.labels is not None
-    assert (data.labels.task, data.labels.num_classes, data.metric) == ("multilabel", 3, "micro_f1")
+    assert (data.labels.kind, data.labels.num_classes, data.metric) == ("multilabel", 3, "micro_f1")
     assert data.labels.y.tolist() == [tasks[str(i)] for i in range(4)]
 
 
@@ -201,7 +201,7 @@ def test_ppi_graphs_lie_side_by_side(root: Path) -> None:
     wanted = {(a, b) for low, high in paths for i in range(low, high - 1) for a, b in ((i, i + 1), (i + 1, i))}
     assert _edges(data) == wanted
     assert data.labels is not None
-    assert (data.labels.task, data.metric) == ("multilabel", "micro_f1")
+    assert (data.labels.kind, data.metric) == ("multilabel", "micro_f1")
     assert dense_features(data.graph.x)[:, 0].tolist() == [5.0] * 9 + [4.0] * 3
 
 
@@ -227,7 +227,7 @@ def test_zinc_subset(root: Path) -> None:
     (split,) = data.splits
     assert data.labels is not None
     assert data.labels.y.tolist() == [[-1.5], [0.5], [-1.5], [0.5]]
-    assert (data.labels.task, data.metric) == ("regression", "mae")
+    assert (data.labels.kind, data.metric) == ("regression", "mae")
     assert [part.tolist() for part in (split.train, split.val, split.test)] == [[0, 1], [2], [3]]
     assert dense_features(data.graph.x).argmax(dim=1).tolist() == [3, 3, 1, 0, 27, 3, 3, 1, 0, 27]
     assert data.graph.in_dim == 28
@@ -256,7 +256,7 @@ def test_molecules_with_missing_labels(root: Path) -> None:
         data = load_dataset("Tox21")
     assert data.num_items == 2
     assert data.labels is not None
-    assert (data.labels.task, data.labels.num_classes) == ("multilabel", 12)
+    assert (data.labels.kind, data.labels.num_classes) == ("multilabel", 12)
     assert data.labels.y[0].tolist() == [1.0] + [0.0] * 11
     assert data.labels.y[1].isnan().tolist() == [True] + [False] * 11
     assert "1 molecules left out that RDKit cannot read" in data.notes

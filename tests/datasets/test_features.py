@@ -11,7 +11,7 @@ from torch_geometric.utils import smiles
 from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.features import multi_hot, row_normalize, standardize
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.sparse import SparseMatrix, dense_features
 
 
 @settings(deadline=None)

@@ -12,7 +12,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.generators import _pair, _pair_within, csbm, dcsbm, rmat
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 
 def _homophily(data: Dataset) -> float:

@@ -8,7 +8,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.checksums import dataset_checksum, graph_checksum
 from gssl.datasets.clean import clean_graph
 from gssl.datasets.labels import compact, make_labels
-from gssl.datasets.types import Task
+from gssl.datasets.types import LabelKind
 
 NAN = float("nan")
 
@@ -27,17 +27,17 @@ NAN = float("nan")
         (torch.tensor([[0.1, 2], [1, 1], [0, 0]]), "regression", 2, (3, 2)),
     ],
 )
-def test_the_task_is_inferred(y: torch.Tensor, task: Task, classes: int, shape: tuple[int, ...]) -> None:
+def test_the_task_is_inferred(y: torch.Tensor, task: LabelKind, classes: int, shape: tuple[int, ...]) -> None:
     labels = make_labels(y, 3)
     assert labels is not None
-    assert (labels.task, labels.num_classes, tuple(labels.y.shape)) == (task, classes, shape)
+    assert (labels.kind, labels.num_classes, tuple(labels.y.shape)) == (task, classes, shape)
     assert labels.y.dtype == (torch.int64 if task == "multiclass" else torch.float32)
 
 
 def test_binary_labels_with_gaps_keep_them() -> None:
-    labels = make_labels(torch.tensor([[0.0], [NAN], [1.0]]), 3, task="multiclass")
+    labels = make_labels(torch.tensor([[0.0], [NAN], [1.0]]), 3, kind="multiclass")
     assert labels is not None
-    assert (labels.task, labels.num_classes) == ("multilabel", 1)
+    assert (labels.kind, labels.num_classes) == ("multilabel", 1)
     assert labels.y.isnan().squeeze().tolist() == [False, True, False]
 
 

@@ -15,7 +15,7 @@ import torch
 from gssl.common.errors import InputError
 from gssl.datasets import user
 from gssl.datasets.load import load_dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 EDGES = np.array([[0, 1, 2, 3], [1, 2, 0, 0]])
 X = np.arange(12, dtype=np.float32).reshape(4, 3)

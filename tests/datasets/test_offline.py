@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 
 from gssl.datasets.load import load_dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 
 def test_digits_is_the_symmetrised_neighbour_graph(root: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.load import load_dataset
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.sparse import SparseMatrix, dense_features
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_proteins_get_the_mean_of_their_edges(root: Path) -> None:
     data = load_dataset("ogbn-proteins")
     assert dense_features(data.graph.x).tolist() == [[0.625, 0.25], [2.0, 0.5], [3.0, 0.5], [0.25, 0.0]]
     assert data.labels is not None
-    assert (data.labels.task, data.labels.num_classes, data.metric) == ("multilabel", 112, "roc_auc")
+    assert (data.labels.kind, data.labels.num_classes, data.metric) == ("multilabel", 112, "roc_auc")
     assert data.graph.num_edges == 6
     assert data.graph.block.edge_attr is None
 
@@ -121,7 +121,7 @@ def test_molecules_are_one_hot_and_missing_labels_stay_missing(root: Path) -> No
     )
     data = load_dataset("ogbg-molpcba")
     assert data.labels is not None
-    assert (data.labels.task, data.labels.num_classes, data.metric) == ("multilabel", 128, "average_precision")
+    assert (data.labels.kind, data.labels.num_classes, data.metric) == ("multilabel", 128, "average_precision")
     assert data.labels.y.isnan().nonzero().tolist() == [[0, 1]]
     assert isinstance(data.graph.x, SparseMatrix)
     x = data.graph.x.to_dense()

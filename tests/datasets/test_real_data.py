@@ -7,7 +7,7 @@ import torch
 
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
-from gssl.samplers.sparse import SparseMatrix, dense_features
+from gssl.graph.sparse import SparseMatrix, dense_features
 
 
 def _check_arrays(data: Dataset) -> None:
@@ -16,7 +16,7 @@ def _check_arrays(data: Dataset) -> None:
     assert (row != col).all()
     assert torch.unique(row * data.graph.num_nodes + col).numel() == pattern.nnz
     assert dense_features(data.graph.x).dtype == torch.float32
-    if data.labels is not None and data.labels.task == "multiclass":
+    if data.labels is not None and data.labels.kind == "multiclass":
         assert data.labels.y.dtype == torch.int64
         assert data.labels.y.unique().numel() == data.labels.num_classes
 
@@ -144,7 +144,7 @@ def test_molecule_sets(mirror: Path, processed: Path, name: str, graphs: int, ta
     data = load_dataset(name, root=processed)
     assert data.num_items == graphs
     assert data.labels is not None
-    assert data.labels.task == task
+    assert data.labels.kind == task
     x = dense_features(data.graph.x)
     assert torch.equal(x.sum(dim=1), torch.full((data.graph.num_nodes,), 9.0))  # nine categories an atom
     attr = data.graph.block.edge_attr

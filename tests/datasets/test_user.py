@@ -16,7 +16,7 @@ from torch_geometric.data import Data, HeteroData
 
 from gssl.common.errors import InputError
 from gssl.datasets.load import load_dataset
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 EDGES = np.array([[0, 1, 2], [1, 2, 0]])
 X = np.eye(3, 4, dtype=np.float32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gssl.common.errors import InputError
-from gssl.datasets.types import Dataset, Labels, Metric, Split, Task
+from gssl.datasets.types import Dataset, LabelKind, Labels, Metric, Split
 from gssl.evaluate.lbfgs import LbfgsProbe
 from gssl.testing.gaussians import gaussian_classes
 from gssl.testing.toy import toy_dataset
@@ -34,8 +34,8 @@ def test_random_splits_are_stratified() -> None:
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
-def test_labels_that_cannot_be_stratified_get_a_plain_random_split(task: Task) -> None:
-    dataset = toy_dataset("node", task=task, splits=())
+def test_labels_that_cannot_be_stratified_get_a_plain_random_split(task: LabelKind) -> None:
+    dataset = toy_dataset("node", kind=task, splits=())
     if task == "multiclass":
         y = labels_of(dataset).y.clone()
         y[0] = 2  # a class of one
@@ -75,8 +75,8 @@ def test_errors_are_minimised() -> None:
 @pytest.mark.parametrize(
     ("task", "metric"), [("multiclass", "accuracy"), ("multilabel", "roc_auc"), ("regression", "mae")]
 )
-def test_scale_and_origin_of_the_columns_do_not_matter(task: Task, metric: Metric) -> None:
-    dataset = toy_dataset("node", task=task)
+def test_scale_and_origin_of_the_columns_do_not_matter(task: LabelKind, metric: Metric) -> None:
+    dataset = toy_dataset("node", kind=task)
     labels = labels_of(dataset)
     x = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
     x[:, :1] += labels.y.float().nan_to_num().view(120, -1)[:, :1]

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.datasets.types import Metric, Task
+from gssl.datasets.types import LabelKind, Metric
 from gssl.evaluate.metrics import evaluate, hard_scores, higher_is_better
 
 
@@ -113,7 +113,7 @@ def test_scores_that_are_not_numbers_are_refused() -> None:
 @pytest.mark.parametrize(
     ("metric", "task"), [("mae", "multiclass"), ("rmse", "multilabel"), ("accuracy", "regression")]
 )
-def test_a_metric_that_does_not_fit_is_refused(metric: Metric, task: Task) -> None:
+def test_a_metric_that_does_not_fit_is_refused(metric: Metric, task: LabelKind) -> None:
     with pytest.raises(InputError, match=f"'{metric}' does not fit {task}"):
         evaluate(metric, torch.zeros(2, dtype=torch.int64), torch.zeros(2, 2), task)
 
@@ -126,7 +126,7 @@ def test_no_items_are_refused() -> None:
 @pytest.mark.parametrize("metric", get_args(Metric))
 def test_the_better_prediction_is_better_in_the_direction_of_every_metric(metric: Metric) -> None:
     y = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
-    task: Task = "regression" if metric in ("mae", "rmse") else "multilabel"
+    task: LabelKind = "regression" if metric in ("mae", "rmse") else "multilabel"
     good, bad = (evaluate(metric, y, sign * (2 * y - 1), task) for sign in (1, -1))
     assert (good > bad) == higher_is_better(metric)
 

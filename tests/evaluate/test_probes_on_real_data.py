@@ -6,7 +6,7 @@ import pytest
 
 from gssl.datasets.load import load_dataset
 from gssl.evaluate.judge import judge, probe_from
-from gssl.samplers.sparse import dense_features
+from gssl.graph.sparse import dense_features
 
 DGI = {"steps": 100, "weight_decay": 0.0, "select": "last", "init": "xavier", "restarts": 50}
 

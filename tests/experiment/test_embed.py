@@ -13,10 +13,10 @@ import torch
 
 from gssl.datasets.load import load_dataset
 from gssl.experiment.embed import embed_dataset
+from gssl.graph.batch import MiniBatch
 from gssl.method import Method
 from gssl.models.gcn import GCN
 from gssl.models.inference import embed_layerwise
-from gssl.samplers.batch import MiniBatch
 
 if TYPE_CHECKING:
     from conftest import Lab

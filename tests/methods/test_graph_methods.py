@@ -14,11 +14,11 @@ from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.common.options import options_of
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.methods.graphcl import GraphCL, View
 from gssl.methods.infograph import InfoGraph, ResidualHead
 from gssl.models.gin import GIN
-from gssl.samplers.graph import Graph
 
 CPU = torch.device("cpu")
 

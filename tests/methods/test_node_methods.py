@@ -9,6 +9,9 @@ from torch import Tensor
 from torch_geometric.nn import DeepGraphInfomax
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import SparseMatrix
+from gssl.graph.storage import Graph
 from gssl.methods.bgrl import BGRL
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
@@ -17,9 +20,6 @@ from gssl.methods.graphmae import GraphMAE
 from gssl.methods.vgae import VGAE
 from gssl.models.gat import GAT
 from gssl.models.gcn import GCN
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix
 
 
 def community_batch(sparse: bool = False) -> MiniBatch:

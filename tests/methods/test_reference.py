@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from gssl.graph.sparse import SparseMatrix
+from gssl.graph.storage import Graph
 from gssl.methods.reference import Raw, Untrained
 from gssl.models.gcn import GCN
 from gssl.registry import METHODS
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix
 
 EDGES = torch.tensor([[0, 1, 3, 4], [1, 0, 4, 3]])
 X = torch.tensor([[1.0, 0.0], [2.0, 0.5], [4.0, 0.0], [8.0, 0.0], [16.0, -1.0]])

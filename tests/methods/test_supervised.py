@@ -6,18 +6,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
-from gssl.datasets.types import Labels, Split, Task
+from gssl.datasets.types import LabelKind, Labels, Split
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 
 N = 12
 NONE = torch.empty(0, dtype=torch.int64)
 SPLIT = Split("toy", torch.tensor([7, 0, 3, 9]), torch.tensor([1, 2]), torch.tensor([4, 5, 6]))
 
 
-def labels_of(task: Task, seed: int = 0) -> Labels:
+def labels_of(task: LabelKind, seed: int = 0) -> Labels:
     rng = torch.Generator().manual_seed(seed)
     if task == "multiclass":
         return Labels(torch.randint(3, (N,), generator=rng), task, 3)
@@ -52,7 +52,7 @@ TASKS = pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression
 
 @GRAPHS
 @TASKS
-def test_loss_is_the_plain_mean_over_known_training_labels(graph: Graph, task: Task) -> None:
+def test_loss_is_the_plain_mean_over_known_training_labels(graph: Graph, task: LabelKind) -> None:
     labels = labels_of(task)
     method = make(labels)
     batch = graph.full_batch()
@@ -77,7 +77,7 @@ def test_loss_is_the_plain_mean_over_known_training_labels(graph: Graph, task: T
 
 @GRAPHS
 @TASKS
-def test_a_weight_means_repeats(graph: Graph, task: Task) -> None:
+def test_a_weight_means_repeats(graph: Graph, task: LabelKind) -> None:
     """Weights 3, 1, 0 and 2 on the training items equal the loss of items that are there so many times."""
     labels = labels_of(task)
     method = make(labels)
@@ -107,13 +107,13 @@ def test_a_weight_means_repeats(graph: Graph, task: Task) -> None:
 
 
 @TASKS
-def test_equal_weights_give_the_plain_loss(task: Task) -> None:
+def test_equal_weights_give_the_plain_loss(task: LabelKind) -> None:
     method, batch = make(labels_of(task)), single().full_batch()
     torch.testing.assert_close(method.loss(replace(batch, weight=torch.full((N,), 0.3))), method.loss(batch))
 
 
 @TASKS
-def test_graph_batches_look_their_targets_up_by_id(task: Task) -> None:
+def test_graph_batches_look_their_targets_up_by_id(task: LabelKind) -> None:
     method, graph = make(labels_of(task)), collection()
     parts = [method.loss(graph.graph_batch(torch.tensor([item]))) for item in SPLIT.train.tolist()]
     counts = method.known[SPLIT.train].float().reshape(len(parts), -1).sum(1)
@@ -134,7 +134,7 @@ def test_sampled_batches_learn_from_their_targets_only() -> None:
 
 
 @TASKS
-def test_a_batch_without_training_items_changes_nothing(task: Task) -> None:
+def test_a_batch_without_training_items_changes_nothing(task: LabelKind) -> None:
     method = make(labels_of(task))
     loss = method.loss(collection().graph_batch(torch.tensor([1, 4])))
     loss.backward()
@@ -143,7 +143,7 @@ def test_a_batch_without_training_items_changes_nothing(task: Task) -> None:
 
 
 @TASKS
-def test_only_training_labels_are_held(task: Task) -> None:
+def test_only_training_labels_are_held(task: LabelKind) -> None:
     labels, other = labels_of(task), labels_of(task, seed=1)
     mixed = other.y.clone()
     mixed[SPLIT.train] = labels.y[SPLIT.train]
@@ -160,7 +160,7 @@ def test_only_training_labels_are_held(task: Task) -> None:
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_an_item_without_label_is_left_out(task: Task) -> None:
+def test_an_item_without_label_is_left_out(task: LabelKind) -> None:
     labels = labels_of(task)
     labels.y[7] = -1 if task == "multiclass" else torch.nan
     fewer = Split("fewer", torch.tensor([0, 3, 9]), NONE, NONE)

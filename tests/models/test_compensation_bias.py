@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.graph.storage import Graph
 from gssl.models.gcn import GCN
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.lmc import LMCPropagation
 from gssl.samplers.rng import Key
 from gssl.samplers.selection.base import Draw

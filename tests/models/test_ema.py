@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from gssl.graph.storage import Graph
 from gssl.models.ema import EMATarget, cosine_momentum
 from gssl.models.gcn import GCN
-from gssl.samplers.graph import Graph
 
 
 @pytest.fixture

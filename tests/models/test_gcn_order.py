@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern
 from gssl.models import ops
 from gssl.models.gcn import GCNLayer
 from gssl.models.ops import aggregates_first
-from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Pattern
 
 NODES = 7
 

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch_geometric.nn import GCNConv, GINConv
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import Pattern, SparseMatrix
+from gssl.graph.storage import Graph
 from gssl.models.encoder import Encoder
 from gssl.models.gin import GIN, GINLayer
 from gssl.models.layers import NormKind
 from gssl.models.resgcn import ResGCN
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.blocks import restrict_rows
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern, SparseMatrix
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.graph import history
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.models.gat import GAT
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE
 from gssl.models.stack import StackedEncoder
-from gssl.samplers import history
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.adjoint import AdjointPropagation
 from gssl.samplers.propagation.history import HistoryPropagation
 from gssl.samplers.propagation.lmc import LMCPropagation
@@ -255,7 +255,7 @@ def test_attention_falls_back_to_the_truncated_form_and_says_so() -> None:
 def _double_sparse(small: Graph) -> Graph:
     from dataclasses import replace
 
-    from gssl.samplers.sparse import SparseMatrix
+    from gssl.graph.sparse import SparseMatrix
 
     assert isinstance(small.x, SparseMatrix)
     return Graph(small.block, replace(small.x, value=small.x.value.double()))

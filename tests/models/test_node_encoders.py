@@ -6,6 +6,10 @@ import torch_geometric.nn as pyg
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import SparseMatrix
+from gssl.graph.storage import Graph
 from gssl.models.adapter import PyGEncoder, adapt
 from gssl.models.gat import GAT, GATLayer
 from gssl.models.gcn import GCN, GCNLayer
@@ -14,10 +18,6 @@ from gssl.models.layers import Norm, dropout_features, jump
 from gssl.models.mlp import MLPEncoder
 from gssl.models.sage import SAGE, SAGELayer
 from gssl.models.stack import Layer, StackedEncoder
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.blocks import restrict_rows
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import SparseMatrix
 
 ENCODERS = [GCN, SAGE, GAT, MLPEncoder]
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import SimpleConv
 
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern, SparseMatrix
+from gssl.graph.storage import Graph
 from gssl.models.ops import aggregate, gcn_aggregate, matmul, mean_aggregate, sddmm, spmm, sum_aggregate
-from gssl.samplers.batch import Block
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern, SparseMatrix
 
 
 def random_matrix(rows: int, cols: int, seed: int = 0) -> tuple[Pattern, Tensor, Tensor]:

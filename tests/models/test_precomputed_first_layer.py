@@ -12,13 +12,13 @@ from torch_geometric import nn as pyg
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
 from gssl.common.errors import InputError
+from gssl.graph.storage import Graph
 from gssl.models.adapter import adapt
 from gssl.models.gat import GAT
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE
 from gssl.models.stack import StackedEncoder
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.adjoint import AdjointPropagation
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.exact import Exact

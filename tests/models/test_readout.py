@@ -9,8 +9,8 @@ import torch_geometric.typing
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
 from gssl.models.readout import readout
-from gssl.samplers.batch import MiniBatch
 from gssl.testing.toy import toy_batch
 
 Reduce = Literal["sum", "mean", "max"]

@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 from torch_geometric.nn import GAE, InnerProductDecoder
 
+from gssl.graph.sparse import Pattern
 from gssl.objectives.bootstrap import bootstrap_cosine, bootstrap_terms
 from gssl.objectives.edges import edge_reconstruction, uniform_negatives
 from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.objectives.weights import weighted_mean, weighted_rows
-from gssl.samplers.sparse import Pattern
 
 
 def pair(n: int = 6, dim: int = 4) -> tuple[Tensor, Tensor]:

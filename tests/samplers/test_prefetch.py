@@ -16,10 +16,10 @@ from torch import Tensor
 
 from gssl.common.errors import TrainingError
 from gssl.common.options import options_of
+from gssl.graph.batch import MiniBatch
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
 from gssl.registry import PROPAGATIONS, SAMPLERS, SELECTIONS
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.pair import PairSampler
 from gssl.samplers.prefetch import prefetched
 from gssl.testing.compare import tensors_of
@@ -70,11 +70,11 @@ def epochs(sampler: PairSampler, number: int = 3) -> list[dict[str, list[float]]
     found = []
     for epoch in range(number):
         for batch in sampler.epoch(epoch):
-            plain = replace(batch, history=None)
+            plain = batch.planned(history=None)
             numbers = {path: tensor.flatten().tolist() for path, tensor in tensors_of(plain)}
-            found.append(numbers | {"marks": [batch.time, batch.step, batch.measure, batch.scale]})
-            if batch.measure:
-                sampler.observe(batch, norms_of(batch.node_ids[: batch.num_targets], batch.time))
+            found.append(numbers | {"marks": [batch.plan.time, batch.plan.step, batch.plan.measure, batch.plan.scale]})
+            if batch.plan.measure:
+                sampler.observe(batch, norms_of(batch.node_ids[: batch.num_targets], batch.plan.time))
         found.append({"empty": [sampler.empty_draws]})
     return found
 
@@ -288,10 +288,10 @@ def test_every_tensor_of_a_batch_travels(name: str, sparse: bool) -> None:
     graph = toy_graph(sparse=sparse, attributes=True)
     batch = next(iter(SAMPLERS.get(name)(graph, num_layers=2, batch_size=6, prefetch=0).epoch(0)))
     _ = [block.pattern.transposed for block in batch.blocks]
-    moved = replace(batch.to(torch.device("meta"), non_blocking=True), history=None)
+    moved = batch.to(torch.device("meta"), non_blocking=True).planned(history=None)
     assert {tensor.device.type for _, tensor in tensors_of(moved)} == {"meta"}
     for block in moved.blocks:
         turned, order = block.pattern.__dict__["transposed"]
         assert {turned.rowptr.device.type, turned.col.device.type, order.device.type} == {"meta"}
     if torch.cuda.is_available():
-        assert all(tensor.is_pinned() for _, tensor in tensors_of(replace(batch.pin_memory(), history=None)))
+        assert all(tensor.is_pinned() for _, tensor in tensors_of(batch.pin_memory().planned(history=None)))

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE
-from gssl.samplers.graph import Graph
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.propagation import fastgcn, labor, ladies, torch_ops
 from gssl.samplers.propagation.base import Backend, Propagation
@@ -20,7 +21,6 @@ from gssl.samplers.propagation.fastgcn import FastGCN
 from gssl.samplers.propagation.labor import Labor
 from gssl.samplers.propagation.ladies import Ladies
 from gssl.samplers.propagation.neighbor import Neighbor
-from gssl.samplers.sparse import Pattern
 from gssl.testing.compare import in_other_process
 from gssl.testing.propagations import Choices, Kind, assert_same_batch, directed, draw, expectation, linear, numbers
 from gssl.testing.toy import toy_graph

@@ -11,19 +11,19 @@ from torch import Tensor
 from torch_geometric import nn as pyg_nn
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import Pattern, dense_features
+from gssl.graph.storage import Graph
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE, SAGELayer
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.propagation.expansion import Engine
 from gssl.samplers.propagation.neighbor import Neighbor, Weights
 from gssl.samplers.rng import hash64
-from gssl.samplers.sparse import Pattern, dense_features
 from gssl.testing.compare import assert_valid, in_other_process
 from gssl.testing.propagations import (
     Choices,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.models.sage import SAGE
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.propagation.induced import Induced

@@ -47,9 +47,9 @@ for name, options in json.loads(sys.argv[5]):
     for epoch in range(2):
         for batch in sampler.epoch(epoch):
             method.zero_grad()
-            with GradientNorms(method, active=batch.measure) as norms:
-                (method.loss(batch) * method.mass(batch) * batch.scale).backward()
-            if batch.measure:
+            with GradientNorms(method, active=batch.plan.measure) as norms:
+                (method.loss(batch) * method.mass(batch) * batch.plan.scale).backward()
+            if batch.plan.measure:
                 sampler.observe(batch, norms.of(batch))
             gradient = torch.cat([p.grad.flatten() for p in method.parameters()])
             if world > 1:

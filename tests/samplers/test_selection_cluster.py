@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gssl.common.errors import InputError
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 from gssl.samplers.selection.cluster import Cluster, metis_partition, random_partition
 from gssl.testing.toy import toy_graph
 

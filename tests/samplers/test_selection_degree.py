@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gssl.common.errors import InputError
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 from gssl.samplers.selection.degree import Degree, node_sizes
 from gssl.testing.toy import toy_graph
 

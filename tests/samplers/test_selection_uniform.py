@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import options_of
+from gssl.graph.storage import Graph
 from gssl.registry import SELECTIONS
-from gssl.samplers.graph import Graph
 from gssl.samplers.selection.base import Draw, Selection
 from gssl.samplers.selection.uniform import Uniform
 from gssl.testing.compare import in_other_process

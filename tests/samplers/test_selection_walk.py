@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.graph import Graph
+from gssl.graph.storage import Graph
 from gssl.samplers.selection.hitting import hitting_probability, random_walks, return_probability
 from gssl.samplers.selection.walk import Walk
 from gssl.testing.toy import toy_graph

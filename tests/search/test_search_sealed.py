@@ -84,7 +84,7 @@ def test_of_ten_folds_one_stays() -> None:
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_labels_that_are_no_classes_are_hidden_as_missing(task: str) -> None:
-    dataset = toy_dataset("node", task=task)  # type: ignore[arg-type]
+    dataset = toy_dataset("node", kind=task)  # type: ignore[arg-type]
     sealed = seal(dataset, dataset.splits)
     assert bool(sealed.labels.y[dataset.splits[0].test].isnan().all())
     assert torch.equal(sealed.labels.y[sealed.items].isnan(), dataset.labels.y[sealed.items].isnan())  # type: ignore[union-attr]

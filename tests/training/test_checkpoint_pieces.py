@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.history import History, Place
+from gssl.graph.storage import Graph
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
-from gssl.samplers.batch import MiniBatch
-from gssl.samplers.graph import Graph
-from gssl.samplers.history import History, Place
 from gssl.samplers.named import mvs
 from gssl.samplers.pair import Estimator, PairSampler
 from gssl.samplers.propagation.history import HistoryPropagation
@@ -60,12 +60,12 @@ class Checkpoint:
             if len(self.norms) == size:
                 return batch
             self.sizes.append(batch.num_targets)
-            if batch.refresh:
-                assert (batch.step, batch.measure) == (False, False)
+            if batch.plan.refresh:
+                assert (batch.plan.step, batch.plan.measure) == (False, False)
                 with torch.no_grad():
                     self.method.loss(batch)
                 continue
-            self.steps.append(batch.step)
+            self.steps.append(batch.plan.step)
             with GradientNorms(self.method, active=True) as norms:
                 (self.method.loss(batch) * self.method.mass(batch)).backward()
             found = norms.of(batch)
@@ -114,7 +114,7 @@ def test_a_propagation_without_history_measures_in_pieces_too() -> None:
     given = {"num_layers": 2, "batch_size": 8, "gamma": 0.5, "checkpoint_batch": 7}
     batches = SAMPLERS.get("minvar+exact")(DATASET.graph, **given).epoch(0)
     first = next(batches)
-    assert (first.num_targets, first.measure, first.step, first.refresh) == (7, True, False, False)
+    assert (first.num_targets, first.plan.measure, first.plan.step, first.plan.refresh) == (7, True, False, False)
 
 
 @pytest.mark.parametrize("step_at_checkpoint", [False, True])

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.gcn import GCN
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.full import FullBatch
-from gssl.samplers.graph import Graph
 from gssl.testing.toy import toy_graph
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover

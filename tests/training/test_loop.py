@@ -3,7 +3,6 @@
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,13 +12,13 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.methods.reference import Untrained
 from gssl.models.gcn import GCN
 from gssl.samplers.base import Sampler
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.full import FullBatch, GraphBatches
-from gssl.samplers.graph import Graph
 from gssl.testing.toy import toy_graph, toy_graphs
 from gssl.training.checkpoint import load_weights
 from gssl.training.config import TrainConfig
@@ -83,7 +82,7 @@ class Accumulating(Sampler):
 
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
         for batch, step in zip(self.inner.epoch(epoch), self.steps, strict=True):
-            yield replace(batch, step=step)
+            yield batch.planned(step=step)
 
 
 class Recorder:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
 from gssl.methods.bgrl import BGRL
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.propagation.adjoint import AdjointPropagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.rng import Key
@@ -47,7 +47,7 @@ def test_norms_of_a_head_are_those_of_each_term_alone(population: int | None) ->
     assert dataset.labels is not None
     method.fit_labels(dataset.labels, replace(dataset.splits[0], train=torch.arange(120)))
     propagation = Exact(dataset.graph, num_layers=2)
-    batch = replace(propagation.batch(draw(IDS, PROBABILITY)), population=population, measure=True)
+    batch = propagation.batch(draw(IDS, PROBABILITY)).planned(population=population, measure=True)
     found = measured(method, batch)
     expected = []
     for node in IDS:
@@ -63,8 +63,8 @@ def test_norms_without_a_head_do_not_depend_on_the_weights() -> None:
     torch.manual_seed(0)
     method = BGRL(GCN(graph.in_dim, hidden_dim=8), drop_edge=(0.0, 0.0), mask_feature=(0.0, 0.0))
     propagation = Exact(graph, num_layers=2)
-    weighted = replace(propagation.batch(draw(IDS, PROBABILITY)), population=48, measure=True)
-    plain = replace(propagation.batch(draw(IDS, [1.0] * 4)), population=48, measure=True)
+    weighted = propagation.batch(draw(IDS, PROBABILITY)).planned(population=48, measure=True)
+    plain = propagation.batch(draw(IDS, [1.0] * 4)).planned(population=48, measure=True)
     torch.testing.assert_close(measured(method, weighted), measured(method, plain), rtol=1e-4, atol=1e-7)
     assert (measured(method, plain) > 0).all()
 
@@ -80,7 +80,7 @@ def test_norms_with_adjoint_history_are_those_of_all_layers() -> None:
     propagation = AdjointPropagation(dataset.graph, num_layers=2)
 
     def batch(ids: list[int]) -> MiniBatch:
-        return replace(propagation.batch(draw(ids, [1.0] * len(ids))), population=120, measure=True)
+        return propagation.batch(draw(ids, [1.0] * len(ids))).planned(population=120, measure=True)
 
     for _ in range(3):
         measured(method, batch(list(range(120))))
@@ -117,7 +117,7 @@ def test_norms_without_a_step_leave_the_encoder_alone(name: str) -> None:
         method = Supervised(encoder, dropout=0.0)
         assert dataset.labels is not None
         method.fit_labels(dataset.labels, replace(dataset.splits[0], train=torch.arange(120)))
-    batch = replace(Exact(dataset.graph, num_layers=2).batch(draw(IDS, PROBABILITY)), population=120, measure=True)
+    batch = Exact(dataset.graph, num_layers=2).batch(draw(IDS, PROBABILITY)).planned(population=120, measure=True)
     expected = measured(method, batch)
     method.zero_grad()
     with GradientNorms(method, active=True) as norms:

@@ -11,7 +11,7 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.config.presets import presets_of
 from gssl.datasets.load import load_dataset
-from gssl.datasets.types import Dataset, Labels, Level, Split, Task
+from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Split
 from gssl.evaluate.base import ProbeScore
 from gssl.evaluate.metrics import evaluate
 from gssl.methods.supervised import Supervised
@@ -61,8 +61,8 @@ def relabelled(dataset: Dataset, items: Tensor) -> Dataset:
 
 @LEVELS
 @TASKS
-def test_learns_a_toy_problem(level: Level, task: Task) -> None:
-    dataset = toy_dataset(level, task=task)
+def test_learns_a_toy_problem(level: Level, task: LabelKind) -> None:
+    dataset = toy_dataset(level, kind=task)
     score, result, _ = train(dataset, replace(CONFIG, epochs=60))
     if task == "regression":
         assert dataset.labels is not None
@@ -74,8 +74,8 @@ def test_learns_a_toy_problem(level: Level, task: Task) -> None:
 
 @LEVELS
 @TASKS
-def test_test_labels_change_the_test_score_alone(level: Level, task: Task) -> None:
-    dataset = toy_dataset(level, task=task)
+def test_test_labels_change_the_test_score_alone(level: Level, task: LabelKind) -> None:
+    dataset = toy_dataset(level, kind=task)
     score, result, method = train(dataset)
     other_score, other_result, other = train(relabelled(dataset, dataset.splits[0].test))
     assert other_score.test != score.test
@@ -87,15 +87,15 @@ def test_test_labels_change_the_test_score_alone(level: Level, task: Task) -> No
 @pytest.mark.parametrize(("part", "field"), [("train", "loss"), ("val", "val")])
 def test_the_other_labels_do_matter(part: str, field: str) -> None:
     """The test above would pass for a method that ignores all labels."""
-    dataset = toy_dataset("node", task="regression")
+    dataset = toy_dataset("node", kind="regression")
     result = train(dataset)[1]
     other = train(relabelled(dataset, getattr(dataset.splits[0], part)))[1]
     assert [getattr(r, field) for r in result.curve] != [getattr(r, field) for r in other.curve]
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_the_epoch_with_the_best_validation_score_is_kept_and_scored(task: Task) -> None:
-    dataset = toy_dataset("graph", task=task)
+def test_the_epoch_with_the_best_validation_score_is_kept_and_scored(task: LabelKind) -> None:
+    dataset = toy_dataset("graph", kind=task)
     assert dataset.labels is not None
     score, result, method = train(dataset)
     vals = [record.val for record in result.curve if record.val is not None]
@@ -111,7 +111,7 @@ def test_the_epoch_with_the_best_validation_score_is_kept_and_scored(task: Task)
 
 
 def test_validation_of_an_error_metric_is_negated() -> None:
-    dataset = toy_dataset("node", task="regression")
+    dataset = toy_dataset("node", kind="regression")
     method = build(dataset).eval()
     assert dataset.labels is not None
     method.fit_labels(dataset.labels, dataset.splits[0])

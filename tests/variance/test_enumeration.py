@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.gcn import GCN
 from gssl.models.sage import SAGE
 from gssl.objectives.weights import weighted_mean
 from gssl.registry import PROPAGATIONS, SELECTIONS
-from gssl.samplers.batch import MiniBatch
 from gssl.samplers.draws import Lottery, keyed_order
-from gssl.samplers.graph import Graph
 from gssl.samplers.probability import collected
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.exact import Exact
@@ -108,7 +108,7 @@ def test_loss_and_gradient_are_unbiased_with_exact_propagation(
         total += chance
         if len(ids):
             batch = propagation.batch(Draw(ids, probability[ids], Key(0, 0, number)))
-            mean = mean + chance * estimate(method, replace(batch, population=9))
+            mean = mean + chance * estimate(method, batch.planned(population=9))
     assert total == pytest.approx(1)
     torch.testing.assert_close(mean, estimate(method, GRAPH.full_batch()), rtol=1e-5, atol=1e-6)
 
@@ -119,7 +119,7 @@ def test_loss_and_gradient_are_unbiased_with_clusters() -> None:
     clusters = Cluster(GRAPH, batch_size=3, num_parts=3, partition="random")
     draws = list(clusters.epoch(0))
     assert [len(draw.ids) for draw in draws] == [3, 3, 3]
-    batches = [replace(propagation.batch(draw), population=9) for draw in draws]
+    batches = [propagation.batch(draw).planned(population=9) for draw in draws]
     mean = torch.stack([estimate(method, batch) for batch in batches]).mean(0)
     torch.testing.assert_close(mean, estimate(method, GRAPH.full_batch()), rtol=1e-5, atol=1e-6)
 
@@ -131,7 +131,7 @@ def test_hajek_weights_bias_the_loss_and_horvitz_thompson_ones_do_not() -> None:
     for number, (chance, ids) in enumerate(fixed(probability)):
         batch = propagation.batch(Draw(ids, probability[ids], Key(0, 0, number)))
         for population in means:
-            means[population] += chance * float(estimate(method, replace(batch, population=population))[0])
+            means[population] += chance * float(estimate(method, batch.planned(population=population))[0])
     assert means[9] == pytest.approx(exact, rel=1e-6)
     assert abs(means[None] - exact) > 1e-3 * exact
 

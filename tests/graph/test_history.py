@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from gssl.common.errors import InputError
-from gssl.samplers.history import BatchHistory, History, Place, Precision, Storage
-from gssl.samplers.staleness import Staleness, StalenessLog, overall
+from gssl.graph.history import BatchHistory, History, Place, Precision, Storage
+from gssl.graph.staleness import Staleness, StalenessLog, overall
 
 PLACE = Place("embedding", 0, 1)
 IDS = torch.tensor([4, 0, 7])

@@ -9,7 +9,7 @@ from numba import njit, types, uint32
 from numba.core.cgutils import ir  # type: ignore[attr-defined]  # of llvmlite, which numba brings
 from numba.extending import intrinsic
 
-from gssl.samplers.kernels.prefetch import prefetch
+from gssl.graph.cache_hint import prefetch
 
 Array = np.ndarray
 _AHEAD = 8  # rows

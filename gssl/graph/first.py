@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern, SparseMatrix
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, Pattern, SparseMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,17 +21,19 @@ class FirstAggregates:
     made when an encoder first asks for it.
 
     Attributes:
-        graph: of which the edges and the features are.
+        block: all edges.
+        x: features of all nodes, shape (num_nodes, in_dim), float.
 
     Raises:
         InputError: the features are sparse; their aggregate would not be.
     """
 
-    graph: Graph
+    block: Block
+    x: Features
     _made: dict[tuple[str, torch.device], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.graph.x, SparseMatrix):
+        if isinstance(self.x, SparseMatrix):
             raise InputError("sparse features cannot be aggregated once and for all; set sampler.precompute=false")
 
     def rows(self, kind: str, ids: Tensor, make: Callable[[Block, Tensor], Tensor]) -> Tensor:
@@ -45,9 +46,9 @@ class FirstAggregates:
         """
         key = kind, ids.device
         if key not in self._made:
-            assert not isinstance(self.graph.x, SparseMatrix)  # refused before
+            assert not isinstance(self.x, SparseMatrix)  # refused before
             with torch.no_grad():
-                self._made[key] = make(self.graph.block, self.graph.x).to(ids.device)
+                self._made[key] = make(self.block, self.x).to(ids.device)
         return self._made[key].index_select(0, ids)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gssl.samplers.gathered import GatheredRows, touch_rows
+from gssl.graph.gathered import GatheredRows, touch_rows
 
 INT32_MAX = 2**31 - 1
 

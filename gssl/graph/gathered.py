@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from gssl.samplers.kernels.prefetch import prefetch
+from gssl.graph.cache_hint import prefetch
 
 _PAGE = 4096 // 4  # numbers of float32 that the system brings from a file together
 _AHEAD = 16  # rows

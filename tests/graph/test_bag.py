@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gssl.samplers.kernels.bag import mixed_bags
-from gssl.samplers.sparse import Pattern
+from gssl.graph.bag import mixed_bags
+from gssl.graph.sparse import Pattern
 
 
 @settings(deadline=None)  # the first call compiles

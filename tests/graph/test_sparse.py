@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gssl.samplers.sparse import Pattern, SparseMatrix, index_dtype
+from gssl.graph.sparse import Pattern, SparseMatrix, index_dtype
 
 
 @st.composite

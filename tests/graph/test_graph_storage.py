@@ -4,11 +4,12 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from gssl.common.errors import InputError
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.blocks import restrict_rows
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.cut import restrict_rows
+from gssl.graph.sparse import Pattern, SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 from gssl.samplers.full import FullBatch, GraphBatches
-from gssl.samplers.graph import Graph
-from gssl.samplers.sparse import Pattern, SparseMatrix, dense_features
 
 
 def small_graphs(count: int = 6) -> list[Data]:

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from gssl.augment.mask_feature import MaskFeature
+from gssl.graph.gathered import GatheredRows
+from gssl.graph.sparse import BatchFeatures, dense_features, gathered_features, select_features
+from gssl.graph.storage import Graph
 from gssl.models.gat import GAT
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
@@ -18,11 +21,8 @@ from gssl.models.mlp import MLPEncoder
 from gssl.models.sage import SAGE
 from gssl.models.stack import StackedEncoder
 from gssl.registry import PROPAGATIONS
-from gssl.samplers.gathered import GatheredRows
-from gssl.samplers.graph import Graph
 from gssl.samplers.propagation.history import HistoryPropagation
 from gssl.samplers.propagation.neighbor import Neighbor
-from gssl.samplers.sparse import BatchFeatures, dense_features, gathered_features, select_features
 from gssl.testing.propagations import draw
 from gssl.testing.toy import toy_batch, toy_graph
 
@@ -135,7 +135,7 @@ def test_features_in_a_file_stay_there(tmp_path: object) -> None:
 
 def test_rows_are_touched_where_training_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[Tensor] = []
-    monkeypatch.setattr("gssl.samplers.sparse.touch_rows", lambda table, index: touched.append(index))
+    monkeypatch.setattr("gssl.graph.sparse.touch_rows", lambda table, index: touched.append(index))
     for name in ("exact", "neighbor", "history", "adjoint", "vrgcn"):
         make = PROPAGATIONS.get(name)(toy_graph(), num_layers=2)
         made = make.batch(replace(draw(3, 17), measure=True))

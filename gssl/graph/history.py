@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.samplers import manifest
-from gssl.samplers.staleness import Kind, StalenessLog
+from gssl.graph import manifest
+from gssl.graph.staleness import Kind, StalenessLog
 
 Storage = Literal["device", "pinned", "mmap"]
 Precision = Literal["float32", "bfloat16"]
@@ -305,5 +305,5 @@ class BatchHistory:
 
 
 def _mixes(own: Tensor, table: Tensor) -> bool:
-    """Whether a kernel sums rows of both (:func:`gssl.samplers.kernels.bag.mixed_bags`)."""
+    """Whether a kernel sums rows of both (:func:`gssl.graph.bag.mixed_bags`)."""
     return (own.device.type, own.dtype, table.dtype) == ("cpu", torch.float32, torch.bfloat16)

@@ -8,8 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import Block, MiniBatch
-from gssl.samplers.sparse import Features, Pattern, select_features
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import Features, Pattern, select_features
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gssl.samplers.batch import Block
-from gssl.samplers.sparse import Pattern
+from gssl.graph.block import Block
+from gssl.graph.sparse import Pattern
 
 
 def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
