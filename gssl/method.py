@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Generic, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,33 @@ from torch import Tensor, nn
 from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
 from gssl.common.space import Space
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.models.encoder import Encoder
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
 
-Level = Literal["node", "graph"]
 Target = TypeVar("Target")
+# Rows that a function of batches gives for every item of what is trained on, without gradients: (num_items, ...).
+OverItems = Callable[[Callable[[MiniBatch], Tensor]], Tensor]
+
+MAIN = "method"
+
+
+@dataclass(frozen=True, eq=False)
+class Player:
+    """One side of a training in which several are updated in turn.
+
+    Attributes:
+        parameters: what it updates.
+        lr: peak learning rate; None for that of the training.
+        weight_decay: None for that of the training.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    lr: float | None = None
+    weight_decay: float | None = None
 
 
 class Method(nn.Module, ABC):
@@ -84,6 +105,46 @@ class Method(nn.Module, ABC):
             return 1.0
         return batch.weight.sum() / batch.plan.population
 
+    def objective(self, batch: MiniBatch) -> Tensor:
+        """What a step lowers, a scalar: the loss times its mass. A method of several terms gives each its own mass."""
+        return self.loss(batch) * self.mass(batch)
+
+    def players(self) -> Mapping[str, Player]:
+        """Who is updated with each batch, in this order; one for all parameters unless some play against others."""
+        return {MAIN: Player(tuple(p for p in self.parameters() if p.requires_grad))}
+
+    def turn(self, player: str, batch: MiniBatch) -> Tensor:
+        """What a player lowers, a scalar, while the parameters of the others stand still.
+
+        Args:
+            player: a key of :meth:`players`.
+            batch: the same for all of them.
+        """
+        return self.objective(batch)
+
+    def prepare(self, graph: Graph, seed: int) -> None:
+        """Called once, before training and before weights are loaded, with the graph that is trained on.
+
+        What belongs to nodes is kept by their global ids, so that it serves sampled batches too; what is dear is
+        kept by the graph (:meth:`~gssl.graph.storage.Graph.derived`). Tensors go into buffers.
+
+        Args:
+            graph: what batches are cut from.
+            seed: of whatever is random in it.
+        """
+
+    def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
+        """Called before each epoch; what is made from current embeddings (neighbors, clusters) is renewed here.
+
+        An epoch that was interrupted is not begun again: what is made here must be in buffers whose shapes
+        :meth:`prepare` fixes, so that a checkpoint holds it.
+
+        Args:
+            epoch: its number, from 0.
+            over_items: ``over_items(self.embed)`` gives the embeddings of all items, shape (num_items, dim), on the
+                CPU; any function of batches will do.
+        """
+
     def embed(self, batch: MiniBatch) -> Tensor:
         """Frozen representation: (num_targets, out_dim), or (num_graphs, out_dim) for a batch of graphs."""
         nodes: Tensor = self.encoder(batch)
@@ -110,6 +171,9 @@ class ContrastiveMethod(Method):
     def __init__(self, encoder: Encoder, views: Sequence[Augmenter]) -> None:
         super().__init__(encoder)
         self.views = tuple(views)
+        learned = [view for view in views if isinstance(view, nn.Module)]
+        if learned:  # registered, so that their parameters are trained and stored
+            self.learned_views = nn.ModuleList(learned)
 
     def project(self, embedding: Tensor) -> Tensor:
         """Projection head; the identity unless the method has one."""

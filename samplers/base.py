@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 
 
 class Sampler(ABC):
     """A source of mini-batches; the same seed and epoch give the same batches in every process.
 
     Attributes:
+        graph: what batches are cut from.
         pin: whether batches are to lie in pinned memory, from which a CUDA device reads them without waiting; the
             training loop sets it.
     """
 
+    graph: Graph
     pin: bool = False
 
     @property

@@ -55,6 +55,7 @@ class PairSampler(Sampler):
     ) -> None:
         self.selection = selection
         self.propagation = propagation
+        self.graph = propagation.graph
         self.estimator = estimator
         self.prefetch = prefetch
         self.ranks = ranks

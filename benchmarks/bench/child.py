@@ -18,7 +18,7 @@ from typing import Literal
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.common.errors import InputError, StorageError, TrainingError
-from gssl.results.files import cannot_write
+from gssl.common.files import cannot_write
 from gssl.results.store import RunKey
 
 Verdict = Literal["done", "failed", "skipped", "out of memory", "interrupted", "busy", "storage"]

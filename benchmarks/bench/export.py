@@ -12,7 +12,7 @@ from typing import BinaryIO
 from gssl.benchmarks.bench.merge import require_there
 from gssl.common.errors import InputError, unknown
 from gssl.results.cells import Cells
-from gssl.results.files import write_whole
+from gssl.common.files import write_whole
 from gssl.results.store import Store
 
 _SUFFIXES = (".csv", ".parquet")

@@ -22,12 +22,12 @@ from gssl.convergence.watch import CLOCKS, Plan, Watch
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
-from gssl.experiment.embed import embed_dataset
 from gssl.experiment.prepare import prepare
 from gssl.method import Method
 from gssl.methods.supervised import Supervised
 from gssl.results.environment import current
 from gssl.training.countdown import Countdown
+from gssl.training.embed import embed_dataset
 from gssl.training.loop import pretrain
 from gssl.training.supervised import validation, with_validation
 

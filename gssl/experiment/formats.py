@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.results.files import write_whole
+from gssl.common.files import write_whole
 
 
 def write_npz(path: Path, embeddings: Tensor) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from gssl.common.errors import InputError, TrainingError
+from gssl.common.files import write_json
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe
 from gssl.evaluate.judge import combined_hash
 from gssl.experiment.trial import Outcome
 from gssl.graph.staleness import overall
 from gssl.results.environment import Environment
-from gssl.results.files import write_json
 from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow, Status, Store

@@ -8,13 +8,13 @@ from pathlib import Path
 from gssl.common import yaml_io
 from gssl.common.errors import InputError
 from gssl.config.resolve import Request
-from gssl.experiment.embed import embed_dataset
 from gssl.experiment.formats import WRITERS
 from gssl.experiment.prepare import prepare
 from gssl.experiment.run import fitting_probe, trials
 from gssl.experiment.trial import Trial
 from gssl.results.folder import RunFolder
 from gssl.training.device import resolve_device
+from gssl.training.embed import embed_dataset
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from pathlib import Path
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.files import write_text
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.judge import judge
 from gssl.experiment.build import make_method, make_sampler
-from gssl.experiment.embed import embed_dataset
 from gssl.experiment.formats import write_npz
 from gssl.method import Method
 from gssl.methods.supervised import Supervised
-from gssl.results.files import write_text
 from gssl.results.seed import SplitMetrics
 from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_weights
+from gssl.training.embed import embed_dataset
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.supervised import judged, validation, with_validation
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +13,8 @@ from torch import Tensor
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, Pattern, select_features
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,19 @@ class Graph:
     def num_graphs(self) -> int:
         """Graphs in the collection; 0 for a single graph."""
         return 0 if self.ptr is None else self.ptr.numel() - 1
+
+    def derived(self, key: str, make: Callable[[], Derived]) -> Derived:
+        """What is computed from this graph once and kept with it, such as a diffusion.
+
+        Args:
+            key: names it, with the options that decide it.
+            make: computes it.
+        """
+        kept: dict[str, Any] = self.__dict__.setdefault("_derived", {})
+        if key not in kept:
+            kept[key] = make()
+        found: Derived = kept[key]
+        return found
 
     @cached_property
     def _full(self) -> MiniBatch:

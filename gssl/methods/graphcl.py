@@ -15,8 +15,9 @@ from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.common.options import Fraction, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.method import ContrastiveMethod, Level
+from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.nt_xent import nt_xent
 

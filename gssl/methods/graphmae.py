@@ -15,10 +15,11 @@ from gssl.augment.mask_node import mask_nodes
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, Probability
 from gssl.common.space import Choice, Float, Space
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import restrict_rows
 from gssl.graph.sparse import dense_features, select_features
-from gssl.method import Level, PredictiveMethod
+from gssl.method import PredictiveMethod
 from gssl.models.decoder import LinearDecoder, make_decoder
 from gssl.models.encoder import Encoder
 from gssl.objectives.scaled_cosine import scaled_cosine_error

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from gssl.augment.base import Identity
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.method import ContrastiveMethod, Level
+from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.jsd import local_global_jsd
 

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
-from gssl.method import Level, Method
+from gssl.method import Method
 from gssl.models.readout import readout
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError
 from gssl.common.options import Probability
 from gssl.common.space import Choice, Float, Space
-from gssl.datasets.types import LabelKind, Labels, Split
+from gssl.datasets.types import LabelKind, Labels, Level, Split
 from gssl.graph.batch import MiniBatch
-from gssl.method import Level, Method
+from gssl.method import Method
 from gssl.models.encoder import Encoder
 from gssl.objectives.weights import weighted_mean
 

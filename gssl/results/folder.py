@@ -28,8 +28,8 @@ from filelock import FileLock, Timeout
 
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, StorageError
+from gssl.common.files import cannot_write, read_json, write_json, write_text
 from gssl.config.record import RunConfig
-from gssl.results.files import cannot_write, read_json, write_json, write_text
 from gssl.results.places import runs_root
 from gssl.results.seed import SeedMetrics
 

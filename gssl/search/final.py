@@ -12,11 +12,11 @@ from typing import Any
 from joblib import Parallel, delayed
 
 from gssl.common import yaml_io
+from gssl.common.files import write_text
 from gssl.config.record import RunConfig
 from gssl.datasets.load import load_dataset
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.run import run_experiment
-from gssl.results.files import write_text
 from gssl.results.folder import BusyError, folder_name
 from gssl.search.job import Say
 from gssl.training.progress import Quiet

@@ -14,7 +14,6 @@ from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.build import make_method, make_probe, make_sampler
-from gssl.experiment.embed import embed_dataset
 from gssl.method import Method
 from gssl.methods.supervised import Supervised
 from gssl.samplers.base import Sampler
@@ -23,6 +22,7 @@ from gssl.search.sealed import Sealed, validation_score
 from gssl.search.translate import suggest
 from gssl.search.trials import ERROR, INTERRUPTED, OWNER, counts, owner
 from gssl.search.watch import Watch
+from gssl.training.embed import embed_dataset
 from gssl.training.loop import pretrain
 from gssl.training.result import TrainResult
 from gssl.training.supervised import validation, with_validation

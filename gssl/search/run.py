@@ -12,12 +12,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from gssl.common.errors import InputError
+from gssl.common.files import cannot_write, write_json
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject
 from gssl.datasets.types import Dataset
 from gssl.experiment.build import make_probe
 from gssl.experiment.prepare import prepare
-from gssl.results.files import cannot_write, write_json
 from gssl.results.places import runs_root, store_url
 from gssl.results.store import check_store, shown
 from gssl.search.algorithms import make_pruner, make_sampler, rungs_of

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.results.files import write_whole
+from gssl.common.files import write_whole
 
 FORMAT = 1
 

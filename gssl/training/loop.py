@@ -6,10 +6,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -17,18 +18,22 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
-from gssl.method import Method
+from gssl.method import Method, Player
 from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
+from gssl.training.embed import over_items
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.schedule import rate_factor
 from gssl.training.signals import DeferredSignals
-from gssl.training.state import Best, Position, Run
+from gssl.training.state import Best, Position, Run, Turn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
 # pairs of a large graph reach 1e8 honestly, so the bound is relative.
@@ -127,8 +132,8 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
     fabric = build_fabric(device, config.precision)
     fabric.to_device(method)
     sampler.pin = fabric.device.type == "cuda"
-    parameters = [p for p in method.parameters() if p.requires_grad]
-    if not parameters:
+    players = method.players()
+    if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
     method.zero_grad()
     return Run(
@@ -137,10 +142,19 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
         config=config,
         seed=seed,
         fabric=fabric,
-        # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
-        optimizer=cast("torch.optim.Optimizer", fabric.setup_optimizers(make_optimizer(parameters, config))),
-        parameters=parameters,
+        turns=tuple(_turn(fabric, name, player, config) for name, player in players.items()),
     )
+
+
+def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig) -> Turn:
+    own = replace(
+        config,
+        lr=config.lr if player.lr is None else player.lr,
+        weight_decay=config.weight_decay if player.weight_decay is None else player.weight_decay,
+    )
+    # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
+    wrapped = fabric.setup_optimizers(make_optimizer(list(player.parameters), own))
+    return Turn(name, player, cast("torch.optim.Optimizer", wrapped))
 
 
 def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
@@ -158,9 +172,11 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
             only_measured = batch.plan.measure and not batch.plan.step
             if only_measured:
                 method.eval()  # norms and history without dropout
-            with GradientNorms(method, active=batch.plan.measure) as norms:
+            else:
+                _earlier_turns(run, batch)
+            with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms:
                 with run.fabric.autocast():
-                    loss = method.loss(batch) * method.mass(batch) * batch.plan.scale
+                    loss = method.turn(run.last.name, batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
@@ -170,7 +186,7 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)
             if only_measured:
-                run.optimizer.zero_grad()
+                run.last.optimizer.zero_grad()
                 method.train()
                 continue
             value = _checked(run, loss.item(), "loss")
@@ -181,7 +197,8 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
                 if watch is not None and watch(value):
                     run.watched_enough = True
                     return
-                _update(run)
+                _update(run, run.last, position.batches - 1)
+                method.after_step(_progress(run))
                 position.seconds += time.perf_counter() - mark
                 saver.between_updates()
                 mark = time.perf_counter()
@@ -212,9 +229,22 @@ def _begin(run: Run, batches: Iterator[MiniBatch]) -> None:
     method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
     _seed_global(derive_seed(run.seed, "epoch", position.epoch), run.device)
     run.reads, run.empty_before = StalenessLog(), run.sampler.empty_draws
-    if position.batches:
+    if not position.batches:
+        _renew(run)
+    else:
         next(islice(batches, position.batches - 1, None))
         run.restore_rng()
+
+
+def _renew(run: Run) -> None:
+    """Let the method make what it makes from current embeddings."""
+    method = run.method
+    if type(method).begin_epoch is Method.begin_epoch:
+        return  # a sampler of the user's own need not know its graph
+    method.eval()
+    graph = run.sampler.graph
+    method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, run.device))
+    method.train()
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
@@ -233,30 +263,59 @@ def _refresh(run: Run, batch: MiniBatch) -> None:
     run.method.train()
 
 
-def _update(run: Run) -> None:
-    """One optimizer step with the accumulated gradients."""
+def _earlier_turns(run: Run, batch: MiniBatch) -> None:
+    """The turns of all players but the last."""
+    for turn in run.turns[:-1]:
+        with _alone(run, turn):
+            with run.fabric.autocast():
+                loss = run.method.turn(turn.name, batch) * batch.plan.scale
+            run.fabric.backward(loss)
+        _checked(run, loss.item(), f"loss of {turn.name}")
+        if batch.plan.step:
+            _update(run, turn, run.position.batches)
+
+
+@contextmanager
+def _alone(run: Run, turn: Turn) -> Iterator[None]:
+    """While entered, nobody but this player gets gradients."""
+    others = [p for other in run.turns if other is not turn for p in other.parameters]
+    for parameter in others:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in others:
+            parameter.requires_grad_(True)
+
+
+def _update(run: Run, turn: Turn, done: int) -> None:
+    """One optimizer step of a player with its accumulated gradients, after ``done`` batches of the epoch."""
     position, config = run.position, run.config
-    per_epoch = run.sampler.batches_per_epoch
-    before = position.epoch + min((position.batches - 1) / per_epoch, 1.0)
-    position.lr = config.lr * rate_factor(
-        before, epochs=config.epochs, warmup=config.warmup_epochs, schedule=config.schedule
-    )
-    for group in run.optimizer.param_groups:
-        group["lr"] = position.lr
-    norm = _clipped(run)
+    before = position.epoch + min(done / run.sampler.batches_per_epoch, 1.0)
+    factor = rate_factor(before, epochs=config.epochs, warmup=config.warmup_epochs, schedule=config.schedule)
+    position.lr = config.lr * factor
+    for group in turn.optimizer.param_groups:
+        group["lr"] = position.lr if turn.player.lr is None else turn.player.lr * factor
+    norm = _clipped(run, turn)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
         _checked(run, norm, "gradient norm")
-    run.optimizer.step()
-    run.optimizer.zero_grad()
-    run.method.after_step((position.epoch + min(position.batches / per_epoch, 1.0)) / config.epochs)
+    turn.optimizer.step()
+    turn.optimizer.zero_grad()
 
 
-def _clipped(run: Run) -> float:
+def _progress(run: Run) -> float:
+    """The finished share of training, in (0, 1]."""
+    position = run.position
+    done = position.epoch + min(position.batches / run.sampler.batches_per_epoch, 1.0)
+    return done / run.config.epochs
+
+
+def _clipped(run: Run, turn: Turn) -> float:
     """Clip the gradients if the configuration says so; their norm before."""
     largest = run.config.clip_norm
     if largest is None:
-        return torch.nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None]).item()
-    norm = run.fabric.clip_gradients(run.method, run.optimizer, max_norm=largest, error_if_nonfinite=False)
+        return torch.nn.utils.get_total_norm([p.grad for p in turn.parameters if p.grad is not None]).item()
+    norm = run.fabric.clip_gradients(run.method, turn.optimizer, max_norm=largest, error_if_nonfinite=False)
     assert norm is not None
     return norm.item()
 

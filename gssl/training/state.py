@@ -7,10 +7,10 @@ from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gssl.graph.staleness import StalenessLog
-from gssl.method import Method
+from gssl.method import Method, Player
 from gssl.samplers.base import Sampler
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
@@ -58,12 +58,32 @@ class Position:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A player with its optimizer.
+
+    Attributes:
+        name: a key of ``Method.players``.
+        player: what it updates, and how fast.
+        optimizer: that updates it.
+    """
+
+    name: str
+    player: Player
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        return self.player.parameters
+
+
 @dataclass
 class Run:
     """One training under way: what it works with, where it is and what it found.
 
     ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
-    are none within an epoch, and the empty draws of one that was interrupted are drawn again.
+    are none within an epoch, and the empty draws of one that was interrupted are drawn again. The last of ``turns`` is
+    the one whose loss is recorded and whose gradients samplers look at.
     """
 
     method: Method
@@ -71,8 +91,7 @@ class Run:
     config: TrainConfig
     seed: int
     fabric: Fabric
-    optimizer: torch.optim.Optimizer
-    parameters: list[torch.nn.Parameter]
+    turns: tuple[Turn, ...]
     move: Mover = field(default_factory=Mover)
     position: Position = field(default_factory=Position)
     curve: list[EpochRecord] = field(default_factory=list)
@@ -87,6 +106,11 @@ class Run:
         return self.fabric.device
 
     @property
+    def last(self) -> Turn:
+        """The turn that ends a step."""
+        return self.turns[-1]
+
+    @property
     def exhausted(self) -> bool:
         """Whether patience ran out, or whoever watches has seen enough."""
         patience, best = self.config.patience, self.best
@@ -99,7 +123,7 @@ class Run:
         best = self.best
         return {
             "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": {turn.name: turn.optimizer.state_dict() for turn in self.turns},
             "precision": self.fabric.strategy.precision.state_dict(),
             "position": astuple(self.position),
             "curve": [record.plain() for record in self.curve],
@@ -111,7 +135,8 @@ class Run:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
         self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for turn in self.turns:
+            turn.optimizer.load_state_dict(state["optimizers"][turn.name])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(*state["position"])
         self.curve = [EpochRecord.from_plain(record) for record in state["curve"]]

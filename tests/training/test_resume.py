@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gssl.common.errors import InputError, Interrupted, TrainingError
+from gssl.common.files import write_whole
 from gssl.graph.batch import MiniBatch
 from gssl.method import Method
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
-from gssl.results.files import write_whole
 from gssl.samplers.full import GraphBatches
 from gssl.testing.toy import toy_graphs
 from gssl.training import checkpoint as checkpoint_module

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from gssl.common.errors import InputError
-from gssl.results.files import read_json, write_json, write_whole
+from gssl.common.files import read_json, write_json, write_whole
 
 
 def test_file_is_replaced_only_when_complete(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from gssl.datasets.load import load_dataset
-from gssl.experiment.embed import embed_dataset
 from gssl.graph.batch import MiniBatch
 from gssl.method import Method
 from gssl.models.gcn import GCN
 from gssl.models.inference import embed_layerwise
+from gssl.training.embed import embed_dataset
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -104,8 +104,8 @@ def test_large_graphs_are_embedded_layer_by_layer_with_the_same_result(
     method = _Plain(GCN(dataset.graph.in_dim, hidden_dim=8, norm=norm)).eval()
     whole = embed_dataset(method, dataset)
     layerwise = MagicMock(side_effect=partial(embed_layerwise, rows=100))
-    monkeypatch.setattr("gssl.experiment.embed._NODES_AT_ONCE", 10)
-    monkeypatch.setattr("gssl.experiment.embed.embed_layerwise", layerwise)
+    monkeypatch.setattr("gssl.training.embed._NODES_AT_ONCE", 10)
+    monkeypatch.setattr("gssl.training.embed.embed_layerwise", layerwise)
     torch.testing.assert_close(embed_dataset(method, dataset), whole)
     assert layerwise.called is (norm == "batch")  # graph norm needs all nodes of a graph at once
 

@@ -11,6 +11,7 @@ from torch_geometric.nn import GraphNorm
 from gssl.common.errors import TrainingError
 from gssl.datasets.types import Dataset
 from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.inference import embed_layerwise
 from gssl.models.stack import StackedEncoder
@@ -37,21 +38,21 @@ def embed_dataset(method: Method, dataset: Dataset) -> Tensor:
         assert isinstance(encoder, StackedEncoder)
         embeddings = embed_layerwise(encoder, dataset.graph).float()
     else:
-        embeddings = for_all_items(method.embed, dataset, device_of(method)).float()
+        embeddings = over_items(method.embed, dataset.graph, device_of(method)).float()
     if not embeddings.isfinite().all():
         raise TrainingError("the embeddings are not finite although the loss was; try a lower --set train.lr")
     return embeddings
 
 
-def for_all_items(function: Callable[[MiniBatch], Tensor], dataset: Dataset, device: torch.device) -> Tensor:
+def over_items(function: Callable[[MiniBatch], Tensor], graph: Graph, device: torch.device) -> Tensor:
     """Rows that ``function`` gives for every item, without gradients, on the CPU, shape (num_items, ...).
 
     A graph goes in as a whole; sets of graphs go in some at a time.
     """
     batches = (
-        [dataset.graph.full_batch()]
-        if dataset.level == "node"
-        else map(dataset.graph.graph_batch, torch.arange(dataset.num_items).split(_GRAPHS_AT_ONCE))
+        [graph.full_batch()]
+        if graph.ptr is None
+        else map(graph.graph_batch, torch.arange(graph.num_graphs).split(_GRAPHS_AT_ONCE))
     )
     # Not inference mode: a transpose that a batch caches here must serve the training of the next seed.
     with torch.no_grad():
