@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Annotated, Any
 
+import torch
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
-from gssl.common.options import PositiveInt
+from gssl.common.options import Neutral, NonNegativeInt, PositiveInt
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
-from gssl.models.encoder import Encoder, Readout
+from gssl.models.encoder import EdgeAttr, Encoder, Readout
 
 
 class PyGEncoder(Encoder):
@@ -23,17 +25,32 @@ class PyGEncoder(Encoder):
         out_dim: dimension of the module's output.
         num_layers: message-passing layers.
         readout: how node embeddings become graph embeddings.
+        edge_attr: false leaves edge attributes out even if the module takes them.
     """
 
+    can_use_edge_attr = True
+
     def __init__(
-        self, module: nn.Module, *, in_dim: int, out_dim: int, num_layers: int, readout: Readout = "sum"
+        self,
+        module: nn.Module,
+        *,
+        in_dim: int,
+        out_dim: int,
+        num_layers: int,
+        readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
     ) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.edge_attr = module, edge_attr
         self.in_dim, self.out_dim, self.num_layers, self.readout = in_dim, out_dim, num_layers, readout
         accepted = inspect.signature(module.forward).parameters
         self._takes_weight = "edge_weight" in accepted
-        self._takes_attributes = "edge_attr" in accepted
+        self._takes_attributes = "edge_attr" in accepted and edge_attr is not False
+        self.uses_edge_attr = self._takes_attributes and bool(getattr(module, "supports_edge_attr", True))
+
+    @property
+    def title(self) -> str:
+        return type(self.module).__name__
 
     def forward(self, batch: MiniBatch) -> Tensor:
         """Embed the targets; edge weights and attributes are passed on if the module takes them.
@@ -51,7 +68,8 @@ class PyGEncoder(Encoder):
         if self._takes_weight and block.weight is not None:
             extra["edge_weight"] = block.weight
         if self._takes_attributes and block.edge_attr is not None:
-            extra["edge_attr"] = block.edge_attr
+            small = block.edge_attr.dtype in (torch.bool, torch.uint8)
+            extra["edge_attr"] = block.edge_attr.to(batch.x.dtype) if small else block.edge_attr
         out: Tensor = self.module(dense_features(batch.x), block.edge_index, **extra)
         return out[: batch.num_targets]
 
@@ -64,7 +82,7 @@ def adapt(module_class: Callable[..., nn.Module]) -> Callable[..., PyGEncoder]:
             ``torch_geometric.nn`` do) or ``out_channels`` (as its layers do).
 
     Returns:
-        A function ``make(in_dim, *, hidden_dim, num_layers, readout)``.
+        A function ``make(in_dim, *, hidden_dim, num_layers, readout, edge_attr, edge_dim)``.
 
     Raises:
         InputError: the constructor is another one.
@@ -76,16 +94,36 @@ def adapt(module_class: Callable[..., nn.Module]) -> Callable[..., PyGEncoder]:
             "out_channels; wrap it in a gssl.models.encoder.Encoder of your own"
         )
     deep = "hidden_channels" in accepted and "num_layers" in accepted
+    takes_edge_dim = "edge_dim" in accepted or bool(getattr(module_class, "supports_edge_attr", False))
 
     def make(
-        in_dim: int, *, hidden_dim: PositiveInt = 256, num_layers: PositiveInt = 2, readout: Readout = "sum"
+        in_dim: int,
+        *,
+        hidden_dim: PositiveInt = 256,
+        num_layers: PositiveInt = 2,
+        readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
+        edge_dim: Annotated[NonNegativeInt, Neutral(0)] = 0,
     ) -> PyGEncoder:
+        uses = edge_dim > 0 and edge_attr is not False
+        if uses and not takes_edge_dim:
+            raise InputError(f"{module_class.__name__} has no use for edge attributes; leave them out")
+        sizes: dict[str, Any] = {"in_channels": in_dim, **({"edge_dim": edge_dim} if uses else {})}
         if deep:
-            module = module_class(in_channels=in_dim, hidden_channels=hidden_dim, num_layers=num_layers)
-            return PyGEncoder(module, in_dim=in_dim, out_dim=hidden_dim, num_layers=num_layers, readout=readout)
-        if num_layers != 1:
+            sizes |= {"hidden_channels": hidden_dim, "num_layers": num_layers}
+        elif num_layers != 1:
             raise InputError(f"{module_class.__name__} is a single layer; say --set encoder.num_layers=1")
-        module = module_class(in_channels=in_dim, out_channels=hidden_dim)
-        return PyGEncoder(module, in_dim=in_dim, out_dim=hidden_dim, num_layers=1, readout=readout)
+        else:
+            sizes["out_channels"] = hidden_dim
+        encoder = PyGEncoder(
+            module_class(**sizes),
+            in_dim=in_dim,
+            out_dim=hidden_dim,
+            num_layers=num_layers,
+            readout=readout,
+            edge_attr=edge_attr,
+        )
+        encoder.uses_edge_attr, encoder.can_use_edge_attr = uses, takes_edge_dim
+        return encoder
 
     return make

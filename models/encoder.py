@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
+from gssl.common.errors import InputError
+from gssl.common.options import Neutral, options_of
 from gssl.common.space import Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.spec import GraphSpec
+from gssl.graph.storage import Graph
 from gssl.models.readout import readout
 
 Readout = Literal["sum", "mean", "max"]
+EdgeAttr = Annotated[bool | None, Neutral(None)]
+"""Whether edge attributes are used: true and false say so, None does what the encoder does by default."""
 
 
 class Encoder(nn.Module, ABC):
@@ -26,6 +32,10 @@ class Encoder(nn.Module, ABC):
         out_dim: dimension of the node embeddings.
         num_layers: message-passing layers, which is the number of blocks that a sampled batch must bring.
         reads_history: whether it completes batches that come with a history.
+        can_use_edge_attr: whether there is a way to make it use edge attributes.
+        uses_edge_attr: whether this one uses them.
+        edge_attr: what was said about them when it was made, see ``EdgeAttr``.
+        spec: the graph that it was made for, where that is known.
         readout: how node embeddings become graph embeddings.
         search_space: option name to range, for the tuner; added to what the method declares.
     """
@@ -35,7 +45,34 @@ class Encoder(nn.Module, ABC):
     num_layers: int
     readout: Readout = "sum"
     reads_history: ClassVar[bool] = False
+    can_use_edge_attr: bool = False
+    uses_edge_attr: bool = False
+    edge_attr: bool | None = None
+    spec: GraphSpec | None = None
     search_space: ClassVar[Mapping[str, Space]] = {}
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return type(self).__name__
+
+    @classmethod
+    def for_graph(cls, spec: GraphSpec, **options: Any) -> Self:
+        """The encoder for data of this kind.
+
+        An encoder that must know more of them than the number of features overrides it, fills in its options and
+        calls this one.
+
+        Args:
+            spec: of the data.
+            options: keywords of the constructor; ``edge_attr=true`` fills in ``edge_dim`` where there is that option.
+
+        Raises:
+            InputError: the options ask for edge attributes where there are none, or where the encoder has no use for
+                them.
+        """
+        encoder: Self = _made(cls, spec, options)
+        return encoder
 
     @abstractmethod
     def forward(self, batch: MiniBatch) -> Tensor:
@@ -52,3 +89,36 @@ class Encoder(nn.Module, ABC):
     def pool(self, nodes: Tensor, batch: MiniBatch) -> Tensor:
         """Graph embeddings, shape (num_graphs, out_dim), from node embeddings of shape (num_targets, out_dim)."""
         return readout(nodes, batch, self.readout)
+
+
+def encoder_for(factory: Callable[..., Encoder], spec: GraphSpec, **options: Any) -> Encoder:
+    """The encoder of an encoder class, or of another maker, for data of this kind; see :meth:`Encoder.for_graph`."""
+    if isinstance(factory, type) and issubclass(factory, Encoder):
+        return factory.for_graph(spec, **options)
+    return _made(factory, spec, options)
+
+
+def edge_attr_note(encoder: Encoder, graph: Graph) -> str | None:
+    """What should be said where an encoder leaves out the edge attributes of its data without having been told to."""
+    attributes = graph.block.edge_attr
+    if attributes is None or encoder.uses_edge_attr or encoder.edge_attr is False:
+        return None
+    remedy = "encoder.edge_attr=true uses them" if encoder.can_use_edge_attr else "--encoder GINE uses them"
+    return (
+        f"{encoder.title} leaves out the {attributes.shape[1]} edge attributes of the data; {remedy}, "
+        "encoder.edge_attr=false says that they are to be left out"
+    )
+
+
+def _made(factory: Callable[..., Encoder], spec: GraphSpec, options: dict[str, Any]) -> Any:
+    if options.get("edge_attr") and not options.get("edge_dim") and "edge_dim" in options_of(factory):
+        options = {**options, "edge_dim": spec.edge_dim}
+    encoder = factory(spec.in_dim, **options)
+    encoder.spec = spec
+    if not encoder.edge_attr or encoder.uses_edge_attr:
+        return encoder
+    if not spec.edge_dim:
+        raise InputError("the data have no edge attributes; leave out encoder.edge_attr=true")
+    raise InputError(
+        f"{encoder.title} has no use for edge attributes; leave out encoder.edge_attr=true, or use --encoder GINE"
+    )

@@ -10,7 +10,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
-from gssl.models.encoder import Readout
+from gssl.models.encoder import EdgeAttr, Readout
 from gssl.models.layers import Activation, JumpingKnowledge, NormKind
 from gssl.models.ops import matmul, spmm
 from gssl.models.stack import Layer, StackedEncoder
@@ -100,6 +100,7 @@ class GAT(StackedEncoder):
         in_dropout: Probability = 0.0,
         jk: JumpingKnowledge = "last",
         readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
     ) -> None:
         self.heads, self.attention_dropout = heads, attention_dropout
         super().__init__(
@@ -115,6 +116,7 @@ class GAT(StackedEncoder):
             in_dropout=in_dropout,
             jk=jk,
             readout=readout,
+            edge_attr=edge_attr,
         )
 
     def make_layer(self, in_dim: int, out_dim: int) -> GATLayer:

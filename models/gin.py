@@ -10,7 +10,7 @@ from gssl.common.options import Fraction, NonNegativeInt, PositiveInt, Probabili
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, Pattern
-from gssl.models.encoder import Readout
+from gssl.models.encoder import EdgeAttr, Readout
 from gssl.models.layers import Activation, JumpingKnowledge, NormKind, make_activation
 from gssl.models.ops import aggregate, aggregates_first, matmul, spmm
 from gssl.models.stack import Layer, StackedEncoder
@@ -105,9 +105,12 @@ class GIN(StackedEncoder):
         eps: initial eps; a node counts itself 1 + eps times.
         learn_eps: whether eps is trained.
         edge_dim: columns of the edge attributes; 0 leaves them out, as the published TU results do.
+        edge_attr: true takes ``edge_dim`` from the data, false leaves edge attributes out.
 
     The other options are those of ``StackedEncoder``.
     """
+
+    can_use_edge_attr = True
 
     def __init__(
         self,
@@ -128,8 +131,10 @@ class GIN(StackedEncoder):
         in_dropout: Probability = 0.0,
         jk: JumpingKnowledge = "cat",
         readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
     ) -> None:
-        self.mlp_layers, self.eps, self.learn_eps, self.edge_dim = mlp_layers, eps, learn_eps, edge_dim
+        self.edge_dim = 0 if edge_attr is False else edge_dim
+        self.mlp_layers, self.eps, self.learn_eps = mlp_layers, eps, learn_eps
         self.activation = activation
         super().__init__(
             in_dim,
@@ -144,7 +149,9 @@ class GIN(StackedEncoder):
             in_dropout=in_dropout,
             jk=jk,
             readout=readout,
+            edge_attr=edge_attr,
         )
+        self.uses_edge_attr = self.edge_dim > 0
 
     def make_layer(self, in_dim: int, out_dim: int) -> GINLayer:
         return GINLayer(

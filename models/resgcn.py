@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
-from gssl.models.encoder import Encoder, Readout
+from gssl.models.encoder import EdgeAttr, Encoder, Readout
 from gssl.models.gcn import GCNLayer
 from gssl.models.layers import Norm, NormKind
 
@@ -29,6 +29,7 @@ class ResGCN(Encoder):
         norm_momentum: weight of the newest batch in the running statistics of batch norm.
         dropout: dropout probability on the input of each convolution.
         readout: how node embeddings become graph embeddings.
+        edge_attr: whether edge attributes are used, which this encoder cannot; false says that they are left out.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class ResGCN(Encoder):
         norm_momentum: Fraction = 0.1,
         dropout: Probability = 0.0,
         readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
     ) -> None:
         super().__init__()
+        self.edge_attr = edge_attr
         self.in_dim, self.out_dim, self.num_layers = in_dim, hidden_dim, num_layers
         self.residual, self.dropout, self.readout = residual, dropout, readout
         self.feature_norm = Norm(norm, in_dim, momentum=norm_momentum)

@@ -14,7 +14,7 @@ from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import BatchFeatures, Features
-from gssl.models.encoder import Encoder, Readout
+from gssl.models.encoder import EdgeAttr, Encoder, Readout
 from gssl.models.first import feature_layer, first_layer
 from gssl.models.history import layers_with_history
 from gssl.models.layers import (
@@ -71,6 +71,7 @@ class StackedEncoder(Encoder):
         in_dropout: dropout probability on the features.
         jk: how the layers' outputs become the embedding.
         readout: how node embeddings become graph embeddings.
+        edge_attr: whether edge attributes are used; None does what the encoder does by default.
     """
 
     reads_history = True
@@ -90,8 +91,10 @@ class StackedEncoder(Encoder):
         in_dropout: Probability = 0.0,
         jk: JumpingKnowledge = "last",
         readout: Readout = "sum",
+        edge_attr: EdgeAttr = None,
     ) -> None:
         super().__init__()
+        self.edge_attr = edge_attr
         last = hidden_dim if out_dim is None else out_dim
         dims = [in_dim] + [hidden_dim] * (num_layers - 1) + [last]
         self.in_dim, self.num_layers, self.readout = in_dim, num_layers, readout

@@ -18,6 +18,17 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
+class Neutral:
+    """Marks an option of which one value does what the component did before it had the option.
+
+    ``Annotated[bool | None, Neutral(None)]``: at this value the option stays out of the hash of a configuration, so
+    that a new option orphans no result.
+    """
+
+    value: object
+
+
+@dataclass(frozen=True)
 class Option:
     """One keyword-only parameter: its annotation and default (``inspect.Parameter.empty`` if required)."""
 
@@ -28,6 +39,17 @@ class Option:
     @property
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
+
+
+def neutral_of(option: Option) -> Neutral | None:
+    """The mark of an option that has one.
+
+    Example:
+        >>> neutral_of(Option("depth", Annotated[int, Neutral(0)], 0))
+        Neutral(value=0)
+    """
+    marks = getattr(option.annotation, "__metadata__", ())
+    return next((mark for mark in marks if isinstance(mark, Neutral)), None)
 
 
 def options_of(component: Callable[..., object]) -> dict[str, Option]:
