@@ -21,7 +21,8 @@ class Block:
 
     Attributes:
         pattern: CSR positions, rows are destinations, columns are sources.
-        weight: weight of each edge, shape (num_edges,), float; None means 1 each.
+        weight: weight of each edge, shape (num_edges,), float; None means 1 each. It may require a gradient, which
+            then flows through values and degrees.
         edge_attr: attributes of each edge, shape (num_edges, edge_dim), float or int64; None if there are none.
         full_degree: weighted in-degree of each source in the graph that the block was cut from, shape (num_src,),
             float; None if the block is the whole graph or stands for itself (an induced subgraph).
@@ -52,20 +53,41 @@ class Block:
         """Edges as PyG writes them: row 0 sources, row 1 destinations, shape (2, num_edges), int64."""
         return torch.stack([self.pattern.col.long(), self.pattern.row.long()])
 
-    @cached_property
+    @property
+    def learned(self) -> bool:
+        """Whether weights or degrees take part in a gradient. Nothing that is made of them is kept then: it would
+        belong to one backward pass, or, made without gradients, to none.
+        """
+        return any(values is not None and values.requires_grad for values in (self.weight, self.full_degree))
+
+    @property
     def degree(self) -> Tensor:
         """Weighted in-degree of each destination within the block, shape (num_dst,), float."""
-        if self.weight is None:  # without ``pattern.counts``, which would be kept, too
-            return self.pattern.rowptr.diff().to(torch.get_default_dtype())
-        return self.weight.new_zeros(self.num_dst).index_add(0, self.pattern.row, self.weight)
+        return self._made_degree() if self.learned else self._degree
 
-    @cached_property
+    @property
     def gcn_scale(self) -> Tensor:
         """D^-1/2 of each source with the self-loop counted, shape (num_src,), float.
 
         Raises:
             InputError: a bipartite block without ``full_degree``.
         """
+        return self._made_scale() if self.learned else self._scale
+
+    @cached_property
+    def _degree(self) -> Tensor:
+        return self._made_degree()
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        return self._made_scale()
+
+    def _made_degree(self) -> Tensor:
+        if self.weight is None:  # without ``pattern.counts``, which would be kept, too
+            return self.pattern.rowptr.diff().to(torch.get_default_dtype())
+        return self.weight.new_zeros(self.num_dst).index_add(0, self.pattern.row, self.weight)
+
+    def _made_scale(self) -> Tensor:
         degree = self.degree if self.full_degree is None else self.full_degree
         if degree.numel() != self.num_src:
             raise InputError("a bipartite block needs full_degree to be normalised symmetrically")
