@@ -49,6 +49,11 @@ class PyGEncoder(Encoder):
         self.uses_edge_attr = self._takes_attributes and bool(getattr(module, "supports_edge_attr", True))
 
     @property
+    def takes_edge_weight(self) -> bool:
+        # PyG's models take the argument whatever their layers do with it, and ignore it if they cannot use it.
+        return self._takes_weight and bool(getattr(self.module, "supports_edge_weight", True))
+
+    @property
     def title(self) -> str:
         return type(self.module).__name__
 

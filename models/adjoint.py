@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.history import BatchHistory, Place
-from gssl.models.first import feature_layer, first_layer
+from gssl.models.layered import LayeredEncoder
 from gssl.models.row_weight import row_weighted, scale_gradient
 from gssl.models.stored import aggregate_with_stored
 
-if TYPE_CHECKING:
-    from gssl.models.stack import StackedEncoder
 
-
-def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+def adjoint_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
     """Fresh rows for the batch, stored embeddings and stored adjoints for its neighbours.
 
     With ``S_l`` the aggregate that layer ``l`` takes and ``D_l`` the adjoint of its output, the full gradient is
@@ -51,17 +46,17 @@ def adjoint_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHist
     return [scale_gradient(h, inverse) for h in outputs]
 
 
-def _first(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, weight: Tensor) -> Tensor:
+def _first(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, weight: Tensor) -> Tensor:
     """The first layer, which nothing flows through: its weights are put on the gradient of its output."""
     if batch.plan.first is not None:
-        out, aggregated = first_layer(encoder, batch, batch.plan.first)
+        out, aggregated = encoder.first_layer(batch, batch.plan.first)
         return scale_gradient(out, weight, history.listener(aggregated))
     block = batch.block(0).head(history.num_fresh)
-    out = feature_layer(encoder, block, batch.x)
+    out = encoder.feature_layer(block, batch.x)
     return scale_gradient(out, weight, history.listener())
 
 
-def _finish(encoder: StackedEncoder, index: int, batch: MiniBatch, weight: Tensor, h: Tensor) -> Tensor:
+def _finish(encoder: LayeredEncoder, index: int, batch: MiniBatch, weight: Tensor, h: Tensor) -> Tensor:
     def call(rows: Tensor) -> Tensor:
         return encoder.finish(index, rows, batch)
 

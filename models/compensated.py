@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,11 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import BatchHistory, Place
 from gssl.graph.sparse import BatchFeatures
-from gssl.models.first import feature_layer
+from gssl.models.layered import LayeredEncoder
 from gssl.models.row_weight import row_weighted, scale_gradient
 
-if TYPE_CHECKING:
-    from gssl.models.stack import StackedEncoder
 
-
-def compensated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+def compensated_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
     """Local message compensation (Shi et al., 2023, arXiv:2302.00924, eqs. 8-13).
 
     Rows in the halo hold ``(1 - beta) * stored + beta * computed``, where the computed value knows only the part of
@@ -39,10 +36,10 @@ def compensated_layers(encoder: StackedEncoder, batch: MiniBatch, history: Batch
     return [scale_gradient(h[fresh], inverse) for h in outputs]
 
 
-def _step(encoder: StackedEncoder, index: int, batch: MiniBatch, x: BatchFeatures, weight: Tensor) -> Tensor:
+def _step(encoder: LayeredEncoder, index: int, batch: MiniBatch, x: BatchFeatures, weight: Tensor) -> Tensor:
     block: Block = batch.block(index)
     if index == 0:
-        out = scale_gradient(feature_layer(encoder, block, x), weight)
+        out = scale_gradient(encoder.feature_layer(block, x), weight)
     else:
         assert isinstance(x, Tensor)
         layer = encoder.layers[index]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,14 +11,11 @@ from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import BatchHistory, Place
-from gssl.models.first import feature_layer, first_layer
+from gssl.models.layered import LayeredEncoder
 from gssl.models.ops import linear_aggregate
 
-if TYPE_CHECKING:
-    from gssl.models.stack import StackedEncoder
 
-
-def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+def controlled_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
     """The aggregate of each layer is ``sampled(H - stored H) + full(stored H)``.
 
     Chen, Zhu and Song, 2018, arXiv:1710.10568, eq. 5. The first layer aggregates the features in full.
@@ -32,9 +28,9 @@ def controlled_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchH
     for index in range(encoder.num_layers):
         (kind, layer), block = encoder.separable_layer(index), batch.block(index)
         if index == 0 and batch.plan.first is not None:
-            out, _ = first_layer(encoder, batch, batch.plan.first)
+            out, _ = encoder.first_layer(batch, batch.plan.first)
         elif index == 0:
-            out = feature_layer(encoder, block, batch.x)
+            out = encoder.feature_layer(block, batch.x)
         else:
             assert isinstance(x, Tensor)
             x = F.dropout(x, encoder.dropout, encoder.training)

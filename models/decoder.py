@@ -12,12 +12,14 @@ from gssl.graph.block import Block
 from gssl.graph.sparse import Features
 from gssl.models.gat import GATLayer
 from gssl.models.gcn import GCNLayer
+from gssl.models.layers import Layer
 from gssl.models.ops import sum_aggregate
-from gssl.models.stack import Layer
 
 
 class GINDecoder(Layer):
     """GIN layer with the two-layer MLP behind the sum of node and neighbours."""
+
+    takes_edge_weight = True
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

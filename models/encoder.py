@@ -20,6 +20,9 @@ Readout = Literal["sum", "mean", "max"]
 EdgeAttr = Annotated[bool | None, Neutral(None)]
 """Whether edge attributes are used: true and false say so, None does what the encoder does by default."""
 
+EDGE_WEIGHT_ENCODERS = "GCN, SAGE, GIN, GAT or ResGCN"
+LAYER_OUTPUT_ENCODERS = "GCN, SAGE, GIN, GAT, MLP or ResGCN"
+
 
 class Encoder(nn.Module, ABC):
     """Node encoder f: (A, X) -> H.
@@ -74,6 +77,52 @@ class Encoder(nn.Module, ABC):
         encoder: Self = _made(cls, spec, options)
         return encoder
 
+    @property
+    def takes_edge_weight(self) -> bool:
+        """Whether the weights of the edges enter the embeddings, and get a gradient from them."""
+        return False
+
+    def require_edge_weight(self) -> None:
+        """For methods that learn the weights of edges.
+
+        Raises:
+            InputError: this encoder would ignore them.
+        """
+        if not self.takes_edge_weight:
+            raise InputError(
+                f"the encoder {self.title} takes no edge weights, but they are what this method learns; "
+                f"use {EDGE_WEIGHT_ENCODERS}"
+            )
+
+    @property
+    def layer_dims(self) -> tuple[int, ...]:
+        """Dimension of each of the :meth:`outputs`.
+
+        Raises:
+            InputError: the encoder does not give them.
+        """
+        raise self._no_outputs()
+
+    def outputs(self, batch: MiniBatch) -> list[Tensor]:
+        """Embeddings of the targets after each layer, the first layer first, for methods that need more than the last.
+
+        ``forward`` makes the embedding of these.
+
+        Returns:
+            For each layer a tensor of shape (num_targets, dim), float, after its norm and activation; see
+            :attr:`layer_dims`.
+
+        Raises:
+            InputError: the encoder does not give them.
+        """
+        raise self._no_outputs()
+
+    def _no_outputs(self) -> InputError:
+        return InputError(
+            f"the encoder {self.title} does not give the output of each layer, which this method needs; "
+            f"use {LAYER_OUTPUT_ENCODERS}"
+        )
+
     @abstractmethod
     def forward(self, batch: MiniBatch) -> Tensor:
         """Embed the targets.
@@ -93,9 +142,9 @@ class Encoder(nn.Module, ABC):
 
 def encoder_for(factory: Callable[..., Encoder], spec: GraphSpec, **options: Any) -> Encoder:
     """The encoder of an encoder class, or of another maker, for data of this kind; see :meth:`Encoder.for_graph`."""
-    if isinstance(factory, type) and issubclass(factory, Encoder):
-        return factory.for_graph(spec, **options)
-    return _made(factory, spec, options)
+    make = getattr(factory, "for_graph", None)
+    encoder: Encoder = _made(factory, spec, options) if make is None else make(spec, **options)
+    return encoder
 
 
 def edge_attr_note(encoder: Encoder, graph: Graph) -> str | None:

@@ -11,16 +11,17 @@ from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
 from gssl.models.encoder import EdgeAttr, Readout
-from gssl.models.layers import Activation, JumpingKnowledge, NormKind
+from gssl.models.layers import Activation, JumpingKnowledge, Layer, NormKind
 from gssl.models.ops import matmul, spmm
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 
 class GATLayer(Layer):
     """Attention over the neighbours and the node itself; the heads are concatenated.
 
     Only the attention coefficients (num_edges, heads) are held per edge. Where a head is wider than the input the
-    input is aggregated first, which is the same by linearity and cheaper.
+    input is aggregated first, which is the same by linearity and cheaper. An edge of weight w counts as w edges: its
+    weight multiplies its share of the attention, before the shares are divided by their sum.
 
     Args:
         in_dim: input dimension.
@@ -29,6 +30,8 @@ class GATLayer(Layer):
         attention_dropout: dropout probability of the coefficients.
         negative_slope: of the leaky ReLU.
     """
+
+    takes_edge_weight = True
 
     def __init__(
         self, in_dim: int, out_dim: int, *, heads: int = 1, attention_dropout: float = 0.0, negative_slope: float = 0.2

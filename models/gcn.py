@@ -7,14 +7,16 @@ from torch import Tensor, nn
 
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features
+from gssl.models.layers import Layer
 from gssl.models.ops import aggregates_first, gcn_aggregate, matmul
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 
 class GCNLayer(Layer):
     """``D^-1/2 (A + I) D^-1/2 X W + b`` with Glorot weights; the cheaper product is taken first."""
 
     aggregation = "gcn"
+    takes_edge_weight = True
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

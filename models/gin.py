@@ -11,9 +11,9 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, Pattern
 from gssl.models.encoder import EdgeAttr, Readout
-from gssl.models.layers import Activation, JumpingKnowledge, NormKind, make_activation
+from gssl.models.layers import Activation, JumpingKnowledge, Layer, NormKind, make_activation
 from gssl.models.ops import aggregate, aggregates_first, matmul, spmm
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 
 class GINLayer(Layer):
@@ -31,6 +31,8 @@ class GINLayer(Layer):
         learn_eps: whether eps is trained.
         edge_dim: columns of the edge attributes; 0 leaves them out.
     """
+
+    takes_edge_weight = True
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,13 +13,11 @@ from gssl.graph.history import BatchHistory, Place
 from gssl.models.adjoint import adjoint_layers
 from gssl.models.compensated import compensated_layers
 from gssl.models.control import controlled_layers
+from gssl.models.layered import LayeredEncoder
 from gssl.models.stored import aggregate_with_stored
 
-if TYPE_CHECKING:
-    from gssl.models.stack import StackedEncoder
 
-
-def layers_with_history(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory) -> list[Tensor]:
+def layers_with_history(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory) -> list[Tensor]:
     """The output of every layer, shape (rows, dim), targets first.
 
     Raises:
@@ -48,7 +45,7 @@ def layers_with_history(encoder: StackedEncoder, batch: MiniBatch, history: Batc
     return truncated_layers(encoder, batch, history, slot)
 
 
-def truncated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
+def truncated_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:
     """One-shot propagation: fresh rows for the batch, stored rows (without gradient) for its neighbours.
 
     This is the forward pass of MVS (Cong et al., 2020, arXiv:2006.13866, algorithm 1) and of GNNAutoScale (Fey et
@@ -69,7 +66,7 @@ def truncated_layers(encoder: StackedEncoder, batch: MiniBatch, history: BatchHi
 
 
 def _completed(
-    encoder: StackedEncoder, index: int, batch: MiniBatch, x: Tensor, history: BatchHistory, place: Place
+    encoder: LayeredEncoder, index: int, batch: MiniBatch, x: Tensor, history: BatchHistory, place: Place
 ) -> Tensor:
     """A layer, its norm and activation; ``x`` are the fresh rows, the others are stored at ``place``."""
     block, dropped = batch.block(index), encoder.training and encoder.dropout > 0

@@ -1,4 +1,4 @@
-"""Activations, norms, dropout and jumping knowledge that the encoders share."""
+"""What stacked encoders are made of: layers, activations, norms, dropout and jumping knowledge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import GraphNorm
 
 from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
+from gssl.models.ops import Aggregation
 
 Activation = Literal["relu", "prelu", "elu", "rrelu", "leaky_relu", "tanh", "identity"]
 NormKind = Literal["none", "batch", "layer", "graph"]
@@ -26,6 +28,35 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "identity": nn.Identity,
 }
+
+
+class Layer(nn.Module):
+    """One message-passing layer without norm and activation.
+
+    Attributes:
+        aggregation: the linear aggregation that the layer is made of, where ``forward`` equals ``update`` of the
+            aggregate and the destinations' own rows; None for a layer that cannot be taken apart.
+        takes_edge_weight: whether the weights of the edges enter the output, and get a gradient from it.
+    """
+
+    aggregation: Aggregation | None = None
+    takes_edge_weight: bool = False
+
+    def forward(self, block: Block, x: Features) -> Tensor:
+        """From source rows ``x`` (num_src, in_dim) to destination rows (num_dst, out_dim)."""
+        raise NotImplementedError
+
+    def update(self, aggregated: Tensor, own: Tensor) -> Tensor:
+        """The layer after its aggregation, row by row.
+
+        Args:
+            aggregated: shape (num_dst, in_dim).
+            own: the destinations' own rows, shape (num_dst, in_dim).
+
+        Returns:
+            Shape (num_dst, out_dim).
+        """
+        raise NotImplementedError
 
 
 def make_activation(kind: Activation) -> nn.Module:

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
+from gssl.models.layers import Layer
 from gssl.models.ops import matmul
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 
 class MLPLayer(Layer):

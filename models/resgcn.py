@@ -56,12 +56,25 @@ class ResGCN(Encoder):
         self.norms = nn.ModuleList(Norm(norm, hidden_dim, momentum=norm_momentum) for _ in range(num_layers))
         self.layers = nn.ModuleList(GCNLayer(hidden_dim, hidden_dim) for _ in range(num_layers))
 
-    def forward(self, batch: MiniBatch) -> Tensor:
+    @property
+    def takes_edge_weight(self) -> bool:
+        return True
+
+    @property
+    def layer_dims(self) -> tuple[int, ...]:
+        return (self.out_dim,) * self.num_layers
+
+    def outputs(self, batch: MiniBatch) -> list[Tensor]:
         # A norm of sparse features is dense: its shift fills the zeros.
         x: Tensor = torch.relu(self.feature_map(self.feature_norm(dense_features(batch.x), batch)))
+        outputs: list[Tensor] = []
         for index, (norm, layer) in enumerate(zip(self.norms, self.layers, strict=True)):
             block = batch.block(index)
             out = F.dropout(norm(x, batch), self.dropout, self.training)
             out = torch.relu(layer(block, out))
             x = x[: block.num_dst] + out if self.residual else out
-        return x[: batch.num_targets]
+            outputs.append(x)
+        return [h[: batch.num_targets] for h in outputs]
+
+    def forward(self, batch: MiniBatch) -> Tensor:
+        return self.outputs(batch)[-1]

@@ -7,14 +7,16 @@ from torch import Tensor, nn
 
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
+from gssl.models.layers import Layer
 from gssl.models.ops import aggregates_first, matmul, mean_aggregate
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 
 class SAGELayer(Layer):
     """``X_self W_self + mean over neighbours of X W_neighbour + b``."""
 
     aggregation = "mean"
+    takes_edge_weight = True
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

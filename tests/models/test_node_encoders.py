@@ -14,10 +14,10 @@ from gssl.models.adapter import PyGEncoder, adapt
 from gssl.models.gat import GAT, GATLayer
 from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.inference import embed_layerwise
-from gssl.models.layers import Norm, dropout_features, jump
+from gssl.models.layers import Layer, Norm, dropout_features, jump
 from gssl.models.mlp import MLPEncoder
 from gssl.models.sage import SAGE, SAGELayer
-from gssl.models.stack import Layer, StackedEncoder
+from gssl.models.stack import StackedEncoder
 
 ENCODERS = [GCN, SAGE, GAT, MLPEncoder]
 
