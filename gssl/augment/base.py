@@ -1,12 +1,15 @@
-"""What every augmenter is: a seeded map from a batch to a view, w = T(A, X)."""
+"""What every augmenter is: a seeded map from a batch to a view, w = T(A, X); a corruption says what it hid."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 
 from gssl.graph.batch import MiniBatch
+
+Hidden = TypeVar("Hidden", covariant=True)
 
 
 class Augmenter(ABC):
@@ -19,6 +22,18 @@ class Augmenter(ABC):
     @abstractmethod
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         """A view of ``batch``; ``rng`` lives on the device of the batch."""
+
+
+class Corruption(ABC, Generic[Hidden]):
+    """A view transformation that tells what is gone, which is what a predictive method then predicts.
+
+    What holds of an augmenter holds of it. The view and what was hidden make up the batch again, and the view gives
+    nothing of it away.
+    """
+
+    @abstractmethod
+    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> tuple[MiniBatch, Hidden]:
+        """A view of ``batch``, and what is in the batch but not in the view; ``rng`` lives on the batch's device."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ class DropEdge(Augmenter):
 
     Attributes:
         p: probability of dropping an edge.
+        undirected: whether both directions of an edge, and its copies, go together. Each block of a batch that was
+            sampled layer by layer draws for itself.
     """
 
     p: Probability = 0.2
+    undirected: bool = False
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         if self.p == 0:
@@ -28,7 +31,11 @@ class DropEdge(Augmenter):
 
         def drop(block: Block) -> Block:
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
-            keep = torch.rand(block.num_edges, generator=rng, device=rng.device) >= self.p
+            pairs = block.pattern.pairs if self.undirected else None
+            draws = block.num_edges if pairs is None else pairs.num_pairs
+            keep = torch.rand(draws, generator=rng, device=rng.device) >= self.p
+            if pairs is not None:
+                keep = keep[pairs.index]
             kept = block.filter(keep)
             if kept.full_degree is None:
                 return kept

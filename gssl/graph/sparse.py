@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.graph.gathered import GatheredRows, touch_rows
+from gssl.graph.pairs import Pairs
 
 INT32_MAX = 2**31 - 1
 
@@ -71,8 +72,30 @@ class Pattern:
         counts = torch.bincount(self.col, minlength=self.num_cols)
         return Pattern(_offsets(counts, self.col.dtype), self.row[order], self.num_rows), order
 
+    @cached_property
+    def reverse(self) -> Tensor:
+        """Where the opposite of each non-zero stands: the position of (j, i) for (i, j), shape (nnz,), int64.
+
+        -1 where there is none. Of several non-zeros at (i, j) the k-th belongs to the k-th at (j, i), if there are as
+        many there; one on the diagonal belongs to itself. Row i and column i are the same node, so that a pattern
+        need not be square: a column without a row has no opposites.
+        """
+        if self.num_rows == self.num_cols:
+            turned, order = self.transposed
+            if torch.equal(turned.rowptr, self.rowptr) and torch.equal(turned.col, self.col):
+                return order.long()  # symmetric: the k-th non-zero of the transpose is the opposite of the k-th here
+        return _opposites(self.row.long(), self.col.long(), max(self.num_rows, self.num_cols, 1))
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The undirected pairs of a pattern in which row i and column i are the same node."""
+        return Pairs.of(self.row.long(), self.col.long(), max(self.num_rows, self.num_cols))
+
     def filter(self, keep: Tensor) -> Pattern:
         """Drop non-zeros; a transpose that is known already is filtered too instead of being sorted anew.
+
+        What is known of opposites and pairs is not handed on: few views need it, and for a symmetric one ``reverse``
+        is read off the transpose.
 
         Args:
             keep: bool, shape (nnz,).
@@ -237,6 +260,19 @@ def _offsets(counts: Tensor, dtype: torch.dtype) -> Tensor:
     offsets = torch.zeros(counts.numel() + 1, dtype=dtype, device=counts.device)
     torch.cumsum(counts, 0, out=offsets[1:]) if counts.dtype == dtype else offsets[1:].copy_(counts.cumsum(0))
     return offsets
+
+
+def _opposites(row: Tensor, col: Tensor, size: int) -> Tensor:
+    """:attr:`Pattern.reverse` of the non-zeros (row, col), each (nnz,) int64, with numbers below ``size``."""
+    key = row * size + col
+    ordered, order = torch.sort(key, stable=True)
+    copy = torch.empty_like(order)  # how many non-zeros at the same place come before
+    copy[order] = torch.arange(key.numel(), device=key.device) - torch.searchsorted(ordered, ordered)
+    opposite = col * size + row
+    place = torch.searchsorted(ordered, opposite) + copy
+    inside = place < key.numel()
+    place = place.where(inside, 0)
+    return order[place].where(inside & (ordered[place] == opposite), -1)
 
 
 def _filtered_offsets(rowptr: Tensor, keep: Tensor) -> Tensor:
