@@ -21,12 +21,19 @@ def layers_with_history(encoder: LayeredEncoder, batch: MiniBatch, history: Batc
     """The output of every layer, shape (rows, dim), targets first.
 
     Raises:
-        InputError: the view has other nodes than the batch, so that stored rows cannot be matched to it.
+        InputError: the view has other nodes than the batch, so that stored rows cannot be matched to it; its edge
+            weights are learned, but the mode stores gradients, which are those of nodes only.
     """
     if batch.num_nodes != (len(history.ids) if batch.plan.first is None else history.num_fresh):
         raise InputError(
             "a view that removes nodes cannot be completed from history; use an augmenter that keeps them, or a "
             "propagation without history"
+        )
+    stores_gradients = history.mode == "compensated" or (history.mode == "adjoint" and encoder.separable)
+    if stores_gradients and any(block.learned for block in batch.blocks):
+        raise InputError(
+            "edge weights are learned, but a history with stored gradients (adjoint, lmc) knows only those of nodes; "
+            "use a propagation such as neighbor, exact or history"
         )
     slot = history.open()
     if history.mode == "adjoint" and not encoder.separable:
@@ -70,7 +77,7 @@ def _completed(
 ) -> Tensor:
     """A layer, its norm and activation; ``x`` are the fresh rows, the others are stored at ``place``."""
     block, dropped = batch.block(index), encoder.training and encoder.dropout > 0
-    if encoder.separable and not dropped:
+    if encoder.separable and not dropped and not block.learned:
         kind, layer = encoder.separable_layer(index)
         aggregated = aggregate_with_stored(x, block, kind, history, place, written=True)
         return encoder.finished(index, layer.update(aggregated, x), batch)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from gssl.graph.bag import mixed_bags
@@ -16,8 +17,7 @@ from gssl.graph.gathered import GatheredRows
 from gssl.graph.history import RowTable
 from gssl.graph.sparse import Pattern, SparseMatrix
 
-# Row chunk of the gradient of edge values: bounds the gathered rows to a few MB whatever the number of edges.
-_EDGE_CHUNK = 1 << 14
+_EDGE_CHUNK = 1 << 18  # numbers that the gradient of edge values gathers at once, whatever the number of edges
 _GATHER = 8  # what adding an element of a gathered row costs, in multiplications of a dense product
 
 
@@ -49,7 +49,7 @@ def aggregate(
 ) -> Tensor:
     """Scaled neighbourhood sum, ``diag(dst_scale) (A + loop I) diag(src_scale) x``, in two buffers.
 
-    Differentiable in ``x`` only (use ``spmm`` where edge weights are learned).
+    Differentiable in ``x``, ``weight`` and both scales. Nothing of size (num_edges, dim) is held.
 
     Args:
         pattern: shape (num_dst, num_src), positions of A; destination i is source i.
@@ -62,6 +62,9 @@ def aggregate(
     Returns:
         Shape (num_dst, dim), dtype of ``x``.
     """
+    if any(values is not None and values.requires_grad for values in (weight, dst_scale, src_scale)):
+        summed = spmm(pattern, _scaled(weight, pattern, dst_scale, src_scale), x)
+        return _add_loop(summed, x[: pattern.num_rows], dst_scale, src_scale) if loop else summed
     out: Tensor = _Aggregate.apply(  # type: ignore[no-untyped-call]  # of torch
         pattern, weight, x, dst_scale, src_scale, loop
     )
@@ -85,8 +88,7 @@ def mean_aggregate(block: Block, x: Tensor) -> Tensor:
     A block that was cut from a graph divides by the degree in that graph: with the Horvitz-Thompson weights of a
     sampled block this is unbiased, while a division by the weights that happened to be drawn would not be.
     """
-    degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
-    return aggregate(block.pattern, block.weight, x, dst_scale=torch.where(degree > 0, 1 / degree, degree))
+    return aggregate(block.pattern, block.weight, x, dst_scale=_mean_scale(block))
 
 
 Aggregation = Literal["gcn", "sum", "mean"]
@@ -179,9 +181,16 @@ def _scales(kind: Aggregation, block: Block) -> tuple[Tensor | None, Tensor | No
         scale = block.gcn_scale
         return scale[: block.num_dst], scale, True
     if kind == "mean":
-        degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
-        return torch.where(degree > 0, 1 / degree, degree), None, False
+        return _mean_scale(block), None, False
     return None, None, False
+
+
+def _mean_scale(block: Block) -> Tensor:
+    degree = block.degree if block.full_degree is None else block.full_degree[: block.num_dst]
+    some = degree > 0
+    if degree.requires_grad:  # the derivative of 1 / 0 would be NaN, although it is not used
+        return torch.where(some, 1 / torch.where(some, degree, 1), degree.detach())
+    return torch.where(some, 1 / degree, degree)
 
 
 def aggregates_first(block: Block, x: Tensor, out_dim: int) -> bool:
@@ -224,8 +233,9 @@ def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     """
     out = left.new_empty(pattern.nnz)
     row, col = pattern.row, pattern.col
-    for start in range(0, pattern.nnz, _EDGE_CHUNK):
-        part = slice(start, start + _EDGE_CHUNK)
+    step = max(1, _EDGE_CHUNK // max(1, left.shape[1]))
+    for start in range(0, pattern.nnz, step):
+        part = slice(start, start + step)
         torch.linalg.vecdot(left[row[part]], right[col[part]], out=out[part])
     return out
 
@@ -239,6 +249,7 @@ class _SpMM(torch.autograd.Function):
         return _product(pattern, value, x)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         (grad,) = grad_outputs
         value, x = ctx.saved_tensors
@@ -269,6 +280,7 @@ class _Aggregate(torch.autograd.Function):
         return _add_loop(out, x[: pattern.num_rows], dst_scale, src_scale) if loop else out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, None, Tensor | None, None, None, None]:
         weight, dst_scale, src_scale = ctx.saved_tensors
         pattern: Pattern = ctx.pattern

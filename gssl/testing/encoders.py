@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.common.errors import InputError
 from gssl.common.options import validate
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import restrict_rows
@@ -145,6 +146,32 @@ class EncoderContract:
         ones = batch.map_blocks(lambda block: replace(block, weight=torch.ones(block.num_edges)))
         encoder = self.build(batch.in_dim).eval()
         self.close(encoder(ones), encoder(batch))
+
+    def test_edge_weights_get_a_gradient_as_declared(self) -> None:
+        batch = toy_batch("node")
+        weight = torch.linspace(0.5, 1.5, batch.blocks[0].num_edges, requires_grad=True)
+        encoder = self.build(batch.in_dim).eval()
+        out = encoder(batch.map_blocks(lambda block: replace(block, weight=weight)))
+        (gradient,) = torch.autograd.grad(out.square().sum(), weight, allow_unused=True)
+        gets = gradient is not None and bool(gradient.any())
+        assert gets == encoder.takes_edge_weight, "takes_edge_weight does not say what the encoder does"
+
+    def test_outputs_are_those_of_each_layer(self, kind: Kind) -> None:
+        batch = toy_batch(kind)
+        encoder = self.build(batch.in_dim).eval()
+        try:
+            dims = encoder.layer_dims
+        except InputError:
+            return
+        assert len(dims) == encoder.num_layers
+        outputs = encoder.outputs(batch)
+        assert [tuple(h.shape) for h in outputs] == [(batch.num_targets, dim) for dim in dims]
+        if not self.sampled or kind != "node":
+            return
+        targets = torch.tensor([5, 0, 17, 30])
+        sampled = encoder.outputs(exact_blocks(batch, targets, encoder.num_layers))
+        for some, every in zip(sampled, outputs, strict=True):
+            self.close(some, every[targets])
 
     def test_every_parameter_gets_a_finite_gradient(self, kind: Kind, device: str) -> None:
         batch = toy_batch(kind).to(torch.device(device))

@@ -187,6 +187,23 @@ class ForgetsEdgeWeights(GCN):
         return super().forward(batch) + float(batch.blocks[0].weight is None)
 
 
+class DetachesEdgeWeights(GCN):
+    """GCN without a gradient for the weights that it takes."""
+
+    def forward(self, batch: MiniBatch) -> Tensor:
+        weight = batch.blocks[0].weight
+        constant = None if weight is None else weight.detach()
+        return super().forward(batch.map_blocks(lambda block: replace(block, weight=constant)))
+
+
+class GivesSources(GCN):
+    """GCN whose outputs have rows of nodes that are no targets."""
+
+    def outputs(self, batch: MiniBatch) -> list[Tensor]:
+        first = super().outputs(replace(batch, num_targets=batch.blocks[0].num_dst))
+        return [*first[:-1], super().outputs(batch)[-1]]
+
+
 class DensifiesWrongly(GCN):
     """GCN."""
 
@@ -208,6 +225,8 @@ class WholeGraphOnly(GCN):
         (MixesGraphs, "test_graphs_of_a_batch_do_not_see_each_other"),
         (KnowsPositions, "test_embedding_follows_a_permutation"),
         (ForgetsEdgeWeights, "test_edge_weights_of_one_are_no_weights"),
+        (DetachesEdgeWeights, "test_edge_weights_get_a_gradient_as_declared"),
+        (GivesSources, "test_outputs_are_those_of_each_layer"),
         (DensifiesWrongly, "test_other_features_are_dense_features"),
         (WholeGraphOnly, "test_blocks_cut_for_some_targets_give_their_embeddings"),
     ],

@@ -60,7 +60,7 @@ def test_aggregate_does_not_change_its_input() -> None:
 
 
 def test_sddmm_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gssl.models.ops._EDGE_CHUNK", 3, raising=False)
+    monkeypatch.setattr("gssl.models.ops._EDGE_CHUNK", 15)
     pattern, _, dense = random_matrix(7, 6)
     left, right = torch.randn(7, 5, dtype=torch.float64), torch.randn(6, 5, dtype=torch.float64)
     expected = (left @ right.T)[dense != 0]
