@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import options_of, validate
-from gssl.datasets.types import Dataset, Metric, Split
+from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
 from gssl.registry import PROBES
@@ -47,6 +48,20 @@ class Judgement:
     def chosen(self) -> tuple[dict[str, float], ...]:
         """What was chosen on each split."""
         return tuple(score.chosen for score in self.scores)
+
+    @property
+    def metrics(self) -> dict[Metric, tuple[float, float]]:
+        """Validation and test value of every metric, the first one first, as means over the splits.
+
+        NaN where a split does not have the value.
+        """
+        found = [{self.metric: (score.val, score.test), **score.others} for score in self.scores]
+        missing = (math.nan, math.nan)
+        columns = {name: [each.get(name, missing) for each in found] for each in found for name in each}
+        return {
+            name: (sum(val for val, _ in values) / len(values), sum(test for _, test in values) / len(values))
+            for name, values in columns.items()
+        }
 
 
 def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judgement:
@@ -91,7 +106,7 @@ def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judg
     )
 
 
-def combined_hash(splits: Sequence[Split]) -> str:
+def combined_hash(splits: Sequence[Split | LinkSplit]) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the hashes of all splits."""
     return hashlib.sha256(" ".join(split.hash for split in splits).encode()).hexdigest()[:16]
 

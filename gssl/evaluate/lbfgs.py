@@ -15,6 +15,7 @@ from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_validation
 from gssl.evaluate.metrics import evaluate, higher_is_better
 from gssl.evaluate.penalty_path import ridge_path, sigmoid_path, softmax_path
+from gssl.evaluate.sets import further_metrics, paired
 
 _CHUNK = 1 << 14
 
@@ -58,14 +59,20 @@ class LbfgsProbe(Probe):
         spread = torch.where(spread > 1e-6 * center.abs(), spread, 1.0)  # a constant column carries nothing
         path = _fit((train - center) / spread, labels, split.train, self.penalties)
 
-        def measured(weights: Tensor, items: Tensor) -> float:
+        def scored(weights: Tensor, items: Tensor) -> Tensor:
             parts = (((embeddings[ids] - center) / spread).to(weights.dtype) for ids in items.split(_CHUNK))
-            scores = torch.cat([torch.addmm(weights[-1], part, weights[:-1]) for part in parts])
-            return self.measure(metric, labels.y[items], scores, labels.kind)
+            return torch.cat([torch.addmm(weights[-1], part, weights[:-1]) for part in parts])
 
-        val = [measured(weights, split.val) for weights in path]
+        y, kind = labels.y, labels.kind
+        val = [self.measure(metric, y[split.val], scored(weights, split.val), kind) for weights in path]
         best = val.index(max(val) if higher_is_better(metric) else min(val))
-        return ProbeScore(val[best], measured(path[best], split.test), {"l2": self.penalties[best]})
+        test = scored(path[best], split.test)
+        others = paired(
+            further_metrics(metric, y[split.val], scored(path[best], split.val), kind),
+            further_metrics(metric, y[split.test], test, kind),
+        )
+        score = self.measure(metric, y[split.test], test, kind)
+        return ProbeScore(val[best], score, {"l2": self.penalties[best]}, others)
 
 
 def _fit(x: Tensor, labels: Labels, items: Tensor, penalties: Sequence[float]) -> Tensor:

@@ -20,6 +20,7 @@ from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_multiclass, require_validation
 from gssl.evaluate.metrics import evaluate
 from gssl.evaluate.newton import decision, one_vs_rest_path
+from gssl.evaluate.sets import further_metrics, paired
 
 Select = Literal["subset", "argmax"]
 
@@ -113,7 +114,9 @@ class WikiCSProbe(Probe):
         path = one_vs_rest_path(x[split.train].double(), y[split.train], labels.num_classes, penalties)
         val = [_score(x, y, split.val, weight, metric) for weight in path]
         best = int(np.argmax(val))
-        return ProbeScore(val[best], _score(x, y, split.test, path[best], metric), {"C": penalties[best]})
+        parts = (_further(x, y, items, path[best], metric) for items in (split.val, split.test))
+        score = _score(x, y, split.test, path[best], metric)
+        return ProbeScore(val[best], score, {"C": penalties[best]}, paired(*parts))
 
 
 def _cross_validated(
@@ -140,7 +143,8 @@ def _cross_validated(
     weight = one_vs_rest_path(inputs, target, labels.num_classes, penalties[best : best + 1])[0]
     if axes is not None:
         weight = torch.cat([weight[:, :-1] @ axes.T, weight[:, -1:]], dim=1)
-    return ProbeScore(float(val[best]), _score(x, y, split.test, weight, metric), {"C": penalties[best]})
+    others = paired({}, _further(x, y, split.test, weight, metric))  # C is chosen by other answers than these
+    return ProbeScore(float(val[best]), _score(x, y, split.test, weight, metric), {"C": penalties[best]}, others)
 
 
 def _powers(first: int, last: int) -> list[float]:
@@ -160,3 +164,7 @@ def _fold_score(scores: Tensor, y: Tensor, select: Select) -> float:
 
 def _score(x: Tensor, y: Tensor, items: Tensor, weight: Tensor, metric: Metric) -> float:
     return evaluate(metric, y[items], decision(x[items].double(), weight), "multiclass")
+
+
+def _further(x: Tensor, y: Tensor, items: Tensor, weight: Tensor, metric: Metric) -> dict[Metric, float]:
+    return further_metrics(metric, y[items], decision(x[items].double(), weight), "multiclass")

@@ -16,6 +16,7 @@ from gssl.evaluate.adam import AdamSchedule, Init, initial_weights, train
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_multiclass, require_validation
 from gssl.evaluate.metrics import evaluate
+from gssl.evaluate.sets import further_metrics, mean_metrics, paired
 
 
 class PublicLinear(Probe):
@@ -126,9 +127,15 @@ def _score(
     val = trained.val.view(groups, restarts).mean(dim=1)
     best = int(val.argmax())
     chosen = slice(best * restarts, (best + 1) * restarts)
-    test = [evaluate(metric, y[split.test], scores, "multiclass") for scores in trained.scores(x[split.test])[chosen]]
+    answers = [(y[items], trained.scores(x[items])[chosen]) for items in (split.val, split.test)]
+    test = [evaluate(metric, y[split.test], scores, "multiclass") for scores in answers[1][1]]
+    others = [
+        mean_metrics([further_metrics(metric, classes, scores, "multiclass") for scores in of_restarts])
+        for classes, of_restarts in answers
+    ]
     return ProbeScore(
         float(val[best]),
         sum(test) / len(test),
         {"weight_decay": weight_decay[best], "step": float(trained.step[chosen].double().mean())},
+        paired(*others),
     )

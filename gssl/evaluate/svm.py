@@ -25,6 +25,7 @@ from gssl.evaluate.checks import require_multiclass
 from gssl.evaluate.hinge import squared_hinge_path
 from gssl.evaluate.metrics import evaluate, hard_scores
 from gssl.evaluate.newton import decision
+from gssl.evaluate.sets import further_metrics, paired
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,8 +91,9 @@ class RbfSvm(_Svm):
         accuracy = search.accuracies(_inner_folds(y[train], split), self.penalties, self.threads)
         best = int(np.argmax(accuracy))
         machine, gamma = search.fit(np.arange(len(train)), self.penalties[best])
-        predicted = machine.predict(_kernel(_squared_distances(x[test], x[train]), gamma))
-        return _result(accuracy, self.penalties, predicted, labels, split, metric)
+        kernel = _kernel(_squared_distances(x[test], x[train]), gamma)
+        margins = _spread(machine.decision_function(kernel), machine.classes_, labels.num_classes)
+        return _result(accuracy, self.penalties, machine.predict(kernel), margins, labels, split, metric)
 
 
 class LinearSvm(_Svm):
@@ -133,7 +135,8 @@ class LinearSvm(_Svm):
             accuracy = np.mean(parallel(delayed(fold)(*each) for each in folds), axis=0)
         best = int(np.argmax(accuracy))
         weight = squared_hinge_path(train, y, labels.num_classes, self.penalties[best : best + 1])[0]
-        return _result(accuracy, self.penalties, _predict(test, weight).numpy(), labels, split, metric)
+        margins = decision(test, weight)
+        return _result(accuracy, self.penalties, margins.argmax(dim=1).numpy(), margins, labels, split, metric)
 
     def _published(
         self,
@@ -153,7 +156,8 @@ class LinearSvm(_Svm):
             warnings.simplefilter("ignore", ConvergenceWarning)
             search.fit(train, y)
         accuracy = search.cv_results_["mean_test_score"]
-        return _result(accuracy, self.penalties, search.predict(test), labels, split, metric)
+        margins = _spread(search.decision_function(test), search.classes_, labels.num_classes)
+        return _result(accuracy, self.penalties, search.predict(test), margins, labels, split, metric)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,10 +229,34 @@ def _scale(x: Floats) -> float:
     return 1.0 / (x.shape[1] * variance) if variance else 1.0
 
 
+def _spread(margins: Floats, classes: Ints, num_classes: int) -> Tensor:
+    """Decision values (n, num_classes) from scikit-learn's: one column for two classes, none for a class never seen."""
+    full = torch.full((len(margins), num_classes), -torch.inf, dtype=torch.float64)
+    columns = margins if margins.ndim == 2 else np.stack([-margins / 2, margins / 2], axis=1)
+    full[:, classes] = torch.from_numpy(columns)
+    return full
+
+
 def _result(
-    accuracy: Floats, penalties: Sequence[float], predicted: Ints, labels: Labels, split: Split, metric: Metric
+    accuracy: Floats,
+    penalties: Sequence[float],
+    predicted: Ints,
+    margins: Tensor,
+    labels: Labels,
+    split: Split,
+    metric: Metric,
 ) -> ProbeScore:
+    """
+    Args:
+        accuracy: of each penalty, from the inner folds.
+        penalties: what they were searched over.
+        predicted: classes of the test items, shape (n,).
+        margins: what ranks the test items by class, shape (n, num_classes). Of several classes, votes of libsvm between
+            two at a time may name another class than its largest margin.
+        labels, split, metric: what to score.
+    """
     best = int(np.argmax(accuracy))
-    scores = hard_scores(torch.from_numpy(predicted), labels.num_classes)
-    test = evaluate(metric, labels.y[split.test], scores, "multiclass")
-    return ProbeScore(float(accuracy[best]), test, {"C": penalties[best]})
+    guess, y = torch.from_numpy(predicted), labels.y[split.test]
+    test = evaluate(metric, y, hard_scores(guess, labels.num_classes), "multiclass")
+    further = further_metrics(metric, y, margins, "multiclass", predicted=guess)
+    return ProbeScore(float(accuracy[best]), test, {"C": penalties[best]}, paired({}, further))

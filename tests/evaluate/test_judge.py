@@ -1,5 +1,6 @@
 """Judging: what a verdict holds, and what is said where there can be none."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from gssl.evaluate.lbfgs import LbfgsProbe
 from gssl.evaluate.linear import PublicLinear
 from gssl.registry import PROBES
 from gssl.testing.gaussians import gaussian_classes
+
+OF_ITEMS = [name for name in PROBES.names() if issubclass(PROBES.get(name), Probe)]
 
 
 class Counting(Probe):
@@ -37,7 +40,8 @@ class Counting(Probe):
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
         self.seen.append((metric, seed, embeddings.dtype, embeddings.requires_grad))
         number = int(split.name) * self.factor
-        return ProbeScore(number, 10 * number, {"C": number})
+        others = {"accuracy": (math.nan, 2.0 * number)} | ({"roc_auc": (0.5, 0.5)} if split.name == "1" else {})
+        return ProbeScore(number, 10 * number, {"C": number}, others)
 
 
 def test_a_verdict_holds_means_and_everything_they_come_from() -> None:
@@ -46,6 +50,9 @@ def test_a_verdict_holds_means_and_everything_they_come_from() -> None:
     verdict = judge(probe, x.double().requires_grad_(), dataset, 7)
     assert (verdict.val, verdict.test) == (3.0, 30.0)
     assert [score.test for score in verdict.scores] == [10, 20, 60]
+    nan = pytest.approx(math.nan, nan_ok=True)
+    assert verdict.metrics == {"macro_f1": (3.0, 30.0), "accuracy": (nan, 6.0), "roc_auc": (nan, nan)}
+    assert list(verdict.metrics) == ["macro_f1", "accuracy", "roc_auc"]  # what choices are made on comes first
     assert verdict.chosen == ({"C": 1}, {"C": 2}, {"C": 6})
     assert (verdict.metric, verdict.probe, verdict.version) == ("macro_f1", "counting", 3)
     assert verdict.splits == dataset.splits
@@ -107,7 +114,7 @@ def test_tasks_that_cannot_be_learnt(value: float, message: str) -> None:
         judge(LbfgsProbe(), x, replace(dataset, labels=Labels(y, "multilabel", 2), metric="roc_auc"), 0)
 
 
-@pytest.mark.parametrize("name", [name for name in PROBES.names() if name not in ("LBFGS", "OGB")])
+@pytest.mark.parametrize("name", [name for name in OF_ITEMS if name not in ("LBFGS", "OGB")])
 def test_protocols_for_classes_refuse_other_labels(name: str) -> None:
     probe = probe_from(name, {})
     dataset, x = gaussian_classes(level=probe.levels[0], splits=["public", "preset-1"])
@@ -116,7 +123,7 @@ def test_protocols_for_classes_refuse_other_labels(name: str) -> None:
         judge(probe, x, replace(dataset, labels=Labels(y, "multilabel", 2)), 0)
 
 
-@pytest.mark.parametrize("name", PROBES.names())
+@pytest.mark.parametrize("name", OF_ITEMS)
 def test_probes_are_built_by_name(name: str) -> None:
     probe = probe_from(name.lower(), {})
     assert type(probe) is PROBES.get(name)
