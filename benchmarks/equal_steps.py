@@ -20,7 +20,7 @@ from statistics import fmean
 from gssl.benchmarks.rows import markdown_table
 from gssl.benchmarks.stats.paired import compare
 from gssl.common.errors import InputError
-from gssl.convergence.record import Training, read
+from gssl.convergence.record import Trajectory, read
 from gssl.convergence.summary import Score
 
 Setting = tuple[str, int]
@@ -42,9 +42,9 @@ class Found:
     losses: Values
 
 
-def at_step(trainings: Sequence[Training], step: int) -> dict[Setting, Found]:
+def at_step(trainings: Sequence[Trajectory], step: int) -> dict[Setting, Found]:
     """What each setting reached after ``step`` updates; without those that ended early or were not observed there."""
-    rates: dict[Setting, dict[float, list[Training]]] = defaultdict(lambda: defaultdict(list))
+    rates: dict[Setting, dict[float, list[Trajectory]]] = defaultdict(lambda: defaultdict(list))
     for training in trainings:
         if not training.error and any(point.step == step for point in training.points):
             rates[training.sampler, training.batch_size][training.lr].append(training)
@@ -55,13 +55,13 @@ def at_step(trainings: Sequence[Training], step: int) -> dict[Setting, Found]:
     return found
 
 
-def _found(group: Sequence[Training], step: int) -> Found:
+def _found(group: Sequence[Trajectory], step: int) -> Found:
     scores = {t.seed: max(p.val for p in t.points if p.step <= step) for t in group}
     losses = {t.seed: p.loss for t in group for p in t.points if p.step == step}
     return Found(scores, losses)
 
 
-def report(trainings: Sequence[Training]) -> str:
+def report(trainings: Sequence[Trajectory]) -> str:
     """Two tables in Markdown: validation scores and training losses.
 
     Raises:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gssl.common import yaml_io
 from gssl.common.errors import InputError
 from gssl.datasets.types import Metric
-from gssl.evaluate.metrics import higher_is_better
+from gssl.evaluate.metrics import check_metric, higher_is_better
 
 FOLDER = Path(__file__).parent / "published"
 
@@ -26,7 +26,7 @@ class _Block(BaseModel):
 
     method: str
     probe: str
-    metric: Metric
+    metric: Annotated[Metric, AfterValidator(check_metric)]
     status: Status
     source: str
     runs: int | None = Field(default=None, ge=2)

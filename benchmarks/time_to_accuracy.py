@@ -30,7 +30,7 @@ from torch import Tensor
 from gssl.benchmarks.rows import markdown_table
 from gssl.config.resolve import Request
 from gssl.convergence.plot import draw
-from gssl.convergence.record import Cell, Training
+from gssl.convergence.record import Cell, Trajectory
 from gssl.convergence.run import Comparison, SamplerChoice, trainings
 from gssl.convergence.summary import By, Score, Setting, chosen, settings
 from gssl.convergence.watch import Plan
@@ -138,14 +138,14 @@ class Problem:
         every = settings(trainings(self.comparison(), out, _CONSOLE.print))
         return {by: frozenset(setting.cell for setting in chosen(every, by)) for by in _AXES}
 
-    def judge(self, kept: Mapping[By, Collection[Cell]], out: Path) -> Iterator[Training]:
+    def judge(self, kept: Mapping[By, Collection[Cell]], out: Path) -> Iterator[Trajectory]:
         """The kept settings on fresh seeds, each once; all on one seed before the next, so that a machine which is
         slower for some minutes is so for all of them.
         """
         wanted = frozenset(cell for by in _AXES for cell in kept[by])
         return trainings(replace(self.comparison(), plan=self.plan, seeds=_FRESH, only=wanted), out, _CONSOLE.print)
 
-    def confirm(self, pair: Collection[Cell], count: int, out: Path) -> list[Training]:
+    def confirm(self, pair: Collection[Cell], count: int, out: Path) -> list[Trajectory]:
         """Two settings, in turns on further seeds; observed as for the tables."""
         seeds = tuple(range(_FRESH[-1] + 1, _FRESH[-1] + 1 + count))
         again = replace(self.comparison(), plan=self.plan, seeds=seeds, only=frozenset(pair))
@@ -160,7 +160,7 @@ class Problem:
         return setting.at_steps
 
 
-def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence[Training], untrained: Score) -> str:
+def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence[Trajectory], untrained: Score) -> str:
     """Both orders of the samplers, in Markdown."""
     limits: dict[By, str] = {
         "seconds": f"{problem.plan.seconds:g} s of processor time",
@@ -190,7 +190,7 @@ def leaders(ranked: Sequence[Setting]) -> tuple[Setting, Setting]:
     return drawn, next(s for s in ranked if not s.sampler.startswith(BY_NORM))
 
 
-def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Training]) -> str:
+def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Trajectory]) -> str:
     """One of the leaders against the other, on each seed."""
     drawn, other = leaders(ranked)
     first, second = ({t.seed: t.best(by=by) for t in found if t.cell == s.cell} for s in (drawn, other))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from gssl.datasets.features import row_normalize, standardize
 from gssl.datasets.labels import make_labels
 from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
 from gssl.graph.sparse import Features, SparseMatrix, dense_features
+from gssl.graph.spec import Vocabulary
 
 _NORMALIZED = {"row": "features divided by their row sums", "standard": "features standardised by column"}
 
@@ -31,6 +32,8 @@ class Arrays:
         ptr: offsets of the graphs of a collection; None for a single graph.
         splits: preset splits.
         notes: what was done to the data and should be said.
+        vocabulary: what the columns stand for; None where the data say nothing.
+        smiles: the molecule of each graph, where the graphs are molecules.
     """
 
     edge_index: Array
@@ -42,10 +45,14 @@ class Arrays:
     ptr: Tensor | None = None
     splits: tuple[Split, ...] = ()
     notes: tuple[str, ...] = ()
+    vocabulary: Vocabulary | None = None
+    smiles: tuple[str, ...] = ()
 
 
 def assemble(spec: DatasetSpec, arrays: Arrays) -> Dataset:
     """A known dataset, cleaned, normalised and labelled as its spec says.
+
+    Where nothing says what its columns stand for, they mean the same in this dataset alone.
 
     Raises:
         InputError: the arrays are unusable; see ``clean_graph`` and ``make_labels``.
@@ -53,7 +60,7 @@ def assemble(spec: DatasetSpec, arrays: Arrays) -> Dataset:
     num_items = _num_items(arrays, spec.level)
     labels = make_labels(arrays.y, num_items, kind=spec.kind, what=f"the labels of {spec.name}")
     return build(
-        arrays,
+        arrays if arrays.vocabulary else replace(arrays, vocabulary=Vocabulary(spec.name)),
         name=spec.name,
         level=spec.level,
         labels=labels,
@@ -98,6 +105,8 @@ def build(
         probe=probe,
         notes=arrays.notes + notes,
         checksum=dataset_checksum(graph, labels),
+        vocabulary=arrays.vocabulary,
+        smiles=arrays.smiles,
     )
 
 

@@ -80,7 +80,7 @@ def _molecules(name: str, summary: str, kind: LabelKind, metric: Metric) -> Data
 
 
 def _ogb(name: str, summary: str, **rest: Any) -> DatasetSpec:
-    make = _node if name.startswith("ogbn") else _graph
+    make = _graph if name.startswith("ogbg") else _node
     return make(name, "ogb", summary, "ogb_sets:load", probe="OGB", **rest)
 
 
@@ -142,6 +142,10 @@ SPECS: tuple[DatasetSpec, ...] = (
     _ogb("ogbg-molhiv", "41,127 molecules, inhibit HIV replication or not", metric="roc_auc"),
     _ogb("ogbg-molpcba", "437,929 molecules, 128 assays", kind="multilabel", metric="average_precision"),
     _ogb("ogbg-ppa", "158,100 protein neighbourhoods, 37 taxa, degree features"),
+    _ogb("ogbl-collab", "links: 235,868 authors by year of collaboration, 128 features", metric="hits@50"),
+    _ogb("ogbl-ddi", "links: interactions of 4,267 drugs, degree features", metric="hits@20"),
+    _ogb("ogbl-ppa", "links: associations of 576,289 proteins, 58 features (species)", metric="hits@100"),
+    _ogb("ogbl-citation2", "links: citations of 2,927,963 papers, 128 features", metric="mrr", undirected=True),
     _node("csbm", "generator", "contextual stochastic block model: csbm:nodes=10000,classes=5", "generators:csbm"),
     _node("dcsbm", "generator", "degree-corrected block model: dcsbm:nodes=10000,exponent=2.5", "generators:dcsbm"),
     _node("rmat", "generator", "recursive matrix graph: rmat:nodes=100000,degree=20", "generators:rmat"),

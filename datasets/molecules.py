@@ -51,10 +51,12 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
         spec,
         Arrays(
             edge_index=stored.edge_index,
-            x=categories.atoms(stored.values["x"], categories.PYG_ATOM),
+            x=categories.atoms(stored.values["x"], categories.PYG),
             y=stored.get("y"),
-            edge_attr=categories.bonds(stored.values["edge_attr"], categories.PYG_BOND),
+            edge_attr=categories.bonds(stored.values["edge_attr"], categories.PYG),
             ptr=stored.ptr,
             notes=(*origin_notes(source, store), categories.NOTE),
+            vocabulary=categories.PYG,
+            smiles=tuple(stored.values.get("smiles", ())),
         ),
     )

@@ -1,8 +1,9 @@
-"""Open Graph Benchmark (Hu et al., 2020, arXiv:2005.00687): its node and graph sets, and folders in its layout."""
+"""Open Graph Benchmark (Hu et al., 2020, arXiv:2005.00687): its sets, and folders in its layout."""
 
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
+from gssl.datasets.ogb_links import read_links
 from gssl.datasets.ogb_source import OgbSource, from_folder, published
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.splits import preset_split
 from gssl.datasets.store import Store
 from gssl.datasets.stored import Stored, read_stored
-from gssl.datasets.types import Dataset, LabelKind, Metric, Split
+from gssl.datasets.types import Dataset, LabelKind, LinkSplit, Metric, Split
 from gssl.graph.sparse import SparseMatrix
 
 _METRICS: dict[str, Metric] = {
@@ -29,11 +31,13 @@ _METRICS: dict[str, Metric] = {
     "rmse": "rmse",
     "mae": "mae",
 }
+_METRICS_OF_LINKS = re.compile(r"hits@[1-9][0-9]*|mrr")
+_TRAINING_EDGES = "the graph holds the training edges of OGB's split only; validation and test edges are no part of it"
 
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:
     """A set that OGB lists."""
-    return _read(spec, published(spec.name, spec.level), store)
+    return _read(spec, published(spec.name), store)
 
 
 def load_folder(folder: Path, store: Store, *, in_store: bool) -> Dataset:
@@ -43,46 +47,59 @@ def load_folder(folder: Path, store: Store, *, in_store: bool) -> Dataset:
         InputError: ``meta.json`` or the files are unusable, or the task is not one that a probe can judge.
     """
     source = from_folder(folder, in_store=in_store)
-    told, metric = str(source.meta["task type"]), str(source.meta["eval metric"])
-    if metric not in _METRICS:
-        raise InputError(f"{folder} is scored by {metric!r}; known: {', '.join(_METRICS)}")
-    kind: LabelKind = "regression" if "regression" in told else "multiclass"
-    if kind == "multiclass" and int(source.meta["num tasks"]) > 1:
-        kind = "multilabel"
     spec = DatasetSpec(
         name=source.name,
         family="ogb",
         level=source.level,
         summary="a folder in OGB's layout",
         loader="gssl.datasets.ogb_sets:load",
-        kind=kind,
-        metric=_METRICS[metric],
+        kind="multiclass" if source.target == "link" else _kind(source),
+        metric=_metric(source, folder),
     )
     return _read(spec, source, store)
 
 
+def _metric(source: OgbSource, folder: Path) -> Metric:
+    told = str(source.meta["eval metric"])
+    if source.target == "link" and _METRICS_OF_LINKS.fullmatch(told):
+        return told  # as it is called here, too
+    if told not in _METRICS:
+        raise InputError(f"{folder} is scored by {told!r}; known: {', '.join(_METRICS)}; of links hits@K and mrr, too")
+    return _METRICS[told]
+
+
+def _kind(source: OgbSource) -> LabelKind:
+    if "regression" in str(source.meta["task type"]):
+        return "regression"
+    return "multilabel" if int(source.meta["num tasks"]) > 1 else "multiclass"
+
+
 def _read(spec: DatasetSpec, source: OgbSource, store: Store) -> Dataset:
-    def read(folder: Path) -> tuple[Stored, Split]:
+    def read(folder: Path) -> tuple[Stored, Split | LinkSplit]:
         stored = read_stored(folder / source.processed[0])
-        items = stored.num_nodes if source.level == "node" else stored.ptr.numel() - 1
-        return stored, _split(folder, str(source.meta["split"]), items)
+        kind = str(source.meta["split"])
+        if source.target == "link":
+            return stored, read_links(folder / "split" / kind, stored.edge_index, stored.num_nodes)
+        return stored, _split(folder, kind, stored.num_nodes if source.level == "node" else stored.ptr.numel() - 1)
 
     stored, split = prepared(source, store, read)
+    links = split if isinstance(split, LinkSplit) else None
     arrays = Arrays(
         edge_index=stored.edge_index,
         x=stored.get("x"),
         y=stored.get("y"),
         num_nodes=stored.num_nodes,
         edge_attr=stored.get("edge_attr"),
+        edge_weight=None if links is None else stored.get("edge_weight"),
         ptr=stored.ptr if source.level == "graph" else None,
-        splits=(split,),
-        notes=origin_notes(source, store),
+        splits=(split,) if isinstance(split, Split) else (),
+        notes=origin_notes(source, store) + ((_TRAINING_EDGES,) if links is not None else ()),
     )
     if source.name.startswith("ogbg-mol") or source.meta.get("data type") == "mol":
         arrays = _molecules(arrays, stored)
     elif source.name == "ogbn-proteins":
         arrays = _edges_to_nodes(arrays, stored)
-    return assemble(spec, arrays)
+    return replace(assemble(spec, arrays), links=links)
 
 
 def _split(folder: Path, kind: str, num_items: int) -> Split:
@@ -98,9 +115,9 @@ def _split(folder: Path, kind: str, num_items: int) -> Split:
 
 
 def _molecules(arrays: Arrays, stored: Stored) -> Arrays:
-    x: Tensor | SparseMatrix = categories.atoms(stored.values["x"], categories.OGB_ATOM)
-    bonds = categories.bonds(stored.values["edge_attr"], categories.OGB_BOND)
-    return replace(arrays, x=x, edge_attr=bonds, notes=(*arrays.notes, categories.NOTE))
+    x: Tensor | SparseMatrix = categories.atoms(stored.values["x"], categories.OGB)
+    bonds = categories.bonds(stored.values["edge_attr"], categories.OGB)
+    return replace(arrays, x=x, edge_attr=bonds, notes=(*arrays.notes, categories.NOTE), vocabulary=categories.OGB)
 
 
 def _edges_to_nodes(arrays: Arrays, stored: Stored) -> Arrays:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gssl.common.errors import InputError
 from gssl.datasets.download import download
@@ -21,7 +21,9 @@ from gssl.datasets.types import Level
 from gssl.datasets.unzip import safe_unzip
 
 _MAX_UNPACKED = 64 << 30
-_KEYS = ("version", "num tasks", "task type", "eval metric", "num classes", "binary", "add_inverse_edge", "split")
+_KEYS = ("version", "task type", "eval metric", "binary", "add_inverse_edge", "split")
+_KEYS_OF_LABELS = ("num tasks", "num classes")
+_WHOLE_SPLIT = "split_dict.pt"  # of a set of links, where the three parts are in one file
 _DEFAULTS = {
     "is hetero": "False",
     "has_node_attr": "True",
@@ -33,19 +35,22 @@ _DEFAULTS = {
 }
 
 
+Target = Literal["node", "graph", "link"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OgbSource(Source):
     """One OGB set.
 
     Attributes:
         name: for example ``"ogbn-arxiv"``.
-        level: which of ogb's classes reads it.
+        target: what is predicted, hence which of ogb's packages reads it.
         meta: a column of ogb's ``master.csv``, or a folder's own ``meta.json``.
         origin: folder of the raw files where they are not in a store.
     """
 
     name: str
-    level: Level
+    target: Target
     meta: Mapping[str, Any]
     folder: str
     raw: tuple[str, ...]
@@ -54,11 +59,18 @@ class OgbSource(Source):
     processed: tuple[str, ...] = ("processed/geometric_data_processed.pt",)
 
     @classmethod
-    def of(cls, name: str, level: Level, meta: Mapping[str, Any], folder: str, origin: Path | None = None) -> OgbSource:
-        """The set that ``meta`` describes."""
-        raw = tuple(_raw_files(level, meta))
+    def of(
+        cls, name: str, meta: Mapping[str, Any], folder: str, origin: Path | None = None, *, whole_split: bool = False
+    ) -> OgbSource:
+        """The set that ``meta`` describes; ``whole_split`` if the split of its links is one file."""
+        raw = tuple(_raw_files(_target(name), meta, whole_split))
         parts = ("raw", "split", "mapping", META, _release(meta))
-        return cls(name=name, level=level, meta=meta, folder=folder, raw=raw, parts=parts, origin=origin)
+        return cls(name=name, target=_target(name), meta=meta, folder=folder, raw=raw, parts=parts, origin=origin)
+
+    @property
+    def level(self) -> Level:
+        """Whether the items are nodes or graphs; links join nodes."""
+        return "graph" if self.target == "graph" else "node"
 
     def adopt(self, place: Path, into: Path) -> bool:
         folder = self.origin or place / self.folder
@@ -81,20 +93,20 @@ class OgbSource(Source):
             raise InputError(f"the download of {self.name} has no {_release(self.meta)}: it is another release")
 
     def process(self, folder: Path) -> None:
-        make = _ogb_class(self.level)
+        make = _ogb_class(self.target)
         with pyg_classes_allowed():
             make(self.name, meta_dict={**self.meta, "dir_path": str(folder)})
 
 
-def published(name: str, level: Level) -> OgbSource:
+def published(name: str) -> OgbSource:
     """A set that OGB lists, described by the installed ogb package."""
     package = importlib.util.find_spec("ogb")
     if package is None or not package.submodule_search_locations:
         raise InputError("OGB sets need the ogb package: pip install ogb")
-    master = Path(package.submodule_search_locations[0]) / f"{level}proppred" / "master.csv"
+    master = Path(package.submodule_search_locations[0]) / f"{_target(name)}proppred" / "master.csv"
     with master.open(encoding="utf-8", newline="") as file:
         rows = {row[""]: row[name] for row in csv.DictReader(file)}
-    return OgbSource.of(name, level, rows, f"ogb/{name.replace('-', '_')}")
+    return OgbSource.of(name, rows, f"ogb/{name.replace('-', '_')}")
 
 
 def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
@@ -111,7 +123,9 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder / META} is not JSON: {error}") from None
-    missing = [key for key in _KEYS if not isinstance(meta, dict) or key not in meta]
+    name = folder.name.replace("_", "-")
+    keys = _KEYS if _target(name) == "link" else _KEYS + _KEYS_OF_LABELS
+    missing = [key for key in keys if not isinstance(meta, dict) or key not in meta]
     if missing:
         raise InputError(f"{folder / META} lacks {', '.join(map(repr, missing))}: see ogb's meta_dict")
     if meta.get("is hetero") == "True":
@@ -119,24 +133,32 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
     split = str(meta["split"])
     if Path(split).name != split:
         raise InputError(f"{folder / META} names the split {split!r}, which is no folder below split/")
-    name = folder.name.replace("_", "-")
     key = f"ogb/{folder.name}" if in_store else f"ogb-folders/{folder.name}-{_state(folder)}"
-    level: Level = "graph" if name.startswith("ogbg") else "node"
-    return OgbSource.of(name, level, {**_DEFAULTS, **meta}, key, None if in_store else folder)
+    whole = (folder / "split" / split / _WHOLE_SPLIT).is_file()
+    return OgbSource.of(name, {**_DEFAULTS, **meta}, key, None if in_store else folder, whole_split=whole)
+
+
+def _target(name: str) -> Target:
+    return "graph" if name.startswith("ogbg") else "link" if name.startswith("ogbl") else "node"
 
 
 def _release(meta: Mapping[str, Any]) -> str:
     return f"RELEASE_v{meta['version']}.txt"
 
 
-def _raw_files(level: Level, meta: Mapping[str, Any]) -> list[str]:
+def _raw_files(target: Target, meta: Mapping[str, Any], whole_split: bool) -> list[str]:
+    labels = [] if target == "link" else [f"{target}-label"]
     if meta["binary"] == "True":
-        files = ["raw/data.npz", f"raw/{level}-label.npz"]
+        files = [f"raw/{name}.npz" for name in ("data", *labels)]
     else:
-        names = ["edge", "num-node-list", "num-edge-list", f"{level}-label"]
+        names = ["edge", "num-node-list", "num-edge-list", *labels]
         names += [f"{part}-feat" for part in ("node", "edge") if meta[f"has_{part}_attr"] == "True"]
         files = [f"raw/{name}.csv.gz" for name in names]
-    return files + [f"split/{meta['split']}/{part}.csv.gz" for part in ("train", "valid", "test")]
+    ending = "pt" if target == "link" else "csv.gz"
+    parts = (
+        [_WHOLE_SPLIT] if whole_split and target == "link" else [f"{p}.{ending}" for p in ("train", "valid", "test")]
+    )
+    return files + [f"split/{meta['split']}/{part}" for part in parts]
 
 
 def _state(folder: Path) -> str:
@@ -149,8 +171,9 @@ def _state(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _ogb_class(level: Level) -> Any:
+def _ogb_class(target: Target) -> Any:
     with without_update_check():
         from ogb.graphproppred import PygGraphPropPredDataset
+        from ogb.linkproppred import PygLinkPropPredDataset
         from ogb.nodeproppred import PygNodePropPredDataset
-    return PygNodePropPredDataset if level == "node" else PygGraphPropPredDataset
+    return {"node": PygNodePropPredDataset, "graph": PygGraphPropPredDataset, "link": PygLinkPropPredDataset}[target]

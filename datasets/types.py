@@ -1,4 +1,4 @@
-"""Contracts of the data layer: a graph, its labels (kept apart) and its splits."""
+"""Contracts of the data layer: a graph, its labels (kept apart) and its splits, of items and of links."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Literal
 
 from torch import Tensor
 
+from gssl.graph.spec import GraphSpec, Vocabulary
 from gssl.graph.storage import Graph
 
 Level = Literal["node", "graph"]
 LabelKind = Literal["multiclass", "multilabel", "regression"]
-Metric = Literal["accuracy", "micro_f1", "macro_f1", "roc_auc", "average_precision", "mae", "rmse"]
+Metric = str  # a name that gssl.evaluate.metrics knows, for example "accuracy" or "hits@20"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,40 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class LinkSplit:
+    """Joined pairs of nodes in three parts, and the pairs that those of validation and test are ranked against.
+
+    Attributes:
+        name: for example ``"links-0.05-0.1-seed3"``.
+        train, val, test: joined pairs, row 0 sources, row 1 targets, shape (2, n), int64; an undirected pair stands
+            there once.
+        val_negatives, test_negatives: pairs that are not joined, shape (2, m), int64, against all of which every
+            positive pair is ranked. If ``grouped``, each positive pair has its own instead, and only their targets
+            are kept, shape (n, k), int64: row j holds nodes that the source of pair j is not joined to.
+        directed: whether (u, v) and (v, u) are two pairs.
+        grouped: which of the two kinds the negatives are.
+    """
+
+    name: str
+    train: Tensor
+    val: Tensor
+    test: Tensor
+    val_negatives: Tensor
+    test_negatives: Tensor
+    directed: bool
+    grouped: bool = False
+
+    @property
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of all pairs and their kind; the name does not count."""
+        digest = hashlib.sha256(f"{self.directed} {self.grouped}".encode())
+        for part in (self.train, self.val, self.test, self.val_negatives, self.test_negatives):
+            digest.update(f"|{tuple(part.shape)}|".encode())
+            digest.update(part.long().cpu().contiguous().numpy().data)
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """One dataset, ready for pretraining and judging.
 
@@ -68,6 +103,10 @@ class Dataset:
         probe: name of the probe that judges it by default.
         notes: what was done to the raw data and should be said, for example ``"degree features"``.
         checksum: SHA-256 (first 16 hexadecimal digits) of edges, features and labels.
+        links: the preset split of its pairs, if the data are published for link prediction; ``graph`` then holds the
+            training edges only.
+        vocabulary: what the columns of features and edge attributes stand for; None if that is not known.
+        smiles: the molecule of each graph, where the graphs are molecules.
     """
 
     name: str
@@ -79,6 +118,14 @@ class Dataset:
     probe: str = "LBFGS"
     notes: tuple[str, ...] = field(default=())
     checksum: str = ""
+    links: LinkSplit | None = None
+    vocabulary: Vocabulary | None = None
+    smiles: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def spec(self) -> GraphSpec:
+        """What an encoder must know of the graph."""
+        return GraphSpec.of(self.graph, self.vocabulary)
 
     @property
     def num_items(self) -> int:

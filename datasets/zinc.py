@@ -40,12 +40,13 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
         spec,
         Arrays(
             edge_index=edge_index,
-            x=categories.atoms(torch.cat([part.values["x"] for part in parts]), categories.ZINC_ATOM),
+            x=categories.atoms(torch.cat([part.values["x"] for part in parts]), categories.ZINC),
             y=torch.cat([part.values["y"] for part in parts]),
-            edge_attr=categories.bonds(bond_types, categories.ZINC_BOND),
+            edge_attr=categories.bonds(bond_types, categories.ZINC),
             ptr=torch.cat([*ptrs, torch.tensor([starts[-1]])]),
             splits=(preset_split("preset", sizes[-1], *items),),
             notes=(*origin_notes(_SOURCE, store), categories.NOTE),
+            vocabulary=categories.ZINC,
         ),
     )
 

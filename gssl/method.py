@@ -80,6 +80,11 @@ class Method(nn.Module, ABC):
         return self.encoder
 
     @property
+    def embedding_dim(self) -> int:
+        """Columns of what :meth:`embed` gives."""
+        return self.encoder.out_dim
+
+    @property
     def num_layers(self) -> int:
         """Message-passing layers that a loss needs: the encoder's, and those that a method has on top of them."""
         return int(getattr(self.encoder, "num_layers", 1))

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gssl.augment.base import Augmenter
-    from gssl.evaluate.base import Probe
+    from gssl.evaluate.base import Judge
     from gssl.method import Method
     from gssl.models.encoder import Encoder
     from gssl.samplers.base import Sampler
     from gssl.samplers.propagation.base import Propagation
     from gssl.samplers.selection.base import Selection
+    from gssl.settings.base import Setting
+    from gssl.tasks.base import Task
 
 METHODS: "Resolver[type[Method]]" = Resolver(
     "method",
@@ -147,7 +149,7 @@ SAMPLERS = SamplerResolver(
     group="gssl.samplers",
 )
 
-PROBES: "Resolver[type[Probe]]" = Resolver(
+PROBES: "Resolver[type[Judge]]" = Resolver(
     "probe",
     {
         "P1": "gssl.evaluate.linear:PublicLinear",
@@ -158,7 +160,33 @@ PROBES: "Resolver[type[Probe]]" = Resolver(
         "P5-RBF": "gssl.evaluate.svm:RbfSvm",
         "P5-linear": "gssl.evaluate.svm:LinearSvm",
         "OGB": "gssl.evaluate.ogb:OgbProbe",
+        "P7": "gssl.evaluate.semi:SemiSupervisedFolds",
         "LBFGS": "gssl.evaluate.lbfgs:LbfgsProbe",
+        "Dot": "gssl.evaluate.links:Dot",
+        "Hadamard": "gssl.evaluate.links:Hadamard",
+        "KMeans": "gssl.evaluate.clusters:KMeansProbe",
     },
     group="gssl.probes",
+)
+
+TASKS: "Resolver[type[Task]]" = Resolver(
+    "task",
+    {
+        "node": "gssl.tasks.items:NodeTask",
+        "graph": "gssl.tasks.items:GraphTask",
+        "link": "gssl.tasks.link:LinkTask",
+        "cluster": "gssl.tasks.cluster:ClusterTask",
+    },
+    group="gssl.tasks",
+)
+
+SETTINGS: "Resolver[type[Setting]]" = Resolver(
+    "setting",
+    {
+        "frozen": "gssl.settings.frozen:Frozen",
+        "finetune": "gssl.settings.labelled:Finetune",
+        "auxiliary": "gssl.settings.labelled:AuxiliaryLearning",
+        "supervised": "gssl.settings.labelled:Supervised",
+    },
+    group="gssl.settings",
 )

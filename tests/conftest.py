@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gssl.cli.main import main
-from gssl.convergence.record import Point, Training
+from gssl.convergence.record import Point, Trajectory
 
 _BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -169,10 +169,10 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def training() -> Callable[..., Training]:
+def training() -> Callable[..., Trajectory]:
     """Makes the training of a sampler; keywords replace its fields."""
 
-    def make(**changes: Any) -> Training:
+    def make(**changes: Any) -> Trajectory:
         points = tuple(Point(step=10 * i, seconds=2.0 * i, loss=3.0 - i, val=0.2 * i) for i in range(4))
         values: dict[str, Any] = {
             "method": "GRACE",
@@ -190,7 +190,7 @@ def training() -> Callable[..., Training]:
             "config": {},
             "environment": {},
         }
-        return Training(**{**values, **changes})
+        return Trajectory(**{**values, **changes})
 
     return make
 

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from gssl.benchmarks.bench.merge import require_there
 from gssl.common.errors import InputError, unknown
-from gssl.results.cells import Cells
 from gssl.common.files import write_whole
+from gssl.results.cells import Cells
 from gssl.results.store import Store
 
 _SUFFIXES = (".csv", ".parquet")

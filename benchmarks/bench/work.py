@@ -13,8 +13,8 @@ from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.child import Report, Task, compute
 from gssl.benchmarks.bench.process import End, Limits, Processes
 from gssl.common.errors import StorageError
-from gssl.results.cells import Cells, CellStatus, Claim, Ending
 from gssl.common.files import cannot_write
+from gssl.results.cells import Cells, CellStatus, Claim, Ending
 from gssl.results.owner import Owner
 from gssl.results.places import runs_root
 from gssl.results.store import RunKey

@@ -8,11 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from gssl.benchmarks.rows import REFERENCE_METHODS
-from gssl.datasets.types import Metric
-from gssl.evaluate.metrics import higher_is_better
+from gssl.evaluate.metrics import ERRORS
 from gssl.results.columns import json_object, probe_options
 from gssl.results.store import RunRow
 
@@ -40,7 +39,7 @@ class Protocol:
 
     @property
     def higher_is_better(self) -> bool:
-        return higher_is_better(cast(Metric, self.metric))  # a name it does not know is taken for a score
+        return self.metric not in ERRORS  # a name that nobody knows is taken for a score
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.benchmarks.report.search_page import Search, read_search
 from gssl.common.errors import InputError
-from gssl.convergence.record import Training
+from gssl.convergence.record import Trajectory
 
 
 class SamplerNumbers(BaseModel):
@@ -49,7 +49,7 @@ class Extras:
     """What the given files hold, with the names of the files."""
 
     variances: tuple[tuple[str, VarianceFile], ...] = ()
-    trainings: tuple[tuple[str, tuple[Training, ...]], ...] = ()
+    trainings: tuple[tuple[str, tuple[Trajectory, ...]], ...] = ()
     searches: tuple[Search, ...] = ()
 
     @property
@@ -65,7 +65,7 @@ def read_extras(paths: Sequence[Path]) -> Extras:
         InputError: a file cannot be read or holds something else.
     """
     variances: list[tuple[str, VarianceFile]] = []
-    trainings: list[tuple[str, tuple[Training, ...]]] = []
+    trainings: list[tuple[str, tuple[Trajectory, ...]]] = []
     searches: list[Search] = []
     for path in paths:
         objects = _objects(path)
@@ -81,13 +81,13 @@ def read_extras(paths: Sequence[Path]) -> Extras:
     return Extras(tuple(variances), tuple(trainings), tuple(searches))
 
 
-def _comparisons(name: str, objects: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[Training, ...]]]:
+def _comparisons(name: str, objects: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[Trajectory, ...]]]:
     """Trainings by method and dataset, from the lines of ``--out`` or from the ``--json`` answer."""
     if len(objects) == 1 and "trainings" in objects[0]:
         objects = [{"config": {}, "environment": {}, **training} for training in objects[0]["trainings"]]
-    groups: dict[tuple[str, str], list[Training]] = {}
+    groups: dict[tuple[str, str], list[Trajectory]] = {}
     for line in objects:
-        training = Training.model_validate(line)
+        training = Trajectory.model_validate(line)
         groups.setdefault((training.method, training.dataset), []).append(training)
     return [(name, tuple(group)) for group in groups.values()]
 

@@ -17,8 +17,8 @@ from sklearn.decomposition import PCA
 
 from gssl.benchmarks.stats.spread import Spread, spread
 from gssl.common.errors import InputError
-from gssl.evaluate.collapse import Collapse, collapse
 from gssl.common.files import read_json
+from gssl.evaluate.collapse import Collapse, collapse
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from gssl.benchmarks.report import svg
 from gssl.benchmarks.report.extras import VarianceFile
 from gssl.benchmarks.report.folders import Curve, Projection
-from gssl.convergence.record import Point, Training
+from gssl.convergence.record import Point, Trajectory
 from gssl.convergence.summary import By, chosen, settings
 
 COLOURS = 10  # of the style sheet: .c0 to .c9
@@ -116,9 +116,9 @@ def gradient_errors(file: VarianceFile, *, title: str) -> Markup:
     return svg.figure(bottom + 44, title, parts)
 
 
-def convergence(trainings: Sequence[Training], by: By, *, title: str) -> Markup:
+def convergence(trainings: Sequence[Trajectory], by: By, *, title: str) -> Markup:
     """Validation score of each sampler at its best setting, mean over seeds, against seconds or steps."""
-    groups: dict[tuple[str, int, float], list[Training]] = {}
+    groups: dict[tuple[str, int, float], list[Trajectory]] = {}
     for training in trainings:
         groups.setdefault((training.sampler, training.batch_size, training.lr), []).append(training)
     found = [

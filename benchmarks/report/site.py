@@ -22,8 +22,8 @@ from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.gather import Contents, gather
 from gssl.benchmarks.report.pages import Page, Pages
 from gssl.common.errors import InputError
-from gssl.results.cells import UNFINISHED, CellRow, Cells
 from gssl.common.files import cannot_write
+from gssl.results.cells import UNFINISHED, CellRow, Cells
 from gssl.results.store import RunRow, Store, shown
 
 _MARKER = "report.json"  # what tells a folder of ours from one that must not be replaced

@@ -10,7 +10,7 @@ from torch import nn
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import options_of
 from gssl.common.resolve import Resolver
-from gssl.evaluate.base import Probe
+from gssl.evaluate.base import Judge
 from gssl.method import Method
 from gssl.models.adapter import adapt
 from gssl.models.encoder import Encoder
@@ -44,9 +44,9 @@ def encoder_factory(name: str) -> Callable[..., Encoder]:
     return cast("Callable[..., Encoder]", _subclass(found, Encoder, name, "encoder"))
 
 
-def probe_class(name: str) -> type[Probe]:
+def probe_class(name: str) -> type[Judge]:
     """The probe called ``name``; raises InputError as :func:`method_class` does."""
-    return cast("type[Probe]", _subclass(PROBES.get(name), Probe, name, "probe"))
+    return cast("type[Judge]", _subclass(PROBES.get(name), Judge, name, "probe"))
 
 
 def sampler_factory(name: str) -> Callable[..., Sampler]:
@@ -59,6 +59,21 @@ def sampler_factory(name: str) -> Callable[..., Sampler]:
     if isinstance(found, type) or not callable(found):
         found = _subclass(found, Sampler, name, "sampler")
     return cast("Callable[..., Sampler]", found)
+
+
+def check_task(name: str, task: str) -> None:
+    """Whether a probe judges a task.
+
+    Raises:
+        InputError: it does not; the message names those that do.
+    """
+    if task in probe_class(name).tasks():
+        return
+    fitting = [other for other in PROBES.names() if task in probe_class(other).tasks()]
+    raise InputError(
+        f"probe {name} judges {' and '.join(probe_class(name).tasks())} tasks, but the task is {task}; probes that "
+        f"fit: {', '.join(fitting)}"
+    )
 
 
 def check_level(kind: str, name: str, levels: Sequence[str], level: str, family: Resolver[Any]) -> None:

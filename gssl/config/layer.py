@@ -9,7 +9,8 @@ from typing import Any
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 
-SECTIONS = ("method", "encoder", "sampler", "train", "probe")
+SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
+_NAMELESS = ("train", "finetune")
 _OTHER_KEYS = ("source", "dataset", "seeds")
 _RECORDS = ("config_hash", "dataset_checksum", "plugins")  # what a run notes in its config.yaml; no settings
 
@@ -103,8 +104,8 @@ def _section(data: object, key: str, origin: str) -> Section:
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
         raise InputError(f"{origin}: {key} must be a mapping of option names to values (got {data!r})")
     name = data.get("name")
-    if key == "train" and name is not None:
-        raise InputError(f"{origin}: train has no name; remove {name!r}")
+    if key in _NAMELESS and name is not None:
+        raise InputError(f"{origin}: {key} has no name; remove {name!r}")
     if name is not None and not isinstance(name, str):
         raise InputError(f"{origin}: the name of the {key} must be a text (got {name!r})")
     return Section(name, {option: value for option, value in data.items() if option != "name"})

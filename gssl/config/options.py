@@ -6,7 +6,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gssl.common.errors import InputError, unknown
-from gssl.common.options import Option, options_of, validate
+from gssl.common.options import Option, neutral_of, options_of, validate
+from gssl.config.record import Component
+
+
+def component(
+    name: str,
+    factory: Callable[..., object],
+    sources: Iterable[Mapping[str, object]],
+    *,
+    what: str,
+    reserved: Sequence[str] = (),
+) -> Component:
+    """A part with the value of every option; see :func:`settled`.
+
+    Args:
+        name: registered name or import path.
+        factory: class or function behind the name.
+        sources: option values, weak to strong.
+        what: how messages name the part.
+        reserved: parameters that the program fills in.
+    """
+    values = settled(factory, sources, what=what, reserved=reserved)
+    marked = {key: neutral_of(option) for key, option in options_of(factory).items()}
+    neutral = {key for key, mark in marked.items() if mark is not None and values.get(key) == mark.value}
+    return Component(name, values, frozenset(neutral))
 
 
 def settled(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from gssl.common import yaml_io
@@ -37,13 +38,14 @@ def presets_of(method: str) -> dict[str, Layer]:
     return presets
 
 
-def choose(method: str, dataset: str, wanted: str | None) -> tuple[str, Layer] | None:
+def choose(method: str, dataset: str, wanted: str | None, *, purposes: Sequence[str] = ()) -> tuple[str, Layer] | None:
     """The preset that applies, with its name.
 
     Args:
         method: registered name or import path.
         dataset: name of the dataset; its own preset comes before the one called ``default``.
         wanted: name of a preset, ``none`` for no preset, or None for the automatic choice.
+        purposes: a setting, a task other than the usual ones: a preset ``<dataset>-<purpose>`` comes first.
 
     Raises:
         InputError: the wanted preset does not exist.
@@ -52,7 +54,8 @@ def choose(method: str, dataset: str, wanted: str | None) -> tuple[str, Layer] |
         return None
     presets = presets_of(method)
     by_lower = {name.lower(): name for name in presets}
-    candidates = [dataset, DEFAULT] if wanted is None else [wanted]
+    special = [f"{name}-{purpose}" for name in (dataset, DEFAULT) for purpose in purposes]
+    candidates = [*special, dataset, DEFAULT] if wanted is None else [wanted]
     for candidate in candidates:
         if candidate.lower() in by_lower:
             name = by_lower[candidate.lower()]

@@ -17,10 +17,21 @@ _NEUTRAL = ("checkpoint_seconds",)
 
 @dataclass(frozen=True)
 class Component:
-    """One part of a run: a registered name or import path, and the value of every option."""
+    """One part of a run.
+
+    Attributes:
+        name: registered name or import path.
+        options: the value of every option.
+        neutral: options that have the value at which the part does what it did before it had them. They stay out of
+            the hash, so that a new option orphans no result.
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    neutral: frozenset[str] = frozenset()
+
+
+FROZEN = Component("frozen")
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,9 @@ class RunConfig:
         probe: what judges it.
         seeds: one repetition each.
         preset: name of the preset that was applied, if any.
+        task: what is judged: nodes, graphs, links or clusters.
+        setting: how: by frozen embeddings, after fine-tuning, beside labels, or by labels alone.
+        finetune: how the second training of a setting that has one is done; None for the others.
     """
 
     dataset: str
@@ -48,6 +62,9 @@ class RunConfig:
     probe: Component
     seeds: tuple[int, ...]
     preset: str | None = None
+    task: Component = Component("node")
+    setting: Component = FROZEN
+    finetune: TrainConfig | None = None
 
     def mapping(self) -> dict[str, Any]:
         """Plain data in the layout of presets, which ``--config`` reads back."""
@@ -58,6 +75,9 @@ class RunConfig:
             "sampler": _named(self.sampler),
             "train": plain(asdict(self.train)),
             "probe": _named(self.probe),
+            "task": _named(self.task),
+            "setting": _named(self.setting),
+            **({} if self.finetune is None else {"finetune": plain(asdict(self.finetune))}),
             "seeds": list(self.seeds),
         }
 
@@ -65,12 +85,21 @@ class RunConfig:
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the configuration as canonical JSON.
 
-        The seeds are not in it, so repetitions share it; neither is what cannot change a result.
+        The seeds are not in it, so repetitions share it; neither is what cannot change a result, nor an option, task or
+        setting at the value that stands for how runs were before there was a choice.
         """
         content = self.mapping()
         del content["seeds"]
         content["dataset"] = self.dataset
-        content["train"] = {key: value for key, value in content["train"].items() if key not in _NEUTRAL}
+        for key in ("train", "finetune"):
+            if key in content:
+                content[key] = {k: value for k, value in content[key].items() if k not in _NEUTRAL}
+        for key in ("method", "encoder", "sampler", "probe", "task", "setting"):
+            part: Component = getattr(self, key)
+            content[key] = {name: value for name, value in content[key].items() if name not in part.neutral}
+        for key, usual in (("task", ("node", "graph")), ("setting", ("frozen", "supervised"))):
+            if content[key].keys() == {"name"} and content[key]["name"] in usual:
+                del content[key]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -13,14 +13,16 @@ from gssl.common.options import options_of
 from gssl.common.resolve import Resolver
 from gssl.config import components, presets
 from gssl.config.layer import Layer, Section, from_assignments, from_mapping
-from gssl.config.options import settled
+from gssl.config.options import component, settled
 from gssl.config.record import Component, RunConfig
 from gssl.datasets.types import Level
 from gssl.method import Method
-from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
 from gssl.training.config import TrainConfig
 
 GRAPHS_PER_BATCH = 128
+FINETUNE_EPOCHS = 100
+SEMI_SUPERVISED = "P7"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Request:
     assignments: tuple[str, ...] = ()
     file: Path | None = None
     preset: str | None = None
+    task: str | None = None
+    setting: str | None = None
+    labels: float | int | None = None
+    pretrain_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,20 +72,25 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
     name = METHODS.canonical(request.method)
     method = components.method_class(name)
     components.check_level("method", name, method.levels, subject.level, METHODS)
-    preset = presets.choose(name, subject.name, request.preset)
+    preset = presets.choose(name, subject.name, request.preset, purposes=_purposes(request, subject))
     layers = _layers(request, name, subject, preset)
+    task = _task(layers, subject)
     _check_assignments(layers[-1], method, name, layers, subject)
+    setting = _setting(method, layers)
     sampler, train = _sampling(layers, subject)
     return RunConfig(
         dataset=subject.name,
         data=subject.data,
-        method=Component(name, settled(method, _options(layers, "method"), what=f"method {name}")),
+        method=component(name, method, _options(layers, "method"), what=f"method {name}"),
         encoder=_encoder(method, layers),
         sampler=sampler,
         train=train,
-        probe=_probe(layers, subject),
+        probe=_probe(layers, subject, task.name, setting.name),
         seeds=_seeds(request, layers),
         preset=preset[0] if preset else None,
+        task=task,
+        setting=setting,
+        finetune=_finetune(setting, layers, train),
     )
 
 
@@ -97,9 +108,15 @@ def _layers(request: Request, method: str, subject: Subject, preset: tuple[str, 
 def _command_line(request: Request) -> Layer:
     layer = from_assignments(request.assignments)
     sections = dict(layer.sections)
-    for kind, name in (("encoder", request.encoder), ("sampler", request.sampler), ("probe", request.probe)):
+    named = ("encoder", "sampler", "probe", "task", "setting")
+    for kind in named:
+        name = getattr(request, kind)
         if name is not None:
             sections[kind] = replace(layer.section(kind), name=name)
+    for key, value in (("labels", request.labels), ("pretrain_on", request.pretrain_on)):
+        if value is not None:
+            section = sections.get("setting", Section())
+            sections["setting"] = replace(section, options={**section.options, key: value})
     train = dict(layer.section("train").options)
     for key, flag, value in (
         ("epochs", "--epochs", request.epochs),
@@ -135,6 +152,8 @@ def _check_assignments(line: Layer, method: type[Method], name: str, layers: Seq
             "train": TrainConfig,
             "encoder": components.encoder_factory(_name("encoder", method.default_encoder, layers, ENCODERS)),
             "probe": components.probe_class(_name("probe", subject.probe, layers, PROBES)),
+            "task": TASKS.get(_name("task", subject.level, layers, TASKS)),
+            "setting": SETTINGS.get(_name("setting", _usual(method), layers, SETTINGS)),
         }
         raise components.unknown_key(f"method {name}", bare, own, parts)
 
@@ -142,8 +161,62 @@ def _check_assignments(line: Layer, method: type[Method], name: str, layers: Seq
 def _encoder(method: type[Method], layers: Sequence[Layer]) -> Component:
     name = _name("encoder", method.default_encoder, layers, ENCODERS)
     factory = components.encoder_factory(name)
-    options = settled(factory, _options(layers, "encoder", name, ENCODERS), what=f"encoder {name}")
-    return Component(name, options)
+    return component(name, factory, _options(layers, "encoder", name, ENCODERS), what=f"encoder {name}")
+
+
+def _usual(method: type[Method]) -> str:
+    """The setting that a method is put to unless another is named."""
+    return "supervised" if method.needs_labels else "frozen"
+
+
+def _purposes(request: Request, subject: Subject) -> tuple[str, ...]:
+    """What a preset may be for beside its dataset: a task or a setting other than the usual one."""
+    named = ((request.setting, "frozen"), (request.task, subject.level))
+    return tuple(name.lower() for name, usual in named if name is not None and name.lower() != usual)
+
+
+def _task(layers: Sequence[Layer], subject: Subject) -> Component:
+    name = _name("task", subject.level, layers, TASKS)
+    if name in ("node", "graph") and name != subject.level:
+        raise InputError(
+            f"--task {name} judges {name}s, but {subject.name} is {subject.level}-level data; leave out --task"
+        )
+    factory = TASKS.get(name)
+    return component(name, factory, _options(layers, "task", name, TASKS), what=f"task {name}", reserved=("fixed",))
+
+
+def _setting(method: type[Method], layers: Sequence[Layer]) -> Component:
+    usual = _usual(method)
+    name = _name("setting", usual, layers, SETTINGS)
+    if method.needs_labels and name == "frozen":
+        name = usual
+    if (name == "supervised") != method.needs_labels:
+        raise InputError(
+            f"--setting {name} does not fit the method: supervised learns from labels alone, and only in the setting "
+            "supervised; leave out --setting, or choose a self-supervised method"
+        )
+    options = _options(layers, "setting", name, SETTINGS)
+    own = options_of(SETTINGS.get(name))
+    for key in ("labels", "pretrain_on"):
+        if key not in own and any(key in source for source in options):
+            raise InputError(
+                f"--{key.replace('_', '-')} does not go with --setting {name}: "
+                + ("no label is trained on; use --setting finetune or auxiliary" if key == "labels" else "leave it out")
+            )
+    return component(name, SETTINGS.get(name), options, what=f"setting {name}")
+
+
+def _finetune(setting: Component, layers: Sequence[Layer], train: TrainConfig) -> TrainConfig | None:
+    """Options of the second training, where there is one; its batches are as large as those of the first."""
+    given = _options(layers, "finetune")
+    if not SETTINGS.get(setting.name).has_finetuning:
+        if any(given):
+            raise InputError(f"--set finetune.X does not go with --setting {setting.name}, which has one training")
+        return None
+    values = settled(
+        TrainConfig, [{"epochs": FINETUNE_EPOCHS, "batch_size": train.batch_size}, *given], what="finetune"
+    )
+    return TrainConfig(**values)
 
 
 def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, TrainConfig]:
@@ -161,8 +234,8 @@ def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, Tra
     values = settled(TrainConfig, _options(layers, "train"), what="train")
     values["batch_size"] = _batch_size(values["batch_size"], name, options_of(sampler), subject)
     reserved = components.SAMPLER_RESERVED
-    options = settled(sampler, _options(layers, "sampler", name, SAMPLERS), what=f"sampler {name}", reserved=reserved)
-    return Component(name, options), TrainConfig(**values)
+    given = _options(layers, "sampler", name, SAMPLERS)
+    return component(name, sampler, given, what=f"sampler {name}", reserved=reserved), TrainConfig(**values)
 
 
 def _batch_size(given: int | None, sampler: str, options: Mapping[str, Any], subject: Subject) -> int | None:
@@ -183,11 +256,14 @@ def _batch_size(given: int | None, sampler: str, options: Mapping[str, Any], sub
     return default
 
 
-def _probe(layers: Sequence[Layer], subject: Subject) -> Component:
-    name = _name("probe", subject.probe, layers, PROBES)
+def _probe(layers: Sequence[Layer], subject: Subject, task: str, setting: str) -> Component:
+    usual = TASKS.get(task).default_judge or subject.probe
+    if setting in ("finetune", "auxiliary") and usual.startswith("P5"):
+        usual = SEMI_SUPERVISED  # folds with validation items, which choose the epoch
+    name = _name("probe", usual, layers, PROBES)
     probe = components.probe_class(name)
-    components.check_level("probe", name, probe.levels, subject.level, PROBES)
-    return Component(name, settled(probe, _options(layers, "probe", name, PROBES), what=f"probe {name}"))
+    components.check_task(name, task)
+    return component(name, probe, _options(layers, "probe", name, PROBES), what=f"probe {name}")
 
 
 def _seeds(request: Request, layers: Sequence[Layer]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gssl.common.errors import InputError
-from gssl.convergence.record import Cell, Point, Training
+from gssl.convergence.record import Cell, Point, Trajectory
 from gssl.convergence.summary import By, chosen, settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check(path: Path) -> None:
 
 
 def draw(
-    trainings: Sequence[Training],
+    trainings: Sequence[Trajectory],
     path: Path,
     *,
     title: str,
@@ -124,7 +124,7 @@ def mean_curve(group: Sequence[Sequence[Point]], by: By, key: Shown) -> tuple[np
     return at, mean
 
 
-def _describe(axes: Axes, by: By, key: Shown, training: Training) -> None:
+def _describe(axes: Axes, by: By, key: Shown, training: Trajectory) -> None:
     axes.set_xlabel("steps" if by == "steps" else f"seconds ({training.clock})")
     axes.set_xlim(0, training.steps if by == "steps" else training.seconds)
     if key == "loss":

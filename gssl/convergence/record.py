@@ -17,7 +17,7 @@ Cell = tuple[str, int, float]
 
 
 class Key(NamedTuple):
-    """What makes two trainings the same experiment; fields of :class:`Training`."""
+    """What makes two trainings the same experiment; fields of :class:`Trajectory`."""
 
     config_hash: str
     seed: int
@@ -51,7 +51,7 @@ class Point(BaseModel):
     gradient_error: float | None = None
 
 
-class Training(BaseModel):
+class Trajectory(BaseModel):
     """One training.
 
     Attributes:
@@ -118,7 +118,7 @@ class Training(BaseModel):
         return max((p.val for p in self.points if p.seconds <= 1.05 * self.seconds), default=None)
 
 
-def read(path: Path) -> list[Training]:
+def read(path: Path) -> list[Trajectory]:
     """The trainings of a file, none if there is no file. A last line that was not written to its end does not count.
 
     Raises:
@@ -131,7 +131,7 @@ def read(path: Path) -> list[Training]:
     found = []
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line break is a line that was cut off
         try:
-            found.append(Training.model_validate_json(line))
+            found.append(Trajectory.model_validate_json(line))
         except ValidationError as error:
             raise InputError(
                 f"{path}:{number} is not the record of a training ({error.error_count()} faults); repair the file, "
@@ -140,7 +140,7 @@ def read(path: Path) -> list[Training]:
     return found
 
 
-def append(path: Path, trainings: Sequence[Training]) -> None:
+def append(path: Path, trainings: Sequence[Trajectory]) -> None:
     """Add trainings to a file, which is made with its folder if need be. A line that was cut off is removed.
 
     Raises:

@@ -9,27 +9,25 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
+from gssl.config import components
 from gssl.config.components import sampler_factory
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
-from gssl.convergence.record import Key, Training, append, read
+from gssl.convergence.record import Key, Trajectory, append, read
 from gssl.convergence.watch import CLOCKS, Plan, Watch
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
-from gssl.experiment.build import make_method, make_probe, make_sampler, plugin_digests
+from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.prepare import prepare
-from gssl.method import Method
-from gssl.methods.supervised import Supervised
 from gssl.results.environment import current
+from gssl.settings.base import Training
+from gssl.settings.problem import make_problem
 from gssl.training.countdown import Countdown
-from gssl.training.embed import embed_dataset
 from gssl.training.loop import pretrain
-from gssl.training.supervised import validation, with_validation
 
 _ENDLESS = 1_000_000  # epochs; the plan says when a training ends
 _FIXED = {
@@ -95,7 +93,7 @@ class Comparison:
 
 def trainings(
     comparison: Comparison, out: Path | None, say: Callable[[str], None] = lambda _: None
-) -> Iterator[Training]:
+) -> Iterator[Trajectory]:
     """Every training of the grid; those that ``out`` holds are not repeated, and new ones are added to it.
 
     Raises:
@@ -153,8 +151,8 @@ def _cells(comparison: Comparison) -> tuple[Dataset, list[tuple[SamplerChoice, R
         if config.hash in seen:
             raise InputError(f"{choice.label!r} would be trained twice; name every sampler, batch size and rate once")
         seen.add(config.hash)
-        task = _task(config, dataset, comparison.seeds[0])
-        make_sampler(config, dataset, comparison.seeds[0], task.method, task.items)
+        training = _training(config, dataset, comparison.seeds[0])
+        training.sampler(training.method())
     return dataset, cells
 
 
@@ -186,33 +184,19 @@ def _check(dataset: Dataset) -> None:
         raise InputError(f"{dataset.name} has no labels, so there is no validation score to compare by")
 
 
-@dataclass(frozen=True)
-class _Task:
-    """A method with new weights, how its weights are scored (higher is better), and what its loss is about."""
+def _training(config: RunConfig, dataset: Dataset, seed: int, probe_items: int | None = None) -> Training:
+    """What is trained, judged on the first split alone.
 
-    method: Method
-    validate: Callable[[], float]
-    metric: str
-    items: Tensor | None
-
-
-def _task(config: RunConfig, dataset: Dataset, seed: int, probe_items: int | None = None) -> _Task:
-    method, probe, labels = make_method(config, dataset, seed), make_probe(config), dataset.labels
-    assert labels is not None
-    if not method.trains:
+    Raises:
+        InputError: there is nothing to train.
+    """
+    if not components.method_class(config.method.name).trains:
         raise InputError(f"{config.method.name} is a reference row that does not train; choose another method")
-    split, metric = probe.splits(dataset, seed)[0], probe.metric(dataset)
-    if isinstance(method, Supervised):
-        split = with_validation(split, labels, seed)
-        method.fit_labels(labels, split)
-        return _Task(method, validation(method, dataset, split, metric), metric, split.train)
-    split = split if probe_items is None else _part(split, probe_items, seed)
-    sign = 1 if higher_is_better(metric) else -1
-
-    def validate() -> float:  # what the probe says of the test items is dropped
-        return sign * probe.score(embed_dataset(method, dataset), labels, split, metric, seed).val
-
-    return _Task(method, validate, metric, None)
+    training = make_problem(config, dataset).trainings(seed)[0].on_first_split()
+    split = training.splits[0]
+    if probe_items is None or training.items is not None or not isinstance(split, Split):
+        return training
+    return replace(training, splits=(_part(split, probe_items, seed),))
 
 
 def _part(split: Split, most: int, seed: int) -> Split:
@@ -224,26 +208,27 @@ def _part(split: Split, most: int, seed: int) -> Split:
 
 def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
     """One update that is thrown away, so that the first training does not pay for imports and compilation."""
-    task = _task(config, dataset, seed)
-    sampler = make_sampler(config, dataset, seed, task.method, task.items)
+    training = _training(config, dataset, seed)
+    method = training.method()
     with suppress(TrainingError):  # the training itself will say so
-        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
+        pretrain(method, training.sampler(method), config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
 
 
-def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Training:
-    task, plan, error = _task(config, dataset, seed, comparison.probe_items), comparison.plan, ""
-    full = dataset.graph.full_batch() if comparison.gradient_error else None
-    sampler = make_sampler(config, dataset, seed, task.method, task.items)
+def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Trajectory:
+    training, plan, error = _training(config, dataset, seed, comparison.probe_items), comparison.plan, ""
+    full = training.dataset.graph.full_batch() if comparison.gradient_error else None
+    method, metric = training.method(), training.task.metric
+    sampler, sign = training.sampler(method), 1 if higher_is_better(metric) else -1
     start = CLOCKS[plan.clock]()
     sampler.prepare()
     preparation = CLOCKS[plan.clock]() - start
-    watch = Watch(plan, task.validate, task.method, full)
+    watch = Watch(plan, lambda: sign * training.val(method), method, full)
     try:
-        pretrain(task.method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
+        pretrain(method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
     except TrainingError as failure:
         error = str(failure)
     size = config.train.batch_size
-    return Training(
+    return Trajectory(
         method=config.method.name,
         dataset=dataset.name,
         sampler=label,
@@ -251,7 +236,7 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
         lr=config.train.lr,
         seed=seed,
         clock=plan.clock,
-        metric=task.metric,
+        metric=metric,
         seconds=plan.seconds,
         steps=plan.steps,
         observations=plan.points,
@@ -266,7 +251,7 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
     )
 
 
-def _line(training: Training) -> str:
+def _line(training: Trajectory) -> str:
     steps = training.points[-1].step if training.points else 0
     best = training.best(by="seconds")
     score = "no score" if best is None else f"{training.metric} {best:.4f}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from gssl.convergence.record import Cell, Training
+from gssl.convergence.record import Cell, Trajectory
 
 By = Literal["seconds", "steps"]
 
@@ -60,9 +60,9 @@ class Setting:
         return self.at_seconds if by == "seconds" else self.at_steps
 
 
-def settings(trainings: Iterable[Training]) -> list[Setting]:
+def settings(trainings: Iterable[Trajectory]) -> list[Setting]:
     """Every setting, in the order of its first training."""
-    groups: dict[Cell, list[Training]] = defaultdict(list)
+    groups: dict[Cell, list[Trajectory]] = defaultdict(list)
     for training in trainings:
         groups[training.cell].append(training)
     return [
@@ -96,7 +96,7 @@ def _rank(setting: Setting, by: By) -> tuple[bool, bool, float]:
     return score is not None, not setting.failed, -math.inf if score is None else score.mean
 
 
-def _score(group: Sequence[Training], by: By) -> Score | None:
+def _score(group: Sequence[Trajectory], by: By) -> Score | None:
     scores = [t.best(by=by) for t in group]
     known = [score for score in scores if score is not None]
     if len(known) < len(group):
@@ -104,6 +104,6 @@ def _score(group: Sequence[Training], by: By) -> Score | None:
     return Score.of(known)
 
 
-def _speed(training: Training) -> float:
+def _speed(training: Trajectory) -> float:
     last = training.points[-1] if training.points else None
     return last.step / last.seconds if last is not None and last.seconds > 0 else 0.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -20,22 +20,39 @@ class ProbeScore:
         val: score on which every choice was made; NaN if the protocol has no validation data.
         test: score on the test items, computed once, after all choices.
         chosen: what was chosen on validation, for example ``{"C": 0.25}``.
+        others: further metrics of the same predictions, name to validation and test value; NaN for a value that the
+            protocol does not have.
     """
 
     val: float
     test: float
     chosen: dict[str, float]
+    others: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-class Probe(ABC):
-    """One protocol: which splits, which classifier, which choices.
+class Judge(ABC):
+    """What scores embeddings in a task: a named protocol, whose ``version`` is raised whenever scores could change.
 
-    The configuration is the keyword-only ``__init__``; ``version`` is raised whenever scores could change.
+    Its configuration is the keyword-only ``__init__``.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+
+    @classmethod
+    @abstractmethod
+    def tasks(cls) -> tuple[str, ...]:
+        """Names of the tasks that it judges."""
+
+
+class Probe(Judge):
+    """A protocol for labelled items: which splits, which classifier, which choices."""
+
     levels: ClassVar[tuple[Level, ...]] = ("node",)
+
+    @classmethod
+    def tasks(cls) -> tuple[str, ...]:
+        return cls.levels
 
     @abstractmethod
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:

@@ -1,7 +1,12 @@
-"""Metrics over labels and decision values; scikit-learn computes them, missing labels are handled as OGB does."""
+"""Names of metrics, and those of labels and decision values, which scikit-learn computes.
+
+Missing labels are handled as OGB does. Metrics of pairs are in :mod:`gssl.evaluate.ranking`, those of clusters in
+:mod:`gssl.evaluate.clusters`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -17,23 +22,54 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, unknown
 from gssl.datasets.types import LabelKind, Metric
 
-_ERRORS: frozenset[Metric] = frozenset({"mae", "rmse"})
+ERRORS: frozenset[Metric] = frozenset({"mae", "rmse"})
 _RANKING: frozenset[Metric] = frozenset({"roc_auc", "average_precision"})
+_OF_LABELS = ERRORS | _RANKING | {"accuracy", "micro_f1", "macro_f1"}
+_OF_OTHERS = frozenset({"nmi", "ari", "mrr"})
+_HITS = re.compile(r"hits@([1-9][0-9]*)")
 
 Array = NDArray[np.generic]
+
+
+def check_metric(name: str) -> Metric:
+    """The name itself, if a metric is called so.
+
+    Known are ``accuracy``, ``micro_f1``, ``macro_f1``, ``roc_auc``, ``average_precision``, ``mae``, ``rmse``, ``nmi``,
+    ``ari``, ``mrr`` and ``hits@K`` with any K from 1.
+
+    Raises:
+        InputError: there is no such metric; the message names the nearest one.
+    """
+    if name in _OF_LABELS or name in _OF_OTHERS or hits_cutoff(name) is not None:
+        return name
+    raise unknown("metric", name, [*_OF_LABELS, *_OF_OTHERS, "hits@20"])
+
+
+def hits_cutoff(metric: Metric) -> int | None:
+    """The K of ``hits@K``; None for other metrics.
+
+    Example:
+        >>> hits_cutoff("hits@50"), hits_cutoff("mrr")
+        (50, None)
+    """
+    found = _HITS.fullmatch(metric)
+    return None if found is None else int(found[1])
 
 
 def higher_is_better(metric: Metric) -> bool:
     """False for errors.
 
+    Raises:
+        InputError: there is no such metric.
+
     Example:
-        >>> higher_is_better("accuracy"), higher_is_better("rmse")
-        (True, False)
+        >>> higher_is_better("accuracy"), higher_is_better("hits@20"), higher_is_better("rmse")
+        (True, True, False)
     """
-    return metric not in _ERRORS
+    return check_metric(metric) not in ERRORS
 
 
 def evaluate(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
@@ -57,7 +93,7 @@ def evaluate(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> floa
         >>> evaluate("accuracy", torch.tensor([0, 1]), torch.tensor([[2.0, 1.0], [3.0, 0.0]]), "multiclass")
         0.5
     """
-    if (metric in _ERRORS) != (kind == "regression"):
+    if metric not in _OF_LABELS or (metric in ERRORS) != (kind == "regression"):
         raise InputError(f"metric {metric!r} does not fit {kind} labels")
     if y.shape[0] == 0:
         raise InputError(f"metric {metric!r} needs at least one item to score")

@@ -12,16 +12,16 @@ import torch
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.files import write_json
-from gssl.datasets.types import Dataset, Split
-from gssl.evaluate.base import Probe
 from gssl.evaluate.judge import combined_hash
-from gssl.experiment.trial import Outcome
+from gssl.experiment.filed import Outcome
 from gssl.graph.staleness import overall
 from gssl.results.environment import Environment
 from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow, Status, Store
 from gssl.results.summary import mean_and_std, summarise
+from gssl.settings.problem import Problem
+from gssl.tasks.base import AnySplit
 
 
 class Record:
@@ -32,8 +32,7 @@ class Record:
         folder: its folder, locked.
         store: where each seed gets a row.
         environment: of this process.
-        dataset: its data.
-        probe: what judges; None for data without labels.
+        problem: what is done in it.
     """
 
     def __init__(
@@ -43,17 +42,15 @@ class Record:
         store: Store,
         environment: Environment,
         *,
-        dataset: Dataset,
-        probe: Probe | None,
+        problem: Problem,
     ) -> None:
         self.folder = folder
         self._run = run
         self._store = store
         self._environment = environment.mapping()
-        self._metric = probe.metric(dataset) if probe else dataset.metric
-        self._probe_version = probe.version if probe else 0
-        unjudged = () if probe else (f"{dataset.name} has no labels, so the embeddings were stored but not judged",)
-        self._notes = (*dataset.notes, *unjudged)
+        self._metric = problem.task.metric
+        self._probe_version = problem.task.version
+        self._notes = problem.notes
         self._seed_notes: tuple[str, ...] = ()
         self._seeds: dict[int, SeedMetrics] = {}
 
@@ -79,12 +76,12 @@ class Record:
         """Whether a seed is finished."""
         return seed in self._seeds
 
-    def keep(self, seed: int, outcomes: Sequence[Outcome], splits: Sequence[Split]) -> None:
+    def keep(self, seed: int, outcomes: Sequence[Outcome], splits: Sequence[AnySplit]) -> None:
         """Finish a seed.
 
         Args:
             seed: which one.
-            outcomes: of its trainings; one unless a supervised row was trained once per split.
+            outcomes: of its trainings.
             splits: what it was judged on.
         """
         scores = [score for outcome in outcomes for score in outcome.scores]
@@ -112,7 +109,7 @@ class Record:
         self._store.record(self._row(metrics))
 
     @contextmanager
-    def failures(self, seed: int, splits: Sequence[Split]) -> Iterator[None]:
+    def failures(self, seed: int, splits: Sequence[AnySplit]) -> Iterator[None]:
         """A seed that fails gets a row that says why.
 
         Raises:
@@ -179,8 +176,8 @@ class Record:
         )
 
 
-def _hash(splits: Sequence[Split]) -> str:
-    return combined_hash(tuple(splits)) if splits else ""
+def _hash(splits: Sequence[AnySplit]) -> str:
+    return combined_hash(splits) if splits else ""
 
 
 def _now() -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gssl.common import yaml_io
 from gssl.common.errors import InputError
 from gssl.config.resolve import Request
+from gssl.experiment.filed import FiledTraining, filed
 from gssl.experiment.formats import WRITERS
 from gssl.experiment.prepare import prepare
-from gssl.experiment.run import fitting_probe, trials
-from gssl.experiment.trial import Trial
+from gssl.method import Method
 from gssl.results.folder import RunFolder
+from gssl.settings.base import Training
+from gssl.settings.problem import make_problem
 from gssl.training.device import resolve_device
 from gssl.training.embed import embed_dataset
 
@@ -39,16 +42,31 @@ def embed_run(folder: Path, kind: str, *, device: str) -> Written:
     where = resolve_device(device)
     with _existing(folder) as run:
         files, shape = [], (0, 0)
-        for trial in trained_trials(run):
-            embeddings = embed_dataset(trial.restored().to(where), trial.dataset)
-            file = trial.folder / f"embeddings.{kind}"
+        for part, method in restored_methods(run):
+            if not part.is_judged:
+                continue
+            embeddings = embed_dataset(method.to(where), part.training.dataset)
+            file = part.folder / f"embeddings.{kind}"
             WRITERS[kind](file, embeddings)
             files.append(file)
             shape = (embeddings.shape[0], embeddings.shape[1])
         return Written(tuple(files), shape)
 
 
-def trained_trials(run: RunFolder) -> list[Trial]:
+def restored_methods(run: RunFolder) -> Iterator[tuple[FiledTraining, Method]]:
+    """Every finished training of a run with the method that it led to.
+
+    Raises:
+        InputError: as :func:`trained`.
+    """
+    methods = dict[Training, Method]()
+    for part in trained(run):
+        source = part.training.source
+        methods[part.training] = part.restored(None if source is None else methods[source])
+        yield part, methods[part.training]
+
+
+def trained(run: RunFolder) -> list[FiledTraining]:
     """The finished trainings of a run, with the dataset that they were made on.
 
     Raises:
@@ -63,13 +81,13 @@ def trained_trials(run: RunFolder) -> list[Trial]:
     config, dataset = prepare(Request(method, file=file, preset="none"), data)
     if config.hash != record.get("config_hash"):
         raise InputError(f"{run.path} was made by another version of gssl, whose options differ; use that version")
-    if dataset.checksum != record.get("dataset_checksum"):
+    problem = make_problem(config, dataset)
+    if problem.checksum != record.get("dataset_checksum"):
         raise InputError(f"the data of {config.dataset} are no longer those that {run.path} was trained on")
-    probe = fitting_probe(config, dataset)
     finished = [seed for seed in config.seeds if run.finished_seed(seed) is not None]
     if not finished:
         raise InputError(f"no seed of {run.path} is finished; give its `gssl run` command again to resume it")
-    return [trial for seed in finished for trial in trials(config, dataset, probe, seed, run)]
+    return [part for seed in finished for part in filed(problem, seed, run)]
 
 
 def _existing(folder: Path) -> RunFolder:

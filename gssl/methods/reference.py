@@ -31,6 +31,10 @@ class Untrained(Method):
 class Raw(Untrained):
     """The input features themselves, summed over the nodes of each graph; the encoder is not used."""
 
+    @property
+    def embedding_dim(self) -> int:
+        return self.encoder.in_dim
+
     def embed(self, batch: MiniBatch) -> Tensor:
         """Features of shape (num_targets, in_dim), or their sums of shape (num_graphs, in_dim)."""
         features = dense_features(batch.x)[: batch.num_targets]

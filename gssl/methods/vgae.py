@@ -41,6 +41,10 @@ class VGAE(GAE):
             raise InputError(f"VGAE splits encoder.out_dim in two halves, so {encoder.out_dim} must be even")
         self.kl_weight = kl_weight
 
+    @property
+    def embedding_dim(self) -> int:
+        return self.encoder.out_dim // 2
+
     def embed(self, batch: MiniBatch) -> Tensor:
         return super().embed(batch).chunk(2, dim=1)[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gssl.common.errors import InputError
@@ -11,13 +11,17 @@ from gssl.common.errors import InputError
 
 @dataclass(frozen=True)
 class SplitMetrics:
-    """Scores on one split; ``val`` is None where the protocol has no validation data."""
+    """Scores on one split; ``val`` is None where the protocol has no validation data.
+
+    ``others`` holds further metrics, name to validation and test value.
+    """
 
     name: str
     hash: str
     val: float | None
     test: float
     chosen: dict[str, float]
+    others: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

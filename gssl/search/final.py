@@ -81,7 +81,7 @@ def compare(
 
 def gains(default: Mapping[str, Any], tuned: Mapping[str, Any], metric: str) -> list[float] | None:
     """By how much the tuned configuration is better on validation, seed by seed; None without validation scores."""
-    sign = 1 if higher_is_better(metric) else -1  # type: ignore[arg-type]  # the metric of a probe
+    sign = 1 if higher_is_better(metric) else -1
     pairs = [(a["val"], b["val"]) for a, b in zip(default["per_seed"], tuned["per_seed"], strict=True)]
     if any(value is None for pair in pairs for value in pair):
         return None

@@ -12,8 +12,8 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.types import Metric
 from gssl.evaluate.metrics import higher_is_better
-from gssl.search.sealed import Sealed
 from gssl.search.space import Value, with_values
+from gssl.settings.problem import Problem
 
 Objective = Literal["val", "seconds"]
 Say = Callable[[str], None]
@@ -27,7 +27,7 @@ class Job:
         base: settings that all trials share.
         subject: the dataset's name, level and default probe.
         space: what is searched.
-        sealed: the data without test labels.
+        problem: with the data sealed: no test label, no held-out edge.
         metric: of the validation score.
         objectives: what is optimised.
         seed: of the search, of the weights and of the split.
@@ -44,7 +44,7 @@ class Job:
     base: Request
     subject: Subject
     space: Mapping[str, Space]
-    sealed: Sealed
+    problem: Problem
     metric: Metric
     objectives: tuple[Objective, ...]
     seed: int

@@ -11,21 +11,16 @@ from optuna import Trial, TrialPruned
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
-from gssl.config.record import RunConfig
-from gssl.evaluate.metrics import higher_is_better
-from gssl.experiment.build import make_method, make_probe, make_sampler
 from gssl.method import Method
-from gssl.methods.supervised import Supervised
 from gssl.samplers.base import Sampler
 from gssl.search.job import Job
-from gssl.search.sealed import Sealed, validation_score
 from gssl.search.translate import suggest
 from gssl.search.trials import ERROR, INTERRUPTED, OWNER, counts, owner
 from gssl.search.watch import Watch
-from gssl.training.embed import embed_dataset
+from gssl.settings.base import Training
+from gssl.settings.problem import Problem
 from gssl.training.loop import pretrain
 from gssl.training.result import TrainResult
-from gssl.training.supervised import validation, with_validation
 
 # What a method raises where its values do not work, an allocator of the CPU without memory among them. Trouble with the
 # storage or a disk is none of these.
@@ -92,19 +87,23 @@ class Objective:
         job, started = self.job, time.perf_counter()
         values = {key: suggest(trial, key, space) for key, space in job.space.items()}
         try:
-            config = job.config(values)
-            lesson = make_lesson(config, job.sealed, job.seed)
+            rehearsal = make_rehearsal(job.problem.under(job.config(values)), job.seed, job.device)
         except InputError as error:  # values that are right by themselves and do not go together
             raise TrainingError(str(error)) from None
         watch = Watch(
-            trial, lesson.method, lesson.score, job.rungs, lesson.sampler.batches_per_epoch, parent=self.parent
+            trial,
+            rehearsal.method,
+            rehearsal.score,
+            job.rungs,
+            rehearsal.sampler.batches_per_epoch,
+            parent=self.parent,
         )
-        trained = lesson.train(config, job.seed, job.device, watch)
+        trained = rehearsal.train(job.device, watch)
         trial.set_user_attr("epochs", trained.epochs)
-        trial.set_user_attr("seconds", trained.seconds)
+        trial.set_user_attr("seconds", rehearsal.seconds_before + trained.seconds)
         if watch.pruned:
             raise TrialPruned
-        found = {"val": lesson.score(), "seconds": trained.seconds}
+        found = {"val": rehearsal.score(), "seconds": rehearsal.seconds_before + trained.seconds}
         trial.set_user_attr("wall_seconds", time.perf_counter() - started)
         scores = tuple(found[name] for name in job.objectives)
         return scores if len(scores) > 1 else scores[0]
@@ -117,22 +116,26 @@ def _told(error: Exception) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """A method, what it trains on and what scores it.
+class Rehearsal:
+    """What a search scores: the last training of a seed, ready to begin, after those that it starts from.
 
     Attributes:
-        method: before training.
+        training: the last one.
+        method: before it.
         sampler: its batches.
-        score: validation score of the method in evaluation mode.
-        validate: what the loop calls after every epoch; None for a self-supervised method.
+        seconds_before: time that the trainings took that it starts from.
     """
 
+    training: Training
     method: Method
     sampler: Sampler
-    score: Callable[[], float]
-    validate: Callable[[], float] | None = None
+    seconds_before: float = 0.0
 
-    def train(self, config: RunConfig, seed: int, device: str, watch: Watch) -> TrainResult:
+    def score(self) -> float:
+        """Validation score of the method in evaluation mode."""
+        return self.training.val(self.method)
+
+    def train(self, device: str, watch: Watch) -> TrainResult:
         """Train as a run with this seed would.
 
         Raises:
@@ -141,35 +144,32 @@ class Lesson:
         return pretrain(
             self.method,
             self.sampler,
-            config.train,
-            seed=derive_seed(seed, "train"),
+            self.training.train,
+            seed=derive_seed(self.training.seed, "train"),
             device=device,
-            validate=self.validate,
+            validate=self.training.validate(self.method),
             watch=watch,
         )
 
 
-def make_lesson(config: RunConfig, sealed: Sealed, seed: int) -> Lesson:
+def make_rehearsal(problem: Problem, seed: int, device: str = "cpu") -> Rehearsal:
     """What a trial trains and is scored by.
 
-    A supervised row learns from the first split alone.
+    A method that learns from labels learns from the first split alone. What the last training starts from is trained
+    at once, without a look.
 
     Raises:
         InputError: the parts do not go together.
+        TrainingError: an earlier training diverged.
     """
-    method, probe, dataset = make_method(config, sealed.dataset, seed), make_probe(config), sealed.dataset
-    metric = probe.metric(dataset)
-    if not isinstance(method, Supervised):
-        sampler = make_sampler(config, dataset, seed, method)
-        return Lesson(
-            method,
-            sampler,
-            lambda: validation_score(sealed, probe, embed_dataset(method, dataset), metric, seed),
-        )
-    split = with_validation(sealed.splits[0], sealed.labels, seed)
-    method.fit_labels(sealed.labels, split)
-    score = validation(method, dataset, split, metric)
-    sign = 1 if higher_is_better(metric) else -1
-    return Lesson(
-        method, make_sampler(config, dataset, seed, method, split.train), lambda: sign * score(), validate=score
-    )
+    first, *rest = problem.trainings(seed)
+    if first.splits:
+        return _begun(first, None, 0.0)
+    method = first.method()
+    done = pretrain(method, first.sampler(method), first.train, seed=derive_seed(seed, "train"), device=device)
+    return _begun(rest[0], method, done.seconds)
+
+
+def _begun(training: Training, source: Method | None, seconds: float) -> Rehearsal:
+    method = training.method(source)
+    return Rehearsal(training, method, training.sampler(method), seconds)

@@ -76,7 +76,7 @@ def study_data(job: Job, study: Study) -> dict[str, Any]:
         "metric": job.metric,
         **identity(job),
         "directions": job.directions,
-        "labelled_items": len(job.sealed.items),
-        "splits": [split.name for split in job.sealed.splits],
+        "labelled_items": job.problem.task.shown(),
+        "splits": [split.name for split in job.problem.splits(job.seed)],
         "trials": [trial_data(trial) for trial in trials],
     }

@@ -11,24 +11,21 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from gssl.common.errors import InputError
 from gssl.common.files import cannot_write, write_json
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject
 from gssl.datasets.types import Dataset
-from gssl.experiment.build import make_probe
 from gssl.experiment.prepare import prepare
 from gssl.results.places import runs_root, store_url
 from gssl.results.store import check_store, shown
 from gssl.search.algorithms import make_pruner, make_sampler, rungs_of
 from gssl.search.final import compare, gains, mean_gain, write_preset
 from gssl.search.job import Job, Say, parse_objectives
-from gssl.search.objective import make_lesson
 from gssl.search.outcome import best_trial, pareto, study_data, tally, trial_data
 from gssl.search.plots import draw
-from gssl.search.sealed import overlap, seal
 from gssl.search.space import search_space
 from gssl.search.workers import search
+from gssl.settings.problem import Problem, make_problem
 from gssl.training.device import resolve_device
 
 
@@ -143,23 +140,20 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
     """
     objectives = parse_objectives(order.objective)
     subject = Subject(config.dataset, config.data, dataset.level, dataset.probe)
-    if dataset.labels is None:
-        raise InputError(f"{dataset.name} has no labels, so there is no validation score to search by")
     space = search_space(base, subject, order.space, say)
-    probe = make_probe(config)
     # The splits are drawn here, from all labels where a protocol stratifies by them; workers get the sealed data.
-    sealed = seal(dataset, probe.splits(dataset, config.seeds[0]))
+    problem = make_problem(config, dataset).sealed(config.seeds[0])
     epochs = getattr(space.get("train.epochs"), "high", config.train.epochs)
     rungs = rungs_of(epochs) if len(objectives) == 1 else ()
-    make_lesson(config, sealed, config.seeds[0])  # finds parts that do not fit before anything is made
+    _check(problem, config.seeds[0])
     make_sampler(order.algorithm, 0, len(objectives))
     make_pruner(order.pruner, rungs)
     return Job(
         base=base,
         subject=subject,
         space=space,
-        sealed=sealed,
-        metric=probe.metric(dataset),
+        problem=problem,
+        metric=problem.task.metric,
         objectives=objectives,
         seed=config.seeds[0],
         rungs=rungs if order.pruner.lower() != "none" else (),
@@ -172,6 +166,12 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
         deadline=None if order.timeout is None else time.time() + order.timeout,
         say=say,
     )
+
+
+def _check(problem: Problem, seed: int) -> None:
+    """Find parts that do not fit before anything is made."""
+    first = problem.trainings(seed)[0]
+    first.sampler(first.method())
 
 
 def _folder(order: Order, job: Job) -> Path:
@@ -205,12 +205,13 @@ def _notes(job: Job, config: RunConfig, tuned: RunConfig, dataset: Dataset, fres
     notes = []
     if tuned.hash == config.hash:
         notes.append("no trial was better than the defaults, which are therefore the result")
-    probe = make_probe(config)
-    share = overlap(job.sealed, [split for seed in fresh for split in probe.splits(dataset, seed)])
+    problem = make_problem(config, dataset)
+    share = job.problem.task.overlap([split for seed in fresh for split in problem.splits(seed)])
     if share:
+        what = "edges" if problem.task.name == "link" else "items"
         notes.append(
-            f"the fresh seeds draw other splits: the search has used the labels of {share:.0%} of their test items "
-            "for training and validation, as is usual with this protocol"
+            f"the fresh seeds draw other splits: the search has used {share:.0%} of their test {what} for training and "
+            "validation, as is usual with this protocol"
         )
     return notes
 

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from gssl.common.errors import InputError
 from gssl.config.record import plain
 from gssl.config.resolve import resolve
-from gssl.experiment.build import plugin_digests
+from gssl.experiment.plugins import plugin_digests
 from gssl.results.store import shown
 from gssl.search.algorithms import make_pruner, make_sampler
 from gssl.search.job import Job
@@ -60,12 +60,13 @@ def identity(job: Job) -> dict[str, Any]:
     return {
         "method": content.pop("method"),
         "dataset": config.dataset,
-        "data": job.sealed.dataset.checksum,
+        "data": job.problem.checksum,
         "space": space_data(job.space),
         "encoder": content["encoder"],
         "sampler": content["sampler"],
         "train": {key: value for key, value in content["train"].items() if key != "checkpoint_seconds"},
         "probe": content["probe"],
+        **{key: content[key] for key in ("task", "setting", "finetune") if key in content},
         "objective": list(job.objectives),
         "algorithm": job.algorithm,
         "pruner": job.pruner,

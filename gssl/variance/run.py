@@ -14,14 +14,13 @@ from gssl.common.seeds import derive_seed
 from gssl.config.options import settled
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
-from gssl.experiment.build import make_method, make_probe
 from gssl.methods.supervised import Supervised
 from gssl.registry import SAMPLERS
 from gssl.samplers.full import FullBatch
 from gssl.samplers.pair import PairSampler
+from gssl.settings.problem import Problem, make_problem
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
-from gssl.training.supervised import with_validation
 from gssl.variance.frozen import Frozen
 from gssl.variance.measure import SamplerError, measure
 
@@ -66,15 +65,15 @@ def sampler_errors(
         raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
     names = [SAMPLERS.canonical(name) for name in request.samplers]
     makers = {name: _maker(name, request) for name in names}
-    frozen, items = _warmed_up(request, config, dataset)
+    frozen, items = _warmed_up(request, make_problem(config, dataset))
     stochastic = not isinstance(frozen.method, Supervised)
     truth = frozen.full_gradient(request.views if stochastic else 1)
-    exact = frozen.layer_outputs(dataset.graph.full_batch())
+    exact = frozen.layer_outputs(frozen.graph.full_batch())
     found: dict[str, SamplerError] = {}
     for name in names:
         say(f"{name}: {request.draws} batches")
         sampler = makers[name](
-            dataset.graph,
+            frozen.graph,
             items=items,
             batch_size=request.batch_size,
             seed=derive_seed(request.seed, "sampler"),
@@ -106,22 +105,15 @@ def _maker(name: str, request: VarianceRequest) -> Callable[..., PairSampler]:
     return make
 
 
-def _warmed_up(request: VarianceRequest, config: RunConfig, dataset: Dataset) -> tuple[Frozen, torch.Tensor | None]:
+def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[Frozen, torch.Tensor | None]:
     """The method after full-batch steps, and the nodes that its loss is about (None for all)."""
-    method, items = make_method(config, dataset, request.seed), None
-    if isinstance(method, Supervised):
-        if dataset.labels is None:
-            raise InputError(f"{config.method.name} learns from labels, but {dataset.name} has none")
-        split = make_probe(config).splits(dataset, request.seed)[0]
-        lesson = with_validation(split, dataset.labels, request.seed)
-        method.fit_labels(dataset.labels, lesson)
-        items = lesson.train
-    train = TrainConfig(
-        epochs=request.warmup, lr=config.train.lr, weight_decay=config.train.weight_decay, optimizer="adam"
-    )
-    pretrain(method, FullBatch(dataset.graph), train, seed=derive_seed(request.seed, "train"))
+    training = problem.trainings(request.seed)[0]
+    method, graph = training.method(), training.dataset.graph
+    given = problem.config.train
+    train = TrainConfig(epochs=request.warmup, lr=given.lr, weight_decay=given.weight_decay, optimizer="adam")
+    pretrain(method, FullBatch(graph), train, seed=derive_seed(request.seed, "train"))
     method.eval()
-    return Frozen(method, dataset.graph, request.seed), items
+    return Frozen(method, graph, request.seed), training.items
 
 
 def known_options(samplers: Sequence[str]) -> set[str]:

@@ -7,10 +7,10 @@ from scipy import stats
 
 from gssl.benchmarks import equal_steps
 from gssl.common.errors import InputError
-from gssl.convergence.record import Point, Training, append
+from gssl.convergence.record import Point, Trajectory, append
 
 
-def training(size: int, lr: float, seed: int, vals: tuple[float, ...], **changes: object) -> Training:
+def training(size: int, lr: float, seed: int, vals: tuple[float, ...], **changes: object) -> Trajectory:
     """Observed after 10, 20, ... updates, with losses 1 less the scores."""
     points = tuple(Point(step=10 * k, seconds=k, loss=1 - val, val=val) for k, val in enumerate(vals, 1))
     given: dict[str, object] = {
@@ -18,7 +18,7 @@ def training(size: int, lr: float, seed: int, vals: tuple[float, ...], **changes
         **{"clock": "cpu", "metric": "accuracy", "seconds": 0.001, "steps": 20, "observations": 2, "points": points},
         **{"config_hash": f"{size}-{lr}", "config": {}, "environment": {}},
     }
-    return Training.model_validate(given | changes)
+    return Trajectory.model_validate(given | changes)
 
 
 FIRST, SECOND = ((0.5, 0.4), (0.6, 0.7), (0.4, 0.5)), ((0.6, 0.5), (0.65, 0.75), (0.55, 0.5))

@@ -8,7 +8,7 @@ from scipy import stats
 
 from gssl.benchmarks import sampler_overview as so
 from gssl.common.errors import InputError
-from gssl.convergence.record import Point, Training, append
+from gssl.convergence.record import Point, Trajectory, append
 
 MINVAR = "norms=online draw=fixed mix=0 floor=0.5"
 
@@ -88,11 +88,11 @@ def test_a_folder_without_tables(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not list(tmp_path.iterdir())
 
 
-def training(sampler: str, seed: int, val: float, dataset: str = "Cora") -> Training:
+def training(sampler: str, seed: int, val: float, dataset: str = "Cora") -> Trajectory:
     points = (Point(step=3, seconds=6.0, loss=1.0, val=val), Point(step=9, seconds=7.0, loss=1.0, val=0.99))
     given = {"method": "GRACE", "dataset": dataset, "batch_size": 256, "lr": 0.01, "clock": "cpu", "metric": "accuracy"}
     plan = {"seconds": 6.0, "steps": 3, "config_hash": sampler, "config": {}, "environment": {}}
-    return Training.model_validate({**given, **plan, "sampler": sampler, "seed": seed, "points": points})
+    return Trajectory.model_validate({**given, **plan, "sampler": sampler, "seed": seed, "points": points})
 
 
 def test_leaders_are_tested_in_pairs_on_further_seeds(folder: Path) -> None:

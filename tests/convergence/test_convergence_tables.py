@@ -10,10 +10,10 @@ import pytest
 
 from gssl.common.errors import InputError
 from gssl.convergence.plot import check, draw, mean_curve
-from gssl.convergence.record import Point, Training
+from gssl.convergence.record import Point, Trajectory
 from gssl.convergence.summary import chosen, settings
 
-Make = Callable[..., Training]
+Make = Callable[..., Trajectory]
 
 
 def curve(*values: tuple[int, float, float]) -> tuple[Point, ...]:

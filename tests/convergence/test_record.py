@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gssl.common.errors import InputError
-from gssl.convergence.record import Training, append, read
+from gssl.convergence.record import Trajectory, append, read
 
-Make = Callable[..., Training]
+Make = Callable[..., Trajectory]
 
 
 def test_what_is_written_is_read(tmp_path: Path, training: Make) -> None:

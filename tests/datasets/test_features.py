@@ -49,7 +49,7 @@ def test_codes_out_of_their_categories(codes: list[list[int]]) -> None:
 
 def test_category_sizes_are_those_of_the_libraries() -> None:
     features = pytest.importorskip("ogb.utils.features")
-    assert list(categories.OGB_ATOM) == features.get_atom_feature_dims()
-    assert list(categories.OGB_BOND) == features.get_bond_feature_dims()
-    assert list(categories.PYG_ATOM) == [len(values) for values in smiles.x_map.values()]
-    assert list(categories.PYG_BOND) == [len(values) for values in smiles.e_map.values()]
+    assert list(categories.sizes_of(categories.OGB.nodes)) == features.get_atom_feature_dims()
+    assert list(categories.sizes_of(categories.OGB.edges)) == features.get_bond_feature_dims()
+    assert list(categories.sizes_of(categories.PYG.nodes)) == [len(values) for values in smiles.x_map.values()]
+    assert list(categories.sizes_of(categories.PYG.edges)) == [len(values) for values in smiles.e_map.values()]

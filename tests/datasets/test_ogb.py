@@ -125,7 +125,7 @@ def test_molecules_are_one_hot_and_missing_labels_stay_missing(root: Path) -> No
     assert data.labels.y.isnan().nonzero().tolist() == [[0, 1]]
     assert isinstance(data.graph.x, SparseMatrix)
     x = data.graph.x.to_dense()
-    sizes = torch.tensor(categories.OGB_ATOM)
+    sizes = torch.tensor(categories.sizes_of(categories.OGB.nodes))
     assert x.shape == (5, int(sizes.sum()))
     assert x[4].nonzero().flatten().tolist() == (sizes.cumsum(0) - 1).tolist()
     attr = data.graph.block.edge_attr

@@ -1,7 +1,5 @@
 """Metrics against scikit-learn, closed forms and their own definitions."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,9 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.types import LabelKind, Metric
-from gssl.evaluate.metrics import evaluate, hard_scores, higher_is_better
+from gssl.evaluate.metrics import check_metric, evaluate, hard_scores, higher_is_better, hits_cutoff
+
+OF_LABELS = ("accuracy", "micro_f1", "macro_f1", "roc_auc", "average_precision", "mae", "rmse")
 
 
 def auc_by_pairs(y: Tensor, scores: Tensor) -> float:
@@ -111,7 +111,14 @@ def test_scores_that_are_not_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "task"), [("mae", "multiclass"), ("rmse", "multilabel"), ("accuracy", "regression")]
+    ("metric", "task"),
+    [
+        ("mae", "multiclass"),
+        ("rmse", "multilabel"),
+        ("accuracy", "regression"),
+        ("nmi", "multiclass"),
+        ("hits@5", "multilabel"),
+    ],
 )
 def test_a_metric_that_does_not_fit_is_refused(metric: Metric, task: LabelKind) -> None:
     with pytest.raises(InputError, match=f"'{metric}' does not fit {task}"):
@@ -123,7 +130,7 @@ def test_no_items_are_refused() -> None:
         evaluate("accuracy", torch.empty(0, dtype=torch.int64), torch.empty(0, 2), "multiclass")
 
 
-@pytest.mark.parametrize("metric", get_args(Metric))
+@pytest.mark.parametrize("metric", OF_LABELS)
 def test_the_better_prediction_is_better_in_the_direction_of_every_metric(metric: Metric) -> None:
     y = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
     task: LabelKind = "regression" if metric in ("mae", "rmse") else "multilabel"
@@ -135,3 +142,23 @@ def test_hard_predictions_score_as_themselves() -> None:
     predicted = torch.tensor([2, 0, 1, 2])
     assert hard_scores(predicted, 4).argmax(1).tolist() == predicted.tolist()
     assert hard_scores(predicted, 4).shape == (4, 4)
+
+
+@pytest.mark.parametrize("metric", [*OF_LABELS, "nmi", "ari", "mrr", "hits@1", "hits@20", "hits@1000"])
+def test_every_name_has_a_direction(metric: Metric) -> None:
+    assert check_metric(metric) == metric
+    assert higher_is_better(metric) == (metric not in ("mae", "rmse"))
+
+
+@pytest.mark.parametrize(
+    "name", ["hits@0", "hits@", "hits@-3", "hits@1.5", "hits@20 ", "Accuracy", "auc", "", "hits@³"]
+)
+def test_names_that_are_no_metrics_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="unknown metric"):
+        higher_is_better(name)
+
+
+def test_the_nearest_name_is_said_and_cutoffs_are_read() -> None:
+    with pytest.raises(InputError, match="did you mean 'accuracy'"):
+        check_metric("acuracy")
+    assert [hits_cutoff(name) for name in ("hits@1", "hits@050", "hits@100", "mrr")] == [1, None, 100, None]

@@ -11,13 +11,16 @@ import pytest
 import torch
 
 from gssl.common.space import Choice, Float, Space
-from gssl.config.resolve import Request, Subject
+from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.splits import random_split
 from gssl.datasets.types import Dataset, Split
-from gssl.registry import PROBES
+from gssl.evaluate.base import Probe
+from gssl.registry import PROBES, SETTINGS
 from gssl.search.job import Job
-from gssl.search.sealed import seal
 from gssl.search.workers import search
+from gssl.settings.parts import make_probe
+from gssl.settings.problem import Problem
+from gssl.tasks.items import GraphTask, NodeTask
 from gssl.testing.toy import toy_dataset
 
 if TYPE_CHECKING:
@@ -62,11 +65,19 @@ def study(dataset: Dataset, splits: list[Split], probe: str, method: str, path: 
         "encoder.hidden_dim": Choice((8, 16)),
         **SPACES.get(method, {}),
     }
+    base, subject = (
+        Request(method, epochs=4, seeds=1, probe=probe, preset="none"),
+        Subject("toy", "toy", dataset.level, "LBFGS"),
+    )
+    config = resolve(base, subject)
+    judge = make_probe(config)
+    assert isinstance(judge, Probe)
+    task = (NodeTask if dataset.level == "node" else GraphTask)(dataset, judge, fixed=tuple(splits))
     job = Job(
-        base=Request(method, epochs=4, seeds=1, probe=probe, preset="none"),
-        subject=Subject("toy", "toy", dataset.level, "LBFGS"),
+        base=base,
+        subject=subject,
         space=space,
-        sealed=seal(dataset, splits),
+        problem=Problem(config, task, SETTINGS.get(config.setting.name)()).sealed(0),
         metric="accuracy",
         objectives=("val",),
         seed=0,
@@ -96,7 +107,9 @@ def test_for_nodes_and_graphs(level: str, probe: str, method: str, tmp_path: Pat
     """The split is drawn first and kept: folds are stratified by all labels, which says who is a test item."""
     dataset = toy_dataset(level)  # type: ignore[arg-type]
     assert dataset.labels is not None
-    splits = list(PROBES.get(probe)().splits(dataset, 0))
+    protocol = PROBES.get(probe)()
+    assert isinstance(protocol, Probe)
+    splits = list(protocol.splits(dataset, 0))
     y = dataset.labels.y.clone()
     y[splits[0].test] = 1 - y[splits[0].test]
     other = replace(dataset, labels=replace(dataset.labels, y=y))

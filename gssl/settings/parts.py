@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,27 +13,35 @@ from gssl.common.seeds import derive_seed
 from gssl.config import components
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
-from gssl.evaluate.base import Probe
+from gssl.evaluate.base import Judge
 from gssl.method import Method
 from gssl.models.encoder import Encoder
-from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
-from gssl.results.environment import source_digest
+from gssl.registry import TASKS
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
-
-# Packages whose versions stand in the environment.
-_VERSIONED = ("gssl", "torch", "torch_geometric")
+from gssl.tasks.base import Task
 
 
 def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
-    """The method with freshly initialised weights, on the CPU; the same seed gives the same weights."""
+    """The method with freshly initialised weights, on the CPU; the same seed gives the same weights.
+
+    It has seen the graph of the dataset (:meth:`~gssl.method.Method.prepare`).
+    """
     torch.manual_seed(derive_seed(seed, "init"))
     encoder = components.encoder_factory(config.encoder.name)(dataset.graph.in_dim, **config.encoder.options)
-    return components.method_class(config.method.name)(encoder, **config.method.options)
+    method = components.method_class(config.method.name)(encoder, **config.method.options)
+    method.prepare(dataset.graph, derive_seed(seed, "prepare"))
+    return method
 
 
 def make_sampler(
-    config: RunConfig, dataset: Dataset, seed: int, method: Method, items: Tensor | None = None
+    config: RunConfig,
+    dataset: Dataset,
+    seed: int,
+    method: Method,
+    items: Tensor | None = None,
+    *,
+    batch_size: int | None = None,
 ) -> Sampler:
     """The sampler over the dataset.
 
@@ -44,6 +51,7 @@ def make_sampler(
         seed: seed of the repetition.
         method: what will train on the batches.
         items: restricts a sampler that can be restricted to these items, shape (n,), int64; None means all.
+        batch_size: in place of that of the configuration's training.
 
     Raises:
         InputError: the encoder or the method cannot work on the sampler's batches, or the folder of its history holds
@@ -51,7 +59,7 @@ def make_sampler(
     """
     factory = components.sampler_factory(config.sampler.name)
     given = {
-        "batch_size": config.train.batch_size,
+        "batch_size": batch_size or config.train.batch_size,
         "items": items,
         "seed": derive_seed(seed, "sampler"),
         "num_layers": method.num_layers,
@@ -78,23 +86,16 @@ def encoder_signature(encoder: Encoder) -> str:
     return " ".join((type(encoder).__name__, *shapes))
 
 
-def make_probe(config: RunConfig) -> Probe:
-    """The probe."""
+def make_probe(config: RunConfig) -> Judge:
+    """What judges: a probe of items, of links or of clusters."""
     return components.probe_class(config.probe.name)(**config.probe.options)
 
 
-def plugin_digests(config: RunConfig) -> dict[str, str]:
-    """Digest of the source file of each component that does not ship with the project, by import path."""
-    parts: Iterable[object] = (
-        METHODS.get(config.method.name),
-        ENCODERS.get(config.encoder.name),
-        SAMPLERS.get(config.sampler.name),
-        PROBES.get(config.probe.name),
-    )
-    digests = {}
-    for part in parts:
-        module = inspect.getmodule(part)
-        if module is None or module.__file__ is None or module.__name__.partition(".")[0] in _VERSIONED:
-            continue
-        digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(module.__file__)
-    return digests
+def make_task(config: RunConfig, dataset: Dataset) -> Task:
+    """What is judged.
+
+    Raises:
+        InputError: the task does not fit the data.
+    """
+    factory: Callable[..., Task] = TASKS.get(config.task.name)
+    return factory(dataset, make_probe(config), **config.task.options)

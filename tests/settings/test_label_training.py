@@ -1,5 +1,6 @@
 """Training on one split: what it learns, what it chooses, and what it cannot see."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.seeds import derive_seed
 from gssl.config.presets import presets_of
+from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Split
 from gssl.evaluate.base import ProbeScore
@@ -17,10 +20,14 @@ from gssl.evaluate.metrics import evaluate
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
+from gssl.samplers.base import Sampler
+from gssl.samplers.full import FullBatch, GraphBatches
+from gssl.settings.labels import judged, validation, with_validation
+from gssl.settings.problem import make_problem
 from gssl.testing.toy import toy_dataset
 from gssl.training.config import TrainConfig
+from gssl.training.loop import pretrain
 from gssl.training.result import TrainResult
-from gssl.training.supervised import train_supervised, validation, with_validation
 
 NONE = torch.empty(0, dtype=torch.int64)
 CONFIG = TrainConfig(epochs=15, lr=0.05, batch_size=12)
@@ -33,16 +40,27 @@ def build(dataset: Dataset) -> Supervised:
     return Supervised(encoder(dataset.graph.in_dim, hidden_dim=16), dropout=0.2)
 
 
-def train(dataset: Dataset, config: TrainConfig = CONFIG, **options: Any) -> tuple[ProbeScore, TrainResult, Supervised]:
+def train(
+    dataset: Dataset,
+    config: TrainConfig = CONFIG,
+    *,
+    seed: int = 0,
+    made: Callable[[], Supervised] | None = None,
+    **options: Any,
+) -> tuple[ProbeScore, TrainResult, Supervised]:
     """Training on the first split, and the method that it made."""
-    made: list[Supervised] = []
-
-    def make() -> Supervised:
-        made.append(build(dataset))
-        return made[-1]
-
-    score, result = train_supervised(dataset, dataset.splits[0], make, config, **{"seed": 0} | options)
-    return score, result, made[0]
+    assert dataset.labels is not None
+    split = with_validation(dataset.splits[0], dataset.labels, seed)
+    torch.manual_seed(derive_seed(seed, "init"))
+    method = build(dataset) if made is None else made()
+    method.fit_labels(dataset.labels, split)
+    sampler: Sampler = FullBatch(dataset.graph)
+    if dataset.level == "graph":
+        size, draw = config.batch_size or 128, derive_seed(seed, "sampler")
+        sampler = GraphBatches(dataset.graph, batch_size=size, items=split.train, seed=draw)
+    chosen = validation(method, dataset, split, dataset.metric)
+    result = pretrain(method, sampler, config, seed=derive_seed(seed, "train"), validate=chosen, **options)
+    return judged(method, dataset, split, dataset.metric, result), result, method
 
 
 def same_weights(one: Supervised, two: Supervised) -> bool:
@@ -79,7 +97,7 @@ def test_test_labels_change_the_test_score_alone(level: Level, task: LabelKind) 
     score, result, method = train(dataset)
     other_score, other_result, other = train(relabelled(dataset, dataset.splits[0].test))
     assert other_score.test != score.test
-    assert replace(other_score, test=score.test) == score
+    assert replace(other_score, test=score.test, others=score.others) == score
     assert [(r.loss, r.val) for r in result.curve] == [(r.loss, r.val) for r in other_result.curve]
     assert same_weights(method, other)
 
@@ -158,8 +176,10 @@ def test_checkpoint_and_its_key_are_handed_on(tmp_path: Path) -> None:
 
 
 def test_without_labels_there_is_nothing_to_learn() -> None:
+    config = resolve(Request("supervised"), Subject("toy", "toy", "node", "LBFGS"))
+    problem = make_problem(config, replace(toy_dataset("node"), labels=None))
     with pytest.raises(InputError, match=r"learns from labels, but toy.* has none"):
-        train(replace(toy_dataset("node"), labels=None))
+        problem.trainings(0)
 
 
 def labels_with(counts: list[int]) -> Labels:
@@ -211,10 +231,7 @@ def test_cora_comes_out_as_published(mirror: Path, tmp_path: Path) -> None:
     preset = presets_of("supervised")["Cora"]
     encoder, method, training = (dict[str, Any](preset.section(s).options) for s in ("encoder", "method", "train"))
 
-    def make() -> Supervised:
-        return Supervised(GCN(dataset.graph.in_dim, **encoder), **method)
-
     config = TrainConfig(**training | {"epochs": 100})
-    score, _ = train_supervised(dataset, dataset.splits[0], make, config, seed=0)
+    score, _, _ = train(dataset, config, made=lambda: Supervised(GCN(dataset.graph.in_dim, **encoder), **method))
     assert 0.78 < score.test < 0.84
     assert 0.77 < score.val < 0.84

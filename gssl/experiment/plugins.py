@@ -1,0 +1,32 @@
+"""Parts of a run that do not ship with the project."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+from gssl.config.record import RunConfig
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
+from gssl.results.environment import source_digest
+
+# Packages whose versions stand in the environment.
+_VERSIONED = ("gssl", "torch", "torch_geometric")
+
+
+def plugin_digests(config: RunConfig) -> dict[str, str]:
+    """Digest of the source file of each component that does not ship with the project, by import path."""
+    parts: Iterable[object] = (
+        METHODS.get(config.method.name),
+        ENCODERS.get(config.encoder.name),
+        SAMPLERS.get(config.sampler.name),
+        PROBES.get(config.probe.name),
+        TASKS.get(config.task.name),
+        SETTINGS.get(config.setting.name),
+    )
+    digests = {}
+    for part in parts:
+        module = inspect.getmodule(part)
+        if module is None or module.__file__ is None or module.__name__.partition(".")[0] in _VERSIONED:
+            continue
+        digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(module.__file__)
+    return digests

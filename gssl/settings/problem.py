@@ -1,0 +1,105 @@
+"""A configuration and its data, put together: what every driver asks for trainings, splits and what is sealed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gssl.common.errors import InputError
+from gssl.config import components
+from gssl.config.record import RunConfig
+from gssl.datasets.load import load_dataset
+from gssl.datasets.types import Dataset
+from gssl.registry import SETTINGS
+from gssl.settings.base import Setting, Training
+from gssl.settings.parts import make_task
+from gssl.tasks.base import AnySplit, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be done: a task, and the setting in which a method is put to it.
+
+    Attributes:
+        config: the run.
+        task: what is judged.
+        setting: which trainings that needs.
+    """
+
+    config: RunConfig
+    task: Task
+    setting: Setting
+
+    @property
+    def checksum(self) -> str:
+        """Of all the data: the task's own, and those that are pretrained on."""
+        own, source = self.task.dataset.checksum, self.setting.source
+        return own if source is None else hashlib.sha256(f"{own} {source.checksum}".encode()).hexdigest()[:16]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be said of the data."""
+        data = self.task.dataset
+        unjudged = f"{data.name} has no labels, so the embeddings were stored but not judged"
+        source = self.setting.source
+        more = () if source is None else tuple(f"{source.name}: {note}" for note in source.notes)
+        return (*data.notes, *more, *(() if self.task.version else (unjudged,)))
+
+    def splits(self, seed: int) -> tuple[AnySplit, ...]:
+        """What a seed is judged on."""
+        return self.task.splits(seed)
+
+    def trainings(self, seed: int) -> list[Training]:
+        """The trainings of a seed, sources before those that go on from them.
+
+        Raises:
+            InputError: the parts do not fit each other.
+        """
+        return self.setting.trainings(self.config, self.task, seed)
+
+    def sealed(self, seed: int) -> Problem:
+        """The problem as a search may see it.
+
+        Raises:
+            InputError: there is no validation score to search by.
+        """
+        return replace(self, task=self.task.sealed(seed))
+
+    def under(self, config: RunConfig) -> Problem:
+        """The same data, sealed as they are, with another configuration."""
+        task = self.task.under(components.probe_class(config.probe.name)(**config.probe.options))
+        return Problem(config, task, _setting(config, lambda _: self.setting.source))
+
+
+def make_problem(config: RunConfig, dataset: Dataset) -> Problem:
+    """The problem that a configuration describes; a dataset that is pretrained on is loaded.
+
+    Raises:
+        InputError: the task or the setting does not fit the data or the method.
+    """
+    setting = _setting(config, load_dataset)
+    problem = Problem(config, make_task(config, dataset), setting)
+    if setting.source is not None:
+        _check_transfer(setting.source, dataset)
+    return problem
+
+
+def _setting(config: RunConfig, load: Callable[[str], Dataset | None]) -> Setting:
+    setting = SETTINGS.get(config.setting.name)(**config.setting.options)
+    setting.check(components.method_class(config.method.name), config.method.name)
+    if setting.pretrain_on is not None:
+        setting.source = load(setting.pretrain_on)
+    return setting
+
+
+def _check_transfer(source: Dataset, dataset: Dataset) -> None:
+    if source.level != dataset.level:
+        raise InputError(
+            f"--pretrain-on {source.name}: it is {source.level}-level data, but {dataset.name} is {dataset.level}-level"
+        )
+    if source.graph.in_dim != dataset.graph.in_dim:
+        raise InputError(
+            f"--pretrain-on {source.name}: its features have {source.graph.in_dim} columns, those of {dataset.name} "
+            f"have {dataset.graph.in_dim}; pretrain on data whose features mean the same"
+        )
