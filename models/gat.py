@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.common.options import PositiveInt, Probability
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
-from gssl.models.encoder import EdgeAttr, Readout
-from gssl.models.layers import Activation, JumpingKnowledge, Layer, NormKind
+from gssl.models.layers import Activation, Layer
 from gssl.models.ops import matmul, spmm
 from gssl.models.stack import StackedEncoder
 
@@ -92,35 +93,11 @@ class GAT(StackedEncoder):
         *,
         heads: PositiveInt = 4,
         attention_dropout: Probability = 0.0,
-        hidden_dim: PositiveInt = 256,
-        out_dim: PositiveInt | None = None,
-        num_layers: PositiveInt = 2,
         activation: Activation = "elu",
-        final_activation: bool = True,
-        norm: NormKind = "none",
-        norm_momentum: Fraction = 0.1,
-        dropout: Probability = 0.0,
-        in_dropout: Probability = 0.0,
-        jk: JumpingKnowledge = "last",
-        readout: Readout = "sum",
-        edge_attr: EdgeAttr = None,
+        **inherited: Any,
     ) -> None:
         self.heads, self.attention_dropout = heads, attention_dropout
-        super().__init__(
-            in_dim,
-            hidden_dim=hidden_dim,
-            out_dim=out_dim,
-            num_layers=num_layers,
-            activation=activation,
-            final_activation=final_activation,
-            norm=norm,
-            norm_momentum=norm_momentum,
-            dropout=dropout,
-            in_dropout=in_dropout,
-            jk=jk,
-            readout=readout,
-            edge_attr=edge_attr,
-        )
+        super().__init__(in_dim, activation=activation, **inherited)
 
     def make_layer(self, in_dim: int, out_dim: int) -> GATLayer:
         return GATLayer(in_dim, out_dim, heads=self.heads, attention_dropout=self.attention_dropout)

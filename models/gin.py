@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, NonNegativeInt, PositiveInt, Probability
+from gssl.common.options import NonNegativeInt, PositiveInt
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, Pattern
-from gssl.models.encoder import EdgeAttr, Readout
+from gssl.models.encoder import EdgeAttr
 from gssl.models.layers import Activation, JumpingKnowledge, Layer, NormKind, make_activation
 from gssl.models.ops import aggregate, aggregates_first, matmul, spmm
 from gssl.models.stack import StackedEncoder
@@ -119,21 +121,16 @@ class GIN(StackedEncoder):
         in_dim: int,
         *,
         hidden_dim: PositiveInt = 32,
-        out_dim: PositiveInt | None = None,
         num_layers: PositiveInt = 3,
         mlp_layers: PositiveInt = 2,
         eps: float = 0.0,
         learn_eps: bool = False,
         edge_dim: NonNegativeInt = 0,
         activation: Activation = "relu",
-        final_activation: bool = True,
         norm: NormKind = "batch",
-        norm_momentum: Fraction = 0.1,
-        dropout: Probability = 0.0,
-        in_dropout: Probability = 0.0,
         jk: JumpingKnowledge = "cat",
-        readout: Readout = "sum",
         edge_attr: EdgeAttr = None,
+        **inherited: Any,
     ) -> None:
         self.edge_dim = 0 if edge_attr is False else edge_dim
         self.mlp_layers, self.eps, self.learn_eps = mlp_layers, eps, learn_eps
@@ -141,17 +138,12 @@ class GIN(StackedEncoder):
         super().__init__(
             in_dim,
             hidden_dim=hidden_dim,
-            out_dim=out_dim,
             num_layers=num_layers,
             activation=activation,
-            final_activation=final_activation,
             norm=norm,
-            norm_momentum=norm_momentum,
-            dropout=dropout,
-            in_dropout=in_dropout,
             jk=jk,
-            readout=readout,
             edge_attr=edge_attr,
+            **inherited,
         )
         self.uses_edge_attr = self.edge_dim > 0
 

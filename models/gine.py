@@ -7,12 +7,12 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from gssl.common.options import Fraction, NonNegativeInt, PositiveInt, Probability
+from gssl.common.options import NonNegativeInt, PositiveInt
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
 from gssl.graph.spec import GraphSpec
 from gssl.models.encoder import EdgeAttr, Readout
-from gssl.models.layers import Activation, JumpingKnowledge, Layer, NormKind, make_activation
+from gssl.models.layers import Activation, Layer, NormKind, make_activation
 from gssl.models.messages import edge_attributes, edge_sums, relu_messages
 from gssl.models.ops import matmul, spmm
 from gssl.models.stack import StackedEncoder
@@ -132,7 +132,6 @@ class GINE(StackedEncoder):
         in_dim: int,
         *,
         hidden_dim: PositiveInt = 300,
-        out_dim: PositiveInt | None = None,
         num_layers: PositiveInt = 5,
         expansion: PositiveInt = 2,
         message: Message = "relu",
@@ -142,12 +141,9 @@ class GINE(StackedEncoder):
         activation: Activation = "relu",
         final_activation: bool = False,
         norm: NormKind = "batch",
-        norm_momentum: Fraction = 0.1,
-        dropout: Probability = 0.0,
-        in_dropout: Probability = 0.0,
-        jk: JumpingKnowledge = "last",
         readout: Readout = "mean",
         edge_attr: EdgeAttr = None,
+        **inherited: Any,
     ) -> None:
         self._layer_options: dict[str, Any] = {
             "expansion": expansion,
@@ -161,17 +157,13 @@ class GINE(StackedEncoder):
         super().__init__(
             in_dim,
             hidden_dim=hidden_dim,
-            out_dim=out_dim,
             num_layers=num_layers,
             activation=activation,
             final_activation=True,
             norm=norm,
-            norm_momentum=norm_momentum,
-            dropout=dropout,
-            in_dropout=in_dropout,
-            jk=jk,
             readout=readout,
             edge_attr=edge_attr,
+            **inherited,
         )
         if not final_activation:
             self.activations[-1] = nn.Identity()

@@ -1,7 +1,7 @@
 """Typed options: the configuration of a component is its keyword-only ``__init__`` signature."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
@@ -15,6 +15,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+
+INHERITED = "inherited"
+"""What the variable keywords of an ``__init__`` are called that go to the base's."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,45 @@ def neutral_of(option: Option) -> Neutral | None:
 
 
 def options_of(component: Callable[..., object]) -> dict[str, Option]:
-    """The keyword-only parameters of a class or function, in order of declaration."""
-    function = component.__init__ if inspect.isclass(component) else component
+    """The keyword-only parameters of a class or function, in order of declaration.
+
+    A class whose ``__init__`` takes ``**inherited`` and hands it to its base has the options of the base too. One that
+    it declares under the same name keeps its place among them with another default or type; one that is new stands
+    behind the option that it is declared after.
+
+    Example:
+        >>> class Stack:
+        ...     def __init__(self, *, width: int = 8, depth: int = 2, dropout: float = 0.0) -> None: ...
+        >>> class Attention(Stack):
+        ...     def __init__(self, *, depth: int = 3, heads: int = 1, **inherited: Any) -> None:
+        ...         super().__init__(depth=depth, **inherited)
+        >>> {option.name: option.default for option in options_of(Attention).values()}
+        {'width': 8, 'depth': 3, 'heads': 1, 'dropout': 0.0}
+    """
+    return _options_along(component.__mro__) if inspect.isclass(component) else _declared(component)
+
+
+def _options_along(order: Sequence[type]) -> dict[str, Option]:
+    """Options of the first of some classes, each of which may inherit from those behind it."""
+    place = next(i for i, owner in enumerate(order) if "__init__" in vars(owner))
+    function = vars(order[place])["__init__"]
+    own = _declared(function)
+    rest = inspect.signature(function).parameters.get(INHERITED)
+    if rest is None or rest.kind is not inspect.Parameter.VAR_KEYWORD:
+        return own
+    base = _options_along(order[place + 1 :])
+    names: list[str] = []
+    waiting = list(base)
+    for name in own:
+        if name in waiting:
+            place = waiting.index(name)
+            names, waiting = names + waiting[:place], waiting[place + 1 :]
+        names.append(name)
+    both = base | own
+    return {name: both[name] for name in names + waiting}
+
+
+def _declared(function: Callable[..., object]) -> dict[str, Option]:
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     return {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
-from gssl.common.options import Option, options_of, validate
+from gssl.common.options import INHERITED, Option, options_of, validate
 from gssl.common.space import Choice, Space
 from gssl.training.config import TrainConfig
 
@@ -22,7 +22,7 @@ def check_options(component: type | Callable[..., object], *, first: str | None)
     function = component.__init__ if inspect.isclass(component) else component
     bare = function is object.__init__  # a class without options; its signature reads (*args, **kwargs)
     parameters = [] if bare else [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
-    positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY and p.name != INHERITED]
     assert positional == ([first] if first else []), f"options must be keyword-only; found positional {positional}"
     # A subclass need not repeat what its base says of inherited options.
     docs = "\n".join(base.__doc__ or "" for base in getattr(component, "__mro__", (component,)) if base is not object)
