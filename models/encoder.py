@@ -20,8 +20,8 @@ Readout = Literal["sum", "mean", "max"]
 EdgeAttr = Annotated[bool | None, Neutral(None)]
 """Whether edge attributes are used: true and false say so, None does what the encoder does by default."""
 
-EDGE_WEIGHT_ENCODERS = "GCN, SAGE, GIN, GAT or ResGCN"
-LAYER_OUTPUT_ENCODERS = "GCN, SAGE, GIN, GAT, MLP or ResGCN"
+EDGE_WEIGHT_ENCODERS = "GCN, SAGE, GIN, GINE, GAT or ResGCN"
+LAYER_OUTPUT_ENCODERS = "GCN, SAGE, GIN, GINE, GAT, MLP or ResGCN"
 
 
 class Encoder(nn.Module, ABC):

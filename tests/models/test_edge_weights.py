@@ -19,7 +19,6 @@ from gssl.graph.block import Block
 from gssl.graph.cut import restrict_rows
 from gssl.graph.sparse import Pattern, SparseMatrix, dense_features
 from gssl.graph.storage import Graph
-from gssl.models import encoder as encoders
 from gssl.models import ops
 from gssl.models.adapter import adapt
 from gssl.models.encoder import Encoder
@@ -31,7 +30,6 @@ from gssl.models.ops import Aggregation, aggregate, linear_aggregate, spmm
 from gssl.models.resgcn import ResGCN
 from gssl.models.sage import SAGE, SAGELayer
 from gssl.models.stack import StackedEncoder
-from gssl.registry import ENCODERS
 from gssl.samplers.propagation.adjoint import AdjointPropagation
 from gssl.samplers.propagation.history import HistoryPropagation
 from gssl.samplers.propagation.lmc import LMCPropagation
@@ -269,11 +267,6 @@ def test_encoders_that_ignore_weights_are_refused() -> None:
         MLPEncoder(4).require_edge_weight()
     with pytest.raises(InputError, match="GraphSAGE takes no edge weights"):
         adapt(pyg.GraphSAGE)(4).require_edge_weight()
-
-
-def test_the_message_names_the_encoders_that_take_edge_weights() -> None:
-    found = {name for name in ENCODERS.names() if ENCODERS.get(name)(4).takes_edge_weight}
-    assert set(encoders.EDGE_WEIGHT_ENCODERS.replace(" or ", ", ").split(", ")) == found
 
 
 class Largest(TorchDispatchMode):
