@@ -64,6 +64,13 @@ def make_activation(kind: Activation) -> nn.Module:
     return _ACTIVATIONS[kind]()
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that leaves a single row alone in training, where its variance is not defined."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input if self.training and input.shape[0] == 1 else super().forward(input)
+
+
 class Norm(nn.Module):
     """Normalisation of node embeddings: none, batch, layer, or per graph (Cai et al., 2021, arXiv:2009.03294).
 
@@ -77,7 +84,7 @@ class Norm(nn.Module):
         super().__init__()
         self.norm: nn.Module | None = None
         if kind == "batch":
-            self.norm = nn.BatchNorm1d(dim, momentum=momentum)
+            self.norm = BatchNorm(dim, momentum=momentum)
         elif kind == "layer":
             self.norm = nn.LayerNorm(dim)
         elif kind == "graph":
@@ -91,8 +98,6 @@ class Norm(nn.Module):
             graphs = None if batch.graph_ptr is None else batch.graph_index()
             out: Tensor = self.norm(x, graphs, batch_size=max(batch.num_graphs, 1))
             return out
-        if isinstance(self.norm, nn.BatchNorm1d) and self.training and x.shape[0] == 1:
-            return x  # the variance of one row is not defined
         normed: Tensor = self.norm(x)
         return normed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gssl.augment.base import Compose
 from gssl.augment.drop_edge import DropEdge
@@ -16,6 +16,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.ema import EMATarget
 from gssl.models.encoder import Encoder
+from gssl.models.heads import mlp_head
 from gssl.objectives.bootstrap import bootstrap_cosine
 
 
@@ -58,9 +59,7 @@ class BGRL(ContrastiveMethod):
             [Compose(DropEdge(p=e), MaskFeature(p=f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
         )
         self.target = EMATarget(encoder, momentum=momentum)
-        self.predictor = nn.Sequential(
-            nn.Linear(encoder.out_dim, predictor_dim), nn.PReLU(), nn.Linear(predictor_dim, encoder.out_dim)
-        )
+        self.predictor = mlp_head(encoder.out_dim, predictor_dim, encoder.out_dim, activation="prelu")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         online, target = zip(*(self._seen(view(batch, self.rng)) for view in self.views), strict=True)

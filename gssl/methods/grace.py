@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gssl.augment.base import Compose
 from gssl.augment.drop_edge import DropEdge
@@ -15,6 +15,7 @@ from gssl.common.space import Float, Int, Space
 from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
+from gssl.models.heads import mlp_head
 from gssl.objectives.info_nce import info_nce
 
 
@@ -60,9 +61,7 @@ class GRACE(ContrastiveMethod):
         )
         self.temperature = temperature
         self.intra = intra
-        self.head = nn.Sequential(
-            nn.Linear(encoder.out_dim, projector_dim), nn.ELU(), nn.Linear(projector_dim, encoder.out_dim)
-        )
+        self.head = mlp_head(encoder.out_dim, projector_dim, encoder.out_dim, activation="elu")
 
     def project(self, embedding: Tensor) -> Tensor:
         projection: Tensor = self.head(embedding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gssl.augment.base import Augmenter, Identity
 from gssl.augment.choice import RandomChoice
@@ -19,6 +19,7 @@ from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
 from gssl.models.encoder import Encoder
+from gssl.models.heads import mlp_head
 from gssl.objectives.nt_xent import nt_xent
 
 View = Literal["none", "dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4"]
@@ -69,12 +70,7 @@ class GraphCL(ContrastiveMethod):
         super().__init__(encoder, [make_view(view, ratio, keep) for view in (view1, view2)])
         self.temperature = temperature
         self.symmetric = symmetric
-        dim = encoder.out_dim
-        self.head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
-        for module in self.head:
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        self.head = mlp_head(encoder.out_dim, encoder.out_dim, encoder.out_dim, glorot=True)
 
     def project(self, embedding: Tensor) -> Tensor:
         projection: Tensor = self.head(embedding)
