@@ -127,7 +127,8 @@ def exact_ppr(
 
     def diffuse(transition: Tensor) -> Tensor:
         identity = torch.eye(transition.shape[-1], dtype=transition.dtype, device=transition.device)
-        return alpha * torch.linalg.inv(identity - (1 - alpha) * transition)
+        inverse: Tensor = torch.linalg.inv(identity - (1 - alpha) * transition)
+        return alpha * inverse
 
     return _dense(block, ptr, diffuse, top_k, normalization)
 
@@ -185,16 +186,15 @@ def _by_rows(
 
     def rows(first: int) -> tuple[Tensor, Tensor, Tensor]:
         span = first, min(first + _ROWS, num_nodes)
-        columns = np.empty(16 * _ROWS, col.dtype)
-        values = torch.empty(16 * _ROWS, dtype=dtype).numpy()
-        found = kernel(rowptr, col, weight, degrees, span, *options, eps, scale, top_k or 0, columns, values)
+        buffers = np.empty(16 * _ROWS, col.dtype), torch.empty(16 * _ROWS, dtype=dtype).numpy()
+        found = kernel(rowptr, col, weight, degrees, span, *options, eps, scale, top_k or 0, *buffers)
         counts, columns, values = (torch.from_numpy(array) for array in found)
         row = torch.arange(len(counts)).repeat_interleave(counts)
         order = torch.argsort(row * num_nodes + columns)
         return counts, columns[order], values[order]
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        parts = list(pool.map(rows, range(0, num_nodes, _ROWS)))
+        parts = list(pool.map(rows, range(0, max(num_nodes, 1), _ROWS)))  # a graph without nodes has a part, too
     counts, columns, values = (torch.cat(list(part)) for part in zip(*parts, strict=True))
     return _pattern(counts, columns, num_nodes).to(degree.device), values.to(degree.device)
 

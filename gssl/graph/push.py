@@ -164,7 +164,8 @@ def power_series(
 def _append(
     kept: Array, nodes: Array, scale: Array, row: int, top_k: int, columns: Array, values: Array, used: int
 ) -> tuple[int, Array, Array]:
-    """Write the entries of a row behind the first ``used``, into larger buffers if need be."""
+    """Write the entries of a row that are not zero behind the first ``used``, into larger buffers if need be."""
+    nodes = nodes[kept[nodes] > 0]
     entries = kept[nodes] * (scale[row] / scale[nodes])
     least, ties = 0.0, 0
     if 0 < top_k < len(entries):
