@@ -81,7 +81,8 @@ def _molecules(name: str, summary: str, kind: LabelKind, metric: Metric) -> Data
 
 def _ogb(name: str, summary: str, **rest: Any) -> DatasetSpec:
     make = _graph if name.startswith("ogbg") else _node
-    return make(name, "ogb", summary, "ogb_sets:load", probe="OGB", **rest)
+    probe = "Dot" if name.startswith("ogbl") else "OGB"
+    return make(name, "ogb", summary, "ogb_sets:load", probe=probe, **rest)
 
 
 SPECS: tuple[DatasetSpec, ...] = (
@@ -135,6 +136,7 @@ SPECS: tuple[DatasetSpec, ...] = (
     _molecules("ToxCast", "8,597 molecules, 617 toxicity assays", "multilabel", "roc_auc"),
     _molecules("SIDER", "1,427 drugs, 27 side effects", "multilabel", "roc_auc"),
     _molecules("ClinTox", "1,484 drugs, approval and trial toxicity", "multilabel", "roc_auc"),
+    _graph("MOSES", "MOSES", "250,000 lead-like molecules without labels, for pretraining", "smiles:load"),
     _graph("ZINC", "ZINC", "12,000 molecules, penalised logP", "zinc:load", kind="regression", metric="mae"),
     _ogb("ogbn-arxiv", "citations of 169,343 papers, 128 features, 40 classes", undirected=True),
     _ogb("ogbn-products", "co-purchases of 2,449,029 products, 100 features, 47 classes"),

@@ -41,7 +41,7 @@ def multi_hot(codes: Tensor, sizes: Sequence[int], *, what: str) -> SparseMatrix
     """One-hot columns of several categories side by side.
 
     Args:
-        codes: category of each item, shape (num_items, len(sizes)), int64.
+        codes: category of each item, shape (num_items, len(sizes)), any integers.
         sizes: number of categories of each column.
         what: how messages name the codes.
 
@@ -54,14 +54,13 @@ def multi_hot(codes: Tensor, sizes: Sequence[int], *, what: str) -> SparseMatrix
     if codes.dim() != 2 or codes.shape[1] != len(sizes):
         raise InputError(f"{what} must have {len(sizes)} columns of categories, but has shape {tuple(codes.shape)}")
     limit = torch.tensor(sizes)
-    wrong = (codes < 0) | (codes >= limit)
-    if wrong.any():
-        row, column = (int(i) for i in wrong.nonzero()[0])
+    if len(codes) and bool(((codes.amin(0) < 0) | (codes.amax(0) >= limit)).any()):
+        row, column = (int(i) for i in ((codes < 0) | (codes >= limit)).nonzero()[0])
         raise InputError(f"{what} has category {int(codes[row, column])} in row {row}, column {column}")
     count, width = codes.shape
     dtype = index_dtype(count * width, sum(sizes))
     rowptr = torch.arange(0, count * width + 1, width, dtype=dtype)
-    col = (codes + (limit.cumsum(0) - limit)).to(dtype).reshape(-1)
+    col = (codes.to(dtype) + (limit.cumsum(0) - limit).to(dtype)).reshape(-1)
     return SparseMatrix(Pattern(rowptr, col, sum(sizes)), torch.ones(count * width))
 
 

@@ -23,8 +23,8 @@ def load_dataset(
         name_or_path: a name of the catalog (case does not matter); a generator with options, such as
             ``csbm:nodes=10000,classes=5``; an installed plug-in's name; ``package.module:function`` that returns a
             dataset; the name of a folder below ``ogb/`` of the data root or mirror that has a ``meta.json``; or the
-            path of a ``graph.npz``, of a saved PyG ``Data``, of a folder with ``edge_index.npy`` and ``x.npy``, or of
-            one in OGB's layout.
+            path of a ``graph.npz``, of a saved PyG ``Data``, of a table of SMILES (``.csv``, ``.csv.gz``, ``.smi``), of
+            a folder with ``edge_index.npy`` and ``x.npy``, or of one in OGB's layout.
         root: data root; None for ``$GSSL_DATA``, whose default is the user's cache folder.
         mirror: read-only folder in which raw files are looked for before they are downloaded; None for
             ``$GSSL_MIRROR``.
@@ -55,7 +55,7 @@ def load_dataset(
 
 
 def _looks_like_path(text: str) -> bool:
-    return os.sep in text or "/" in text or text.startswith("~") or Path(text).suffix.lower() in SUFFIXES
+    return os.sep in text or "/" in text or text.startswith("~") or text.lower().endswith(SUFFIXES)
 
 
 def _plug_in(name: str) -> Dataset:

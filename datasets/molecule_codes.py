@@ -61,6 +61,15 @@ def require_rdkit(what: str) -> None:
         raise InputError(f"{what} is read with RDKit, which is not installed: pip install 'gssl[chem]'")
 
 
+def is_molecule(text: str) -> bool:
+    """Whether RDKit reads a molecule in it."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(text)
+    return molecule is not None and molecule.GetNumAtoms() > 0
+
+
 def read_molecules(smiles: Sequence[str]) -> Molecules:
     """The molecules of many SMILES, by as many processes as there are cores where that pays."""
     chunks = [smiles[start : start + _CHUNK] for start in range(0, max(len(smiles), 1), _CHUNK)]

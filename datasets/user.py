@@ -1,4 +1,4 @@
-"""The user's own graphs from files: ``graph.npz``, a saved PyG ``Data``, a folder of arrays or in OGB's layout."""
+"""The user's own graphs from files: ``graph.npz``, a saved PyG ``Data``, SMILES, a folder of arrays or of OGB's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from gssl.datasets.convert import from_arrays, from_pyg
 from gssl.datasets.mapped import open_array
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.pickles import load_tensors
+from gssl.datasets.smiles import load_file
+from gssl.datasets.smiles_table import SUFFIXES as TABLE_SUFFIXES
+from gssl.datasets.smiles_table import suffix_of
 from gssl.datasets.store import META, Store
 from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import check_fits_memory, is_zip
 
 TENSOR_SUFFIXES = (".pt", ".pth")
-SUFFIXES = (".npz", *TENSOR_SUFFIXES)
+SUFFIXES = (".npz", *TENSOR_SUFFIXES, *TABLE_SUFFIXES)
 KEYS = ("edge_index", "x", "y", "edge_attr", "edge_weight", "train_mask", "val_mask", "test_mask", "num_nodes")
 
 
@@ -36,6 +39,8 @@ def load_path(path: Path, store: Store) -> Dataset:
             return from_arrays(load_arrays(path), name=path.resolve().name)
         if path.suffix.lower() == ".npz":
             return from_arrays(load_npz(path), name=path.stem)
+        if suffix_of(path.name) is not None:
+            return load_file(path, store)
         if path.suffix.lower() in TENSOR_SUFFIXES:
             return from_pyg(load_tensors(path), name=path.stem)
     except PermissionError:
