@@ -55,6 +55,7 @@ def load_folder(folder: Path, store: Store, *, in_store: bool) -> Dataset:
         loader="gssl.datasets.ogb_sets:load",
         kind="multiclass" if source.target == "link" else _kind(source),
         metric=_metric(source, folder),
+        probe="Dot" if source.target == "link" else "LBFGS",
     )
     return _read(spec, source, store)
 

@@ -143,7 +143,7 @@ class Hadamard(LinkProbe):
         pairs = torch.cat([joined, apart], dim=1)
         x = torch.cat([_products(embeddings, part) for part in pairs.split(_rows(embeddings), dim=1)])
         y = torch.arange(pairs.shape[1]) < joined.shape[1]
-        path = [_bilinear(*line) for line in _regressions(x, y, self.penalties)]
+        path = [_weighted(weight) for weight in _regressions(x, y, self.penalties)]
         val = [measure(score, embeddings, split, (metric,), of_test=False)[metric] for score in path]
         best = int(np.argmax(val))
         return path[best], {"C": self.penalties[best]}
@@ -195,8 +195,8 @@ def _dot(source: Tensor, target: Tensor) -> Tensor:
     return (source * target).sum(dim=1)
 
 
-def _bilinear(weight: Tensor, bias: float) -> Scorer:
-    return lambda source, target: (source * target) @ weight + bias
+def _weighted(weight: Tensor) -> Scorer:
+    return lambda source, target: (source * target) @ weight
 
 
 def _products(embeddings: Tensor, pairs: Tensor) -> Tensor:
@@ -210,15 +210,16 @@ def _some(pairs: Tensor, count: int, seed: int) -> Tensor:
     return pairs[:, torch.from_numpy(np.sort(order))]
 
 
-def _regressions(x: Tensor, y: Tensor, penalties: Sequence[float]) -> list[tuple[Tensor, float]]:
-    """Weight (dim,), float64, and bias of a logistic regression for each penalty; ``x`` is standardised in place."""
+def _regressions(x: Tensor, y: Tensor, penalties: Sequence[float]) -> list[Tensor]:
+    """Weights (dim,), float64, of a logistic regression for each penalty, without the intercept, which ranks nothing.
+
+    ``x`` is standardised in place.
+    """
     center, spread = x.mean(dim=0), x.std(dim=0, correction=0)
     spread = torch.where(spread > 1e-6 * center.abs(), spread, 1.0)  # a constant column carries nothing
     x.sub_(center).div_(spread)
     model = LogisticRegression(max_iter=1000, warm_start=True)
-    lines = []
-    for penalty in penalties:
-        model.set_params(C=penalty).fit(x.numpy(), y.numpy())
-        weight = torch.from_numpy(model.coef_[0]).double() / spread.double()
-        lines.append((weight, float(model.intercept_[0]) - float(weight @ center.double())))
-    return lines
+    return [
+        torch.from_numpy(model.set_params(C=penalty).fit(x.numpy(), y.numpy()).coef_[0]).double() / spread.double()
+        for penalty in penalties
+    ]

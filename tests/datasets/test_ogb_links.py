@@ -78,7 +78,8 @@ def test_common_negatives(root: Path, capfd: pytest.CaptureFixture[str]) -> None
     data = load_dataset("OGBL-DDI")
     split = data.links
     assert split is not None
-    assert (data.level, data.labels, data.splits, data.metric) == ("node", None, (), "hits@20")
+    assert (data.level, data.labels, data.splits) == ("node", None, ())
+    assert (data.metric, data.probe) == ("hits@20", "Dot")
     edges = {(int(u), int(v)) for u, v in data.graph.block.edge_index.T}
     assert edges == {(0, 1), (1, 0), (2, 1), (1, 2), (3, 4), (4, 3)}
     assert (split.name, split.directed, split.grouped) == ("target", False, False)
@@ -169,7 +170,8 @@ def _saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any
 def test_a_folder_of_ogbs_writer(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _saved(tmp_path, monkeypatch, DDI)
     data = load_dataset(folder)
-    assert (data.name, data.level, data.metric, data.graph.num_edges) == ("ogbl-mine", "node", "hits@2", 6)
+    assert (data.name, data.level, data.graph.num_edges) == ("ogbl-mine", "node", 6)
+    assert (data.metric, data.probe) == ("hits@2", "Dot")
     assert dense_features(data.graph.x).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
     _same_as_ogb(folder, data.links)
     assert not (folder / "processed" / "geometric_data_processed.pt").exists()

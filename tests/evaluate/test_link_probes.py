@@ -111,7 +111,7 @@ def test_the_first_metric_is_what_was_asked_for() -> None:
 def test_good_embeddings_are_judged_better_than_noise(probe: LinkProbe) -> None:
     z, split = communities()
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
-    assert probe.score(z, split, 0).test > 0.9
+    assert probe.score(z, split, 0).test > 0.85
     assert 0.35 < probe.score(noise, split, 0).test < 0.65
 
 
