@@ -30,14 +30,6 @@ from gssl.models.ops import Aggregation, aggregate, linear_aggregate, spmm
 from gssl.models.resgcn import ResGCN
 from gssl.models.sage import SAGE, SAGELayer
 from gssl.models.stack import StackedEncoder
-from gssl.samplers.propagation.adjoint import AdjointPropagation
-from gssl.samplers.propagation.history import HistoryPropagation
-from gssl.samplers.propagation.lmc import LMCPropagation
-from gssl.samplers.propagation.neighbor import Neighbor
-from gssl.samplers.propagation.stored import StoredPropagation
-from gssl.samplers.propagation.vrgcn import VRGCNPropagation
-from gssl.samplers.rng import Key
-from gssl.samplers.selection.base import Draw
 from gssl.testing.toy import gathered
 
 KINDS = get_args(Aggregation)
@@ -352,62 +344,3 @@ def test_a_gradient_of_the_gradient_is_refused() -> None:
         (gradient,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
         with pytest.raises(RuntimeError, match="once_differentiable"):
             gradient.sum().backward()
-
-
-def draw(ids: list[int]) -> Draw:
-    return Draw(torch.tensor(ids), torch.ones(len(ids), dtype=torch.float64), Key(0, 0, 0))
-
-
-@pytest.mark.parametrize("kind", [HistoryPropagation, VRGCNPropagation])
-@pytest.mark.parametrize("make", [GCN, SAGE, GIN, GAT])
-def test_weights_learn_through_stored_rows(kind: type[StoredPropagation], make: type[StackedEncoder]) -> None:
-    """Rows in the history are constants, but the edges from them are not."""
-    if make is GAT and kind is VRGCNPropagation:
-        return  # a control variate needs a linear aggregation
-    graph = weighted_graph()
-    encoder = make(4, hidden_dim=4, num_layers=2, activation="tanh").double().eval()
-    propagation = kind(graph, num_layers=2)
-    encoder(propagation.batch(draw(list(range(9)))))
-    propagation.frozen = True
-    factor = torch.rand(24, dtype=torch.float64, requires_grad=True)
-    ids = [0, 3, 5]
-
-    def embed(factor: Tensor) -> Tensor:
-        def learned(block: Block) -> Block:
-            assert block.weight is not None
-            return replace(block, weight=block.weight * factor[: block.num_edges])
-
-        return encoder.forward(propagation.batch(draw(ids)).map_blocks(learned))
-
-    assert torch.autograd.gradcheck(embed, (factor,))
-    (gradient,) = gradients(embed(factor), factor)
-    with torch.no_grad():
-        assert gradient.any()
-        constant = encoder(propagation.batch(draw(ids)))
-    torch.testing.assert_close(embed(torch.ones_like(factor, requires_grad=True)), constant)
-
-
-@pytest.mark.parametrize("kind", [AdjointPropagation, LMCPropagation])
-def test_stored_gradients_know_no_edges(kind: type[StoredPropagation]) -> None:
-    graph = weighted_graph()
-    encoder = GCN(4, hidden_dim=3).double()
-    batch = kind(graph, num_layers=2).batch(draw([0, 3]))
-    encoder(batch)
-    with pytest.raises(InputError, match="edge weights are learned"):
-        encoder(batch.map_blocks(lambda block: replace(block, weight=torch.ones(block.num_edges, requires_grad=True))))
-
-
-def test_sampled_blocks_learn() -> None:
-    graph = weighted_graph(n=20, edges=120)
-    encoder = SAGE(4, hidden_dim=3, activation="tanh").double()
-    propagation = Neighbor(graph, num_layers=2, fanouts=(2, 2))
-    factor = torch.rand(120, dtype=torch.float64, requires_grad=True)
-
-    def embed(factor: Tensor) -> Tensor:
-        def learned(block: Block) -> Block:
-            weight = 1.0 if block.weight is None else block.weight
-            return replace(block, weight=weight * factor[: block.num_edges])
-
-        return encoder.forward(propagation.batch(draw([0, 3, 7])).map_blocks(learned))
-
-    assert torch.autograd.gradcheck(embed, (factor,))
