@@ -35,11 +35,14 @@ class Player:
         parameters: what it updates.
         lr: peak learning rate; None for that of the training.
         weight_decay: None for that of the training.
+        loss: what it lowers, a scalar of a batch, while the parameters of the others stand still; None for the loss of
+            the method.
     """
 
     parameters: tuple[nn.Parameter, ...]
     lr: float | None = None
     weight_decay: float | None = None
+    loss: Callable[[MiniBatch], Tensor] | None = None
 
 
 class Method(nn.Module, ABC):
@@ -110,22 +113,9 @@ class Method(nn.Module, ABC):
             return 1.0
         return batch.weight.sum() / batch.plan.population
 
-    def objective(self, batch: MiniBatch) -> Tensor:
-        """What a step lowers, a scalar: the loss times its mass. A method of several terms gives each its own mass."""
-        return self.loss(batch) * self.mass(batch)
-
     def players(self) -> Mapping[str, Player]:
         """Who is updated with each batch, in this order; one for all parameters unless some play against others."""
         return {MAIN: Player(tuple(p for p in self.parameters() if p.requires_grad))}
-
-    def turn(self, player: str, batch: MiniBatch) -> Tensor:
-        """What a player lowers, a scalar, while the parameters of the others stand still.
-
-        Args:
-            player: a key of :meth:`players`.
-            batch: the same for all of them.
-        """
-        return self.objective(batch)
 
     def prepare(self, graph: Graph, seed: int) -> None:
         """Called once, before training and before weights are loaded, with the graph that is trained on.

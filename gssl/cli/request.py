@@ -6,13 +6,14 @@ from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gssl.cli.parser import integer
+from gssl.cli.parser import amount, integer
 
 if TYPE_CHECKING:
     from gssl.config.resolve import Request
 
 _SET = (
-    "one setting: temperature=0.5 for the method, encoder.X, train.X, probe.X, sampler.X for the rest; "
+    "one setting: temperature=0.5 for the method, encoder.X, train.X, probe.X, sampler.X, task.X, setting.X, "
+    "finetune.X for the rest; "
     "drop_edge.0=0.3 for one item of a list; may be repeated (see `gssl show METHOD`)"
 )
 
@@ -34,7 +35,16 @@ def add_settings(group: _ArgumentGroup, *, searched: bool = False) -> None:
     add = group.add_argument
     add("--sampler", metavar="NAME", help="where batches come from (default: the whole graph, or batches of graphs)")
     add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
-    add("--probe", metavar="NAME", help="protocol that judges the embeddings (default: the dataset's)")
+    add("--probe", metavar="NAME", help="protocol that judges the embeddings (default: the dataset's, or the task's)")
+    add("--task", metavar="NAME", help="what is judged: node, graph, link or cluster (default: that of the dataset)")
+    add("--setting", metavar="NAME", help="frozen (default), finetune or auxiliary: what labels may train")
+    add(
+        "--labels",
+        metavar="SHARE|N",
+        type=amount,
+        help="labels that finetune and auxiliary see: a share such as 0.1, or a whole number for each class",
+    )
+    add("--pretrain-on", metavar="DATASET", help="pretrain the encoder on this dataset, whose features mean the same")
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
     add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON, laid out like a run's config.yaml")
     told = "one setting; it is then not searched" if searched else _SET
@@ -59,4 +69,8 @@ def request_of(args: Namespace) -> Request:
         assignments=tuple(args.set),
         file=args.config,
         preset=args.preset,
+        task=args.task,
+        setting=args.setting,
+        labels=args.labels,
+        pretrain_on=args.pretrain_on,
     )

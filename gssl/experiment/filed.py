@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gssl.common.errors import InputError
 from gssl.common.files import write_text
-from gssl.common.seeds import derive_seed
 from gssl.evaluate.base import ProbeScore
 from gssl.experiment.formats import write_npz
 from gssl.method import Method
@@ -22,8 +20,6 @@ from gssl.settings.problem import Problem
 from gssl.tasks.base import AnySplit
 from gssl.training.checkpoint import load_weights
 from gssl.training.embed import embed_dataset
-from gssl.training.loop import pretrain
-from gssl.training.progress import Progress
 from gssl.training.result import EpochRecord, TrainResult
 
 
@@ -47,31 +43,6 @@ class FiledTraining:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def carry_out(
-        self, source: Method | None, device: str, display: Callable[[str], Progress]
-    ) -> tuple[Method, Outcome]:
-        """Train, or go on from the checkpoint, and judge.
-
-        Args:
-            source: the method that the training's source led to, if it has one.
-            device: ``cpu`` or ``cuda``.
-            display: makes a progress display with a title.
-        """
-        training = self.training
-        method = training.method(source)
-        trained = pretrain(
-            method,
-            training.sampler(method),
-            training.train,
-            seed=derive_seed(training.seed, "train"),
-            device=device,
-            checkpoint=self.checkpoint,
-            progress=display(training.title),
-            config_key=training.key,
-            validate=training.validate(method),
-        )
-        return method, self._close(method, trained)
-
     def restored(self, source: Method | None) -> Method:
         """The method with its trained weights, in evaluation mode.
 
@@ -90,7 +61,7 @@ class FiledTraining:
         """Whether it is more than what another training starts from."""
         return self.training.data is None and (bool(self.training.splits) or not self.training.task.version)
 
-    def _close(self, method: Method, trained: TrainResult) -> Outcome:
+    def close(self, method: Method, trained: TrainResult) -> Outcome:
         """Judge the trained method and write what belongs to the training alone."""
         write_text(self.folder / "curve.jsonl", _curve_text(trained.curve))
         if not self.is_judged:

@@ -59,11 +59,11 @@ def restored_methods(run: RunFolder) -> Iterator[tuple[FiledTraining, Method]]:
     Raises:
         InputError: as :func:`trained`.
     """
-    methods = dict[Training, Method]()
+    methods = dict[Training | None, Method | None]({None: None})
     for part in trained(run):
-        source = part.training.source
-        methods[part.training] = part.restored(None if source is None else methods[source])
-        yield part, methods[part.training]
+        method = part.restored(methods[part.training.source])
+        methods[part.training] = None if part.is_judged else method
+        yield part, method
 
 
 def trained(run: RunFolder) -> list[FiledTraining]:

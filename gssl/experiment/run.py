@@ -9,19 +9,21 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
-from gssl.experiment.filed import Outcome, filed
+from gssl.experiment.filed import filed
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.record import Record
 from gssl.method import Method
 from gssl.results.environment import current
-from gssl.results.folder import RunFolder, RunIdentity, open_run
+from gssl.results.folder import RunIdentity, open_run
 from gssl.results.places import store_url
 from gssl.results.store import Store
 from gssl.settings.base import Training
 from gssl.settings.problem import Problem, make_problem
 from gssl.training.device import resolve_device
+from gssl.training.loop import pretrain
 from gssl.training.progress import Progress
 
 _COPIES = 4  # weights, two moments of the optimizer, and the best weights so far
@@ -79,24 +81,26 @@ def run_experiment(
                 if record.has(seed):
                     say(f"seed {seed} is finished")
                     continue
+                outcomes, methods = [], dict[Training | None, Method | None]({None: None})
                 with record.failures(seed, splits[seed]):
-                    outcomes = _seed(problem, seed, folder, device, display)
+                    for part in filed(problem, seed, folder):
+                        training = part.training
+                        method = training.method(methods[training.source])
+                        trained = pretrain(
+                            method,
+                            training.sampler(method),
+                            training.train,
+                            seed=derive_seed(seed, "train"),
+                            device=device,
+                            checkpoint=part.checkpoint,
+                            progress=display(training.title),
+                            config_key=training.key,
+                            validate=training.validate(method),
+                        )
+                        outcomes.append(part.close(method, trained))
+                        methods[training] = None if part.is_judged else method  # others start from it
                 record.keep(seed, outcomes, splits[seed])
             return record.finish()
-
-
-def _seed(
-    problem: Problem, seed: int, folder: RunFolder, device: str, display: Callable[[str], Progress]
-) -> list[Outcome]:
-    """Carry out the trainings of a seed."""
-    outcomes, methods = [], dict[Training, Method]()
-    for part in filed(problem, seed, folder):
-        source = part.training.source
-        trained, outcome = part.carry_out(None if source is None else methods[source], device, display)
-        if not part.is_judged:  # others start from it
-            methods[part.training] = trained
-        outcomes.append(outcome)
-    return outcomes
 
 
 def _bytes_needed(problem: Problem) -> int:

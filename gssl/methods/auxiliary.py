@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -30,7 +31,9 @@ class Auxiliary(Labelled):
         super().__init__(companion.encoder, dropout=dropout)
         self.companion = companion
         self.weight = weight
-        *_, self._last = companion.players()
+        players = companion.players()
+        *_, self._last = players
+        self._companion_loss = players[self._last].loss or companion.loss
 
     @property
     def embedding_dim(self) -> int:
@@ -60,19 +63,22 @@ class Auxiliary(Labelled):
         return self.companion.embed(batch)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        return self.label_loss(batch) + self.weight * self.companion.loss(batch)
+        own = self._companion_loss(batch) * self.companion.mass(batch)
+        return self.label_loss(batch) * self.label_mass(batch) + self.weight * own
+
+    def mass(self, batch: MiniBatch) -> float:
+        """Both terms have theirs already."""
+        return 1.0
 
     def players(self) -> Mapping[str, Player]:
-        """Those of the companion; the last of them, who trains the encoder, has the head too."""
-        players = dict(self.companion.players())
+        """Those of the companion; the last of them, who trains the encoder, has the head and the labels too."""
+        players = {name: self._massed(player) for name, player in self.companion.players().items()}
         last = players[self._last]
-        return {**players, self._last: Player((*last.parameters, *self.head.parameters()), last.lr, last.weight_decay)}
+        return {**players, self._last: replace(last, parameters=(*last.parameters, *self.head.parameters()), loss=None)}
 
-    def turn(self, player: str, batch: MiniBatch) -> Tensor:
-        own = self.companion.turn(player, batch)
-        if player != self._last:
-            return own
-        return self.label_loss(batch) * self.label_mass(batch) + self.weight * own
+    def _massed(self, player: Player) -> Player:
+        loss = player.loss or self.companion.loss
+        return replace(player, loss=lambda batch: loss(batch) * self.companion.mass(batch))
 
     def label_mass(self, batch: MiniBatch) -> Tensor | float:
         """In batches of graphs: the share of the labelled graphs that the batch has, of what it ought to have.

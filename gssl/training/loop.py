@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
@@ -142,11 +143,11 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
         config=config,
         seed=seed,
         fabric=fabric,
-        turns=tuple(_turn(fabric, name, player, config) for name, player in players.items()),
+        turns=tuple(_turn(fabric, name, player, config, method.loss) for name, player in players.items()),
     )
 
 
-def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig) -> Turn:
+def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual: Callable[[MiniBatch], Tensor]) -> Turn:
     own = replace(
         config,
         lr=config.lr if player.lr is None else player.lr,
@@ -154,7 +155,7 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig) -> Tur
     )
     # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
     wrapped = fabric.setup_optimizers(make_optimizer(list(player.parameters), own))
-    return Turn(name, player, cast("torch.optim.Optimizer", wrapped))
+    return Turn(name, player, cast("torch.optim.Optimizer", wrapped), player.loss or usual)
 
 
 def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
@@ -176,7 +177,7 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
                 _earlier_turns(run, batch)
             with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms:
                 with run.fabric.autocast():
-                    loss = method.turn(run.last.name, batch) * batch.plan.scale
+                    loss = run.last.loss(batch) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
@@ -268,7 +269,7 @@ def _earlier_turns(run: Run, batch: MiniBatch) -> None:
     for turn in run.turns[:-1]:
         with _alone(run, turn):
             with run.fabric.autocast():
-                loss = run.method.turn(turn.name, batch) * batch.plan.scale
+                loss = turn.loss(batch) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
         _checked(run, loss.item(), f"loss of {turn.name}")
         if batch.plan.step:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
 from gssl.method import Method, Player
 from gssl.samplers.base import Sampler
@@ -66,11 +67,13 @@ class Turn:
         name: a key of ``Method.players``.
         player: what it updates, and how fast.
         optimizer: that updates it.
+        loss: what it lowers.
     """
 
     name: str
     player: Player
     optimizer: torch.optim.Optimizer
+    loss: Callable[[MiniBatch], Tensor]
 
     @property
     def parameters(self) -> tuple[nn.Parameter, ...]:
