@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,10 +17,13 @@ class ResultRow(BaseModel):
     """The part of a result that tables show; everything else in the line is kept as it is.
 
     Attributes:
+        metric: what the scores are, on which choices are made.
         val_mean, val_std: None where the protocol has no validation data.
         test_mean, test_std: fractions, not percent, except for errors (``mae``, ``rmse``).
         run_dir: folder of the run.
         command: the command that gave this row, as it is typed.
+        task, setting: what was judged, and how; rows from before there was a choice are of labels and frozen.
+        metrics: the same four numbers of every metric; empty in rows from before there were several.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -39,6 +42,9 @@ class ResultRow(BaseModel):
     peak_memory_mb: float
     run_dir: str = ""
     command: str = ""
+    task: str = ""
+    setting: str = "frozen"
+    metrics: Mapping[str, Mapping[str, float | None]] = {}
 
 
 def parse_row(line: str, *, where: str) -> ResultRow:
@@ -59,6 +65,46 @@ def read_rows(path: Path) -> list[ResultRow]:
     """Every row of a ``.jsonl`` file, blank lines left out."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [parse_row(line, where=f"{path.name}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def amount(labels: object) -> str:
+    """The labels that a method was given, in words: a share (real) or a number for each class (integer).
+
+    Example:
+        >>> amount(0.1), amount(5), amount(None)
+        ('10 % of the labels', '5 labels per class', '')
+    """
+    if labels is None or isinstance(labels, bool) or not isinstance(labels, int | float):
+        return ""
+    return f"{100 * labels:g} % of the labels" if isinstance(labels, float) else f"{labels} labels per class"
+
+
+def compared_setting(setting: str, labels: str = "") -> str:
+    """The setting among whose results one stands.
+
+    The supervised row is the reference of frozen embeddings, and of fine-tuning if it was given as few labels.
+
+    Example:
+        >>> compared_setting("supervised"), compared_setting("supervised", "10 % of the labels")
+        ('frozen', 'finetune')
+    """
+    if setting == "supervised":
+        return "finetune" if labels else "frozen"
+    return setting or "frozen"
+
+
+def circumstances(task: str, setting: str, labels: str = "") -> list[str]:
+    """What a title says of task and setting; nothing of labelled items that are judged by frozen embeddings.
+
+    Example:
+        >>> circumstances("node", "frozen"), circumstances("graph", "finetune", "10 % of the labels")
+        ([], ['finetune', '10 % of the labels'])
+    """
+    return [
+        *([task] if task not in ("", "node", "graph") else []),
+        *([setting] if setting not in ("", "frozen") else []),
+        *([labels] if labels else []),
+    ]
 
 
 def format_score(mean: float | None, std: float | None, metric: str) -> str:
@@ -103,7 +149,7 @@ def table_cells(rows: Iterable[ResultRow]) -> list[tuple[str, ...]]:
             row.metric,
             format_score(row.test_mean, row.test_std, row.metric),
             format_score(row.val_mean, row.val_std, row.metric),
-            row.probe,
+            ", ".join([row.probe, *_circumstances(row)]),
             str(row.seeds),
             str(row.epochs),
             f"{row.pretrain_seconds:.1f}",
@@ -111,6 +157,12 @@ def table_cells(rows: Iterable[ResultRow]) -> list[tuple[str, ...]]:
         )
         for row in ranked
     ]
+
+
+def _circumstances(row: ResultRow) -> list[str]:
+    setting = "frozen" if row.setting == "supervised" else row.setting  # the method is called so, too
+    config = (row.model_extra or {}).get("config", {})
+    return circumstances(row.task, setting, amount(config.get("setting", {}).get("labels")))
 
 
 def _badness(row: ResultRow) -> float:

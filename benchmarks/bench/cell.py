@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gssl.benchmarks.bench.suite import Budget
+from gssl.benchmarks.rows import amount, circumstances
 
 if TYPE_CHECKING:
     from gssl.config.resolve import Request
 
 
 NO_LIMIT = Budget()
+USUAL = "frozen"  # the setting that a method has without another one; the supervised row has its own
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class Cell:
         seed: of the repetition.
         probe, encoder, sampler: names or import paths.
         preset: name of the preset that applies, or ``none``.
-        setting: how the method is judged.
+        setting: how the method is put to the task.
         epochs, batch_size: instead of those of the preset.
         options: settings as ``KEY=VALUE``, sorted.
         origin: digests of what the names stand for where they can change: preset, plug-ins, the user's own data.
         budget: limits and requests; they do not decide the result.
         where: place in the suite file, for messages.
+        task: what is judged.
+        labels: share of the training labels (real) or a number for each class, where the setting trains on labels.
+        pretrain_on: another dataset that the encoder is pretrained on.
     """
 
     method: str
@@ -43,18 +48,22 @@ class Cell:
     encoder: str | None = None
     sampler: str | None = None
     preset: str | None = None
-    setting: str = "frozen"
+    setting: str = USUAL
     epochs: int | None = None
     batch_size: int | None = None
     options: tuple[str, ...] = ()
     origin: tuple[tuple[str, str], ...] = ()
     budget: Budget = NO_LIMIT
     where: str = ""
+    task: str | None = None
+    labels: float | int | None = None
+    pretrain_on: str | None = None
 
     @property
     def spec(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""
         values = {name: getattr(self, name) for name in _DECIDING}
+        values = {name: value for name, value in values.items() if value is not None or name not in _LATER}
         return {**values, "options": list(self.options), "origin": dict(self.origin)}
 
     @cached_property
@@ -71,7 +80,10 @@ class Cell:
     def title(self) -> str:
         """What messages call it."""
         extra = [part for part in (self.sampler, self.encoder) if part]
-        return f"{self.method}{' with ' + ' and '.join(extra) if extra else ''} on {self.dataset}, seed {self.seed}"
+        how = circumstances(self.task or "", self.setting, amount(self.labels))
+        how += [f"pretrained on {self.pretrain_on}"] if self.pretrain_on else []
+        parts = [f"{self.method}{' with ' + ' and '.join(extra) if extra else ''} on {self.dataset}", *how]
+        return ", ".join([*parts, f"seed {self.seed}"])
 
     def variant(self) -> Cell:
         """The configuration alone: what cells that differ in the seed have in common."""
@@ -91,9 +103,15 @@ class Cell:
             batch_size=self.batch_size,
             assignments=self.options,
             preset=self.preset,
+            task=self.task,
+            setting=None if self.setting == USUAL else self.setting,
+            labels=self.labels,
+            pretrain_on=self.pretrain_on,
         )
 
 
+# Fields that keys of cells did not know at first: at None they stay out of them.
+_LATER = ("task", "labels", "pretrain_on")
 _DECIDING = tuple(field.name for field in fields(Cell) if field.name not in ("budget", "where"))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from gssl.benchmarks.bench.table import Row, aggregate
+from gssl.benchmarks.rows import amount, compared_setting
 from gssl.results.cells import CellScore
-from gssl.results.columns import json_object, probe_options
+from gssl.results.columns import json_object, part_option, probe_options
 from gssl.results.store import RunRow
 
 
@@ -64,6 +65,10 @@ def _difference(
     first = next(iter(seeds.values()))
     if first.dataset_checksum != checksum:
         return f"the data differ (checksum {first.dataset_checksum}, here {checksum})", []
+    own = (guest.task, compared_setting(guest.setting, guest.labels), guest.labels or "all of the labels")
+    for name, found, here in zip(("task", "setting", "supervision"), _circumstances(first), own, strict=True):
+        if found != here:
+            return f"the {name} is {found}, here {here}", []
     if first.probe != guest.probe:
         return f"the probe is {first.probe}, here {guest.probe}", []
     if first.probe_version != guest.probe_version:
@@ -94,7 +99,10 @@ def _row(guest: Row, rows: Sequence[RunRow]) -> Row:
         preset=first.preset,
         probe=first.probe,
         probe_version=first.probe_version,
-        setting=guest.setting,
+        task=first.task,
+        setting=first.setting,
+        labels=guest.labels,
+        pretrain_on=str(part_option(json_object(first.config), "setting", "pretrain_on") or ""),
         **aggregate([_score(row) for row in rows]),
         seeds=len(rows),
         statuses={"done": len(rows)},
@@ -103,6 +111,12 @@ def _row(guest: Row, rows: Sequence[RunRow]) -> Row:
         stored=True,
         messages=_versions(rows),
     )
+
+
+def _circumstances(row: RunRow) -> tuple[str, str, str]:
+    """Task, setting among whose results it stands, and the labels that it was given."""
+    labels = amount(part_option(json_object(row.config), "setting", "labels"))
+    return row.task, compared_setting(row.setting, labels), labels or "all of the labels"
 
 
 def _score(row: RunRow) -> CellScore:

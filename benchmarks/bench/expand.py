@@ -17,15 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gssl.benchmarks.bench.cell import Cell, assignments
-from gssl.benchmarks.bench.suite import Group, MethodEntry, SamplerEntry, Suite, seed_list
+from gssl.benchmarks.bench.cell import USUAL, Cell, assignments
+from gssl.benchmarks.bench.suite import Group, MethodEntry, SamplerEntry, SettingEntry, Suite, seed_list
 from gssl.common.errors import InputError, unknown
 from gssl.common.resolve import Resolver
 from gssl.config import presets
 from gssl.config.layer import SECTIONS, Layer
 from gssl.datasets.catalog import DATASETS, find_spec
 from gssl.datasets.store import Store as DataStore
-from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS
+from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
 
 _AUTO = {"default": None, "auto": None}
 
@@ -97,20 +97,21 @@ def _cells(suite: Suite, number: int, group: Group, selection: Selection, names:
         range(len(group.probes)),
         range(len(group.presets)),
         range(len(group.samplers)),
-        group.settings,
+        range(len(group.axis_of_settings)),
         budgets,
     ):
         entry = group.methods[method]
         with _at(f"{place}.datasets.{dataset}"):
             data = names.dataset(group.datasets[dataset])
+        task, how = _task_and_setting(group, setting, place, names)
         with _at(f"{place}.methods.{method}"):
             name = names.of(METHODS, entry.name)
             encoder = names.of(ENCODERS, entry.encoder) if entry.encoder else None
         with _at(f"{place}.presets.{preset}" if entry.preset is None else f"{place}.methods.{method}.preset"):
             wanted = entry.preset or group.presets[preset]
-            chosen, content = names.preset(name, data, _AUTO.get(wanted, wanted))
+            chosen, content = names.preset(name, data, _AUTO.get(wanted, wanted), _purposes(data, task, how))
         with _at(f"{place}.probes.{probe}"):
-            judge = names.probe(data, _AUTO.get(group.probes[probe], group.probes[probe]))
+            judge = names.probe(data, _AUTO.get(group.probes[probe], group.probes[probe]), task, how)
         with _at(f"{place}.samplers.{sampler}"):
             batches = names.sampler(group.samplers[sampler])
         epochs = selection.epochs if selection.epochs is not None else entry.epochs
@@ -122,19 +123,41 @@ def _cells(suite: Suite, number: int, group: Group, selection: Selection, names:
             encoder=encoder,
             sampler=batches,
             preset=chosen,
-            setting=setting,
+            setting=how.name,
             epochs=budget.epochs if epochs is None else epochs,
             batch_size=group.samplers[sampler].batch_size,
-            options=assignments(group.options, _sampler_options(group.samplers[sampler]), entry.options),
-            origin=(*names.origin(name, encoder, batches, judge, data), ("preset", content)),
+            options=_options(group, group.samplers[sampler], how, entry),
+            origin=(
+                *names.origin(name, encoder, batches, judge, data),
+                *names.circumstances(task, how),
+                ("preset", content),
+            ),
             budget=budget,
             where=f"{place}.methods.{method} with {data}",
+            task=task,
+            labels=how.labels,
+            pretrain_on=how.pretrain_on,
         )
         yield from (replace(variant, seed=seed) for seed in seeds)
 
 
-def _sampler_options(entry: SamplerEntry) -> dict[str, object]:
-    return {f"sampler.{key}": value for key, value in entry.options.items()}
+def _task_and_setting(group: Group, number: int, place: str, names: _Names) -> tuple[str | None, SettingEntry]:
+    with _at(f"{place}.task"):
+        task = names.of(TASKS, group.task) if group.task else None
+    with _at(f"{place}.settings.{number}" if group.setting is None else f"{place}.setting"):
+        return task, names.setting(group.axis_of_settings[number])
+
+
+def _options(group: Group, sampler: SamplerEntry, setting: SettingEntry, method: MethodEntry) -> tuple[str, ...]:
+    parts = (("sampler", sampler.options), ("setting", setting.options))
+    addressed = [{f"{section}.{key}": value for key, value in options.items()} for section, options in parts]
+    return assignments(group.options, *addressed, method.options)
+
+
+def _purposes(data: str, task: str | None, setting: SettingEntry) -> tuple[str, ...]:
+    """What a preset may be for beside its dataset, as ``gssl run`` takes it."""
+    named = ((setting.name, USUAL), (task, level_of(data)))
+    return tuple(name.lower() for name, usual in named if name is not None and name != usual)
 
 
 @contextmanager
@@ -158,23 +181,38 @@ class _Names:
     def dataset(self, name: str) -> str:
         return str(self._once(("dataset", name), lambda: self._dataset(name)))
 
-    def probe(self, data: str, wanted: str | None) -> str | None:
+    def probe(self, data: str, wanted: str | None, task: str | None, setting: SettingEntry) -> str | None:
+        """The probe; None where the program knows which one goes with a task or a setting."""
         if wanted is not None:
             return self.of(PROBES, wanted)
         spec = find_spec(data)
-        return spec.probe if spec else None
+        is_usual = setting.name == USUAL and task in (None, "node", "graph")
+        return spec.probe if spec and is_usual else None
+
+    def setting(self, entry: SettingEntry) -> SettingEntry:
+        """The same with canonical names."""
+        source = None if entry.pretrain_on is None else self.dataset(entry.pretrain_on)
+        return entry.model_copy(update={"name": self.of(SETTINGS, entry.name), "pretrain_on": source})
+
+    def circumstances(self, task: str | None, setting: SettingEntry) -> tuple[tuple[str, str], ...]:
+        """What task, setting and data to pretrain on stand for, where that can change without the name."""
+        parts = ((TASKS, task), (SETTINGS, setting.name))
+        found = [(family.family, self._source(family, name)) for family, name in parts if name is not None]
+        found.append(("pretraining data", self._data(setting.pretrain_on) if setting.pretrain_on else ""))
+        return tuple((kind, digest) for kind, digest in found if digest)
 
     def sampler(self, entry: SamplerEntry) -> str | None:
         return None if entry.name == "default" else self.of(SAMPLERS, entry.name)  # the preset may name one
 
-    def preset(self, method: str, data: str, wanted: str | None) -> tuple[str, str]:
+    def preset(self, method: str, data: str, wanted: str | None, purposes: tuple[str, ...]) -> tuple[str, str]:
         """Name and content of the preset that applies; ``none`` and nothing where there is none."""
 
         def choose() -> tuple[str, str]:
-            found = presets.choose(method, Path(data).stem if os.sep in data else data, wanted)
+            name = Path(data).stem if os.sep in data else data
+            found = presets.choose(method, name, wanted, purposes=purposes)
             return (presets.NONE, "") if found is None else (found[0], _digest(_content(found[1])))
 
-        found: tuple[str, str] = self._once(("preset", method, data, wanted), choose)
+        found: tuple[str, str] = self._once(("preset", method, data, wanted, purposes), choose)
         return found
 
     def origin(

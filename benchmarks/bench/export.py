@@ -13,13 +13,16 @@ from gssl.benchmarks.bench.merge import require_there
 from gssl.common.errors import InputError, unknown
 from gssl.common.files import write_whole
 from gssl.results.cells import Cells
-from gssl.results.store import Store
+from gssl.results.columns import metrics_of
+from gssl.results.store import RunRow, Store
 
 _SUFFIXES = (".csv", ".parquet")
 
 
 def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     """Write one line per cell, with the whole row of its run where it is done.
+
+    Every metric has two columns, ``val_NAME`` and ``test_NAME``; ``metric`` names that of ``val`` and ``test``.
 
     Args:
         file: ``.csv`` or ``.parquet``.
@@ -73,8 +76,15 @@ def _lines(store: Store, keys: Sequence[str] | None) -> list[dict[str, object]]:
     lines = []
     for cell in cells.values():
         names = {f"cell_{name}": value for name, value in asdict(cell).items() if name != "run_id"}
-        lines.append({**names, **(asdict(runs[cell.key]) if cell.key in runs else {})})
+        lines.append({**names, **(_columns(runs[cell.key]) if cell.key in runs else {})})
     if keys is None:
         known = {row.key for row in runs.values()}
-        lines += [asdict(row) for row in store.rows() if row.key not in known]
+        lines += [_columns(row) for row in store.rows() if row.key not in known]
     return lines
+
+
+def _columns(row: RunRow) -> dict[str, object]:
+    columns = asdict(row)
+    for name, (val, test) in metrics_of(columns.pop("metrics")).items():
+        columns |= {f"val_{name}": val, f"test_{name}": test}
+    return columns

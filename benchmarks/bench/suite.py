@@ -9,6 +9,10 @@
       - methods: [GRACE, {name: untrained, encoder: GIN}]
         datasets: [Cora]
         samplers: [default, {name: labor, batch_size: 512}]
+      - methods: [GraphCL, JOAO]
+        datasets: [NCI1]
+        settings: [{name: finetune, labels: 0.1}, {name: finetune, labels: 0.01}]
+      - {methods: [GAE], datasets: [Cora], task: link, options: {task.test: 0.2}}
 
 Within a group every method meets every dataset, so all of them work on one level; a second level is a second group.
 """
@@ -18,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
@@ -29,13 +33,13 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from gssl.benchmarks.bench.shipped import folder, names, summary_of
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 
-Setting = Literal["frozen"]
 Value = bool | int | float | str | list[bool | int | float | str] | None
 
 
@@ -86,12 +90,29 @@ class SamplerEntry(_Model):
     options: dict[str, Value] = {}
 
 
+class SettingEntry(_Model):
+    """A setting: how a method is put to the task.
+
+    Attributes:
+        name: ``frozen`` keeps the pretrained encoder as it is; or ``finetune``, ``auxiliary``.
+        labels: share of the training labels (real) or a number for each class; None for all.
+        pretrain_on: another dataset that the encoder is pretrained on; None for the dataset itself.
+        options: its options, without ``setting.``.
+    """
+
+    name: str
+    labels: PositiveInt | Annotated[float, Field(gt=0, le=1)] | None = None
+    pretrain_on: str | None = None
+    options: dict[str, Value] = {}
+
+
 def _entry(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
 Methods = Annotated[MethodEntry, BeforeValidator(_entry)]
 Samplers = Annotated[SamplerEntry, BeforeValidator(_entry)]
+Settings = Annotated[SettingEntry, BeforeValidator(_entry)]
 Names = Annotated[list[str], Field(min_length=1)]
 Seeds = Annotated[int | list[NonNegativeInt], Field(union_mode="left_to_right")]
 
@@ -104,7 +125,8 @@ class Group(_Model):
         probes: names; ``default`` is that of the dataset.
         presets: names; ``auto`` is that of the dataset, ``none`` is none.
         samplers: see :class:`SamplerEntry`.
-        settings: how a method is judged; ``frozen`` keeps the pretrained encoder as it is.
+        task: what is judged; None for the labels of the data.
+        settings: see :class:`SettingEntry`. A group with one of them may say ``setting:`` instead.
         budgets: what a cell may use; None for the suite's budget.
         seeds: a number of repetitions, or their seeds; None for the suite's.
         options: settings of every cell, as ``--set`` takes them.
@@ -115,10 +137,23 @@ class Group(_Model):
     probes: Names = ["default"]
     presets: Names = ["auto"]
     samplers: Annotated[list[Samplers], Field(min_length=1)] = [SamplerEntry(name="default")]
-    settings: Annotated[list[Setting], Field(min_length=1)] = ["frozen"]
+    task: str | None = None
+    setting: Settings | None = None
+    settings: Annotated[list[Settings], Field(min_length=1)] = [SettingEntry(name="frozen")]
     budgets: Annotated[list[Budget], Field(min_length=1)] | None = None
     seeds: Seeds | None = None
     options: dict[str, Value] = {}
+
+    @model_validator(mode="after")
+    def _one_way_of_saying(self) -> Self:
+        if self.setting is not None and "settings" in self.model_fields_set:
+            raise ValueError("setting and settings say the same; keep one")
+        return self
+
+    @property
+    def axis_of_settings(self) -> list[SettingEntry]:
+        """The settings, whichever way they were given."""
+        return self.settings if self.setting is None else [self.setting]
 
 
 class SuiteFile(_Model):
@@ -203,8 +238,6 @@ def _first(error: ValidationError) -> str:
         return str(unknown("key", key, [".".join([*location[:-1], field]) for field in _fields(location)]))
     if fault["type"] == "missing":
         return f"{key}: this key is missing"
-    if fault["type"] == "literal_error":
-        return f"{key}: {unknown('value', str(fault['input']), get_args(Setting))}"
     return f"{key}: {fault['msg']} (got {fault['input']!r})"
 
 
@@ -214,6 +247,8 @@ def _fields(location: Sequence[str]) -> list[str]:
         "groups": Group,
         "methods": MethodEntry,
         "samplers": SamplerEntry,
+        "setting": SettingEntry,
+        "settings": SettingEntry,
         "budget": Budget,
         "budgets": Budget,
     }

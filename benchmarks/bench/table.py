@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gssl.benchmarks.bench.cell import Cell
-from gssl.benchmarks.rows import ERROR_METRICS, REFERENCE_METHODS
+from gssl.benchmarks.rows import ERROR_METRICS, REFERENCE_METHODS, amount, compared_setting
 from gssl.results.cells import CellRow, CellScore
-from gssl.results.summary import mean_and_std
+from gssl.results.columns import metrics_of
+from gssl.results.summary import mean_and_std, summary_of
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,15 @@ class Row:
     """One configuration on one dataset.
 
     Attributes:
-        dataset, method, encoder, sampler, preset, probe, probe_version, setting: what it is.
+        dataset, method, encoder, sampler, preset, probe, probe_version, task, setting: what it is.
+        labels, pretrain_on: labels that it was given, in words, and other data that it was pretrained on; empty for all
+            labels, and for none.
         epochs: trained, the mean over seeds.
-        metric: what the scores are; empty as long as nothing is finished.
+        metric: what the scores are, on which choices are made; empty as long as nothing is finished.
         test_mean, test_std, val_mean, val_std: over the finished seeds, as fractions; None without any.
-        rank: among the configurations of the same dataset, probe and setting; 1 is the best; None without a score.
+        metrics: the same four numbers of every metric, by name.
+        rank: among the configurations of the same dataset, task, probe, setting and amount of labels; 1 is the best;
+            None without a score.
         reference: whether it is a reference row and not a self-supervised method.
         seeds: finished seeds.
         statuses: how many of its cells are in which status.
@@ -61,6 +66,10 @@ class Row:
     rank: int | None = None
     stored: bool = False
     messages: Sequence[str] = ()
+    task: str = ""
+    labels: str = ""
+    pretrain_on: str = ""
+    metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def reference(self) -> bool:
@@ -96,7 +105,8 @@ def ranked(rows: Iterable[Row], order: Sequence[str]) -> list[Row]:
     tables: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         judged = (row.probe, row.probe_version, tuple(row.probe_options), row.metric)
-        tables.setdefault((row.dataset, row.setting, *judged), []).append(row)
+        circumstances = (row.task, compared_setting(row.setting, row.labels), row.labels)
+        tables.setdefault((row.dataset, *circumstances, *judged), []).append(row)
     made = []
     for table in tables.values():
         for row in table:
@@ -130,7 +140,10 @@ def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str
         preset=first.preset if first else cell.preset or "",
         probe=first.probe if first else cell.probe or "",
         probe_version=first.probe_version if first else 0,
-        setting=cell.setting,
+        task=first.task if first else cell.task or "",
+        setting=first.setting if first else cell.setting,
+        labels=amount(cell.labels),
+        pretrain_on=cell.pretrain_on or "",
         **aggregate(list(found.values())),
         seeds=len(found),
         statuses=dict(Counter(rows[c.key].status if c.key in rows else "pending" for c in cells)),
@@ -151,6 +164,7 @@ def aggregate(scores: Sequence[CellScore]) -> dict[str, Any]:
         "test_std": test_std,
         "val_mean": val_mean,
         "val_std": val_std,
+        "metrics": summary_of([metrics_of(score.metrics) for score in scores]),
         "epochs": round(mean(score.epochs for score in scores)) if scores else 0,
         "pretrain_seconds": mean(score.pretrain_seconds for score in scores) if scores else 0.0,
         "probe_seconds": mean(score.probe_seconds for score in scores) if scores else 0.0,

@@ -15,6 +15,7 @@ from gssl.common.files import write_json
 from gssl.evaluate.judge import combined_hash
 from gssl.experiment.filed import Outcome
 from gssl.graph.staleness import overall
+from gssl.results.columns import metrics_text
 from gssl.results.environment import Environment
 from gssl.results.folder import RunFolder, RunIdentity
 from gssl.results.seed import SeedMetrics
@@ -173,6 +174,9 @@ class Record:
             config=json.dumps(config.mapping()),
             environment=json.dumps(environment),
             message=message,
+            task=config.task.name,
+            setting=config.setting.name,
+            metrics=metrics_text(seed.metrics(self._metric)),
         )
 
 

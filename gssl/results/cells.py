@@ -97,6 +97,9 @@ class CellScore:
     encoder: str
     sampler: str
     preset: str
+    task: str = "node"
+    setting: str = "frozen"
+    metrics: str = "{}"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from gssl.common import yaml_io
 from gssl.common.errors import InputError, StorageError
 from gssl.common.files import cannot_write, read_json, write_json, write_text
 from gssl.config.record import RunConfig
+from gssl.results.former import completed
 from gssl.results.places import runs_root
 from gssl.results.seed import SeedMetrics
 
@@ -143,8 +144,8 @@ class RunFolder:
         return SeedMetrics.read(read_json(file), str(file)) if file.exists() else None
 
     def result(self) -> dict[str, Any]:
-        """The stored result of a finished run."""
-        return read_json(self.path / "result.json")
+        """The stored result of a finished run; one of a former version gets the keys that it lacks."""
+        return completed(read_json(self.path / "result.json"))
 
     def finish(self, result: Mapping[str, object]) -> None:
         """Write the result, which makes the run a finished one."""

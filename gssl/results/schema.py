@@ -7,8 +7,10 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from gssl.common.errors import InputError
+from gssl.results.columns import metrics_text
+from gssl.results.former import task_and_setting
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KEY = (
     "method",
     "config_hash",
@@ -55,6 +57,10 @@ runs = sa.Table(
     sa.Column("config", sa.Text, nullable=False),
     sa.Column("environment", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
+    # No database adds a column that must have a value to a table that has rows, so these three may be empty.
+    sa.Column("task", sa.String(20)),
+    sa.Column("setting", sa.String(20)),
+    sa.Column("metrics", sa.Text),
     sa.UniqueConstraint(*KEY, name="one_row_per_measurement"),
 )
 # One seed of one configuration of a suite: who works on it, how it ended, and which run it led to.
@@ -113,5 +119,20 @@ def _add_cells(connection: sa.Connection) -> None:
     cells.create(connection)
 
 
+def _add_tasks(connection: sa.Connection) -> None:
+    """Task, setting and metrics of every run; what a version without them leaves unsaid follows from the others."""
+    for column in (runs.c.task, runs.c.setting, runs.c.metrics):
+        definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+        connection.execute(sa.text(f"ALTER TABLE {runs.name} ADD COLUMN {definition}"))
+    columns = (runs.c[name] for name in ("id", "method", "dataset", "sampler", "metric", "val", "test"))
+    found = []
+    for row in connection.execute(sa.select(*columns)):
+        task, setting = task_and_setting(row.method, row.dataset, row.sampler)
+        metrics = metrics_text({row.metric: (row.val, row.test)})
+        found.append({"row": row.id, "task": task, "setting": setting, "metrics": metrics})
+    if found:
+        connection.execute(sa.update(runs).where(runs.c.id == sa.bindparam("row")), found)
+
+
 # Each entry leads from its version to the next one, in the transaction that opens the store.
-_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells}
+_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells, "2": _add_tasks}

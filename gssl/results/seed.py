@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gssl.common.errors import InputError
+
+# Name of a metric to its validation and test value; None for a value that there is not.
+Metrics = dict[str, tuple[float | None, float | None]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class SplitMetrics:
     val: float | None
     test: float
     chosen: dict[str, float]
-    others: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    others: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,20 @@ class SeedMetrics:
     def mapping(self) -> dict[str, Any]:
         return asdict(self)
 
+    def metrics(self, first: str) -> Metrics:
+        """Every metric as a mean over the splits, the first one first; None where a split has no value.
+
+        Args:
+            first: the name of what ``val`` and ``test`` are.
+        """
+        names = dict.fromkeys(name for split in self.splits for name in split.others if name != first)
+        pairs = {name: [split.others.get(name, (None, None)) for split in self.splits] for name in names}
+        further = {
+            name: (_mean([val for val, _ in found]), _mean([test for _, test in found]))
+            for name, found in pairs.items()
+        }
+        return {first: (self.val, self.test), **further}
+
     @classmethod
     def read(cls, data: Mapping[str, Any], where: str) -> SeedMetrics:
         """From what :meth:`mapping` returned.
@@ -75,9 +93,19 @@ class SeedMetrics:
             InputError: keys are missing or unknown.
         """
         try:
-            splits = tuple(SplitMetrics(**split) for split in data["splits"])
+            splits = tuple(_split(split) for split in data["splits"])
             return cls(**{**data, "splits": splits, "notes": tuple(data["notes"])})
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"{where} was written by another version ({error}); delete it to repeat the seed"
             ) from None
+
+
+def _split(data: Mapping[str, Any]) -> SplitMetrics:
+    """Of a file, where pairs are lists; one of a version without further metrics has none."""
+    return SplitMetrics(**{**data, "others": {name: tuple(pair) for name, pair in data.get("others", {}).items()}})
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None

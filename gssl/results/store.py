@@ -65,6 +65,9 @@ class RunRow(RunKey):
         config: the full configuration as JSON.
         environment: the whole environment as JSON.
         message: why it failed; empty otherwise.
+        task: what was judged: node, graph, link or cluster.
+        setting: how: frozen, finetune, auxiliary or supervised.
+        metrics: every metric as JSON (:func:`gssl.results.columns.metrics_text`), ``metric`` first.
     """
 
     status: Status
@@ -84,6 +87,9 @@ class RunRow(RunKey):
     config: str
     environment: str
     message: str = ""
+    task: str = "node"
+    setting: str = "frozen"
+    metrics: str = "{}"
 
     @property
     def key(self) -> RunKey:

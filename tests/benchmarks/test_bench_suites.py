@@ -1,16 +1,18 @@
 """Suites: what is refused and how it is said, and the cells that a suite stands for."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gssl.benchmarks.bench import expand as expanding
-from gssl.benchmarks.bench.check import require_possible
+from gssl.benchmarks.bench.check import _subject, require_possible
 from gssl.benchmarks.bench.expand import Selection, expand, guests_of
 from gssl.benchmarks.bench.shipped import names
 from gssl.benchmarks.bench.suite import load_suite
 from gssl.common.errors import InputError
+from gssl.config.resolve import Request, resolve
 from gssl.registry import METHODS
 
 SMALL = """\
@@ -51,7 +53,18 @@ def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
         (("[digits]", "[ogbn-arxv]"), r"unknown dataset 'ogbn-arxv'; did you mean 'ogbn-arxiv'"),
         (("datasets:", "datsets:"), r"groups.0.datsets'; did you mean 'groups.0.datasets'|groups.0.datasets: this key"),
         (("seeds: 2", "seeds: 2\nsettings: [x]"), r"unknown key 'settings'"),
-        (("[digits]", "[digits]\n    settings: [frosen]"), r"groups.0.settings.0: unknown value 'frosen'; .*'frozen'"),
+        (
+            ("[digits]", "[digits]\n    settings: [frosen]"),
+            r"groups.0.settings.0: unknown setting 'frosen'; .*'frozen'",
+        ),
+        (("[digits]", "[digits]\n    setting: frosen"), r"groups.0.setting: unknown setting 'frosen'; .*'frozen'"),
+        (
+            ("[digits]", "[digits]\n    setting: frozen\n    settings: [finetune]"),
+            r"groups.0: .*same; keep one",
+        ),
+        (("[digits]", "[digits]\n    setting: {name: finetune, label: 1}"), r"did you mean 'groups.0.setting.labels'"),
+        (("[digits]", "[digits]\n    setting: {name: finetune, labels: 1.5}"), r"groups.0.setting.labels.*1.5"),
+        (("[digits]", "[digits]\n    task: links"), r"groups.0.task: unknown task 'links'; did you mean 'link'"),
         (("[digits]", "[digits]\n    probes: [P9]"), r"groups.0.probes.0: unknown probe 'P9'; .*P1"),
         (("[digits]", "[digits]\n    presets: [Coora]"), r"groups.0.presets.0: unknown preset of"),
         (("[digits]", "[digits]\n    samplers: [labr]"), r"groups.0.samplers.0: unknown sampler 'labr'; .*'labor'"),
@@ -100,6 +113,74 @@ def test_impossible_cells_are_refused_before_anything_starts(
     cells = expand(load_suite(suite(tmp_path, text)))
     with pytest.raises(InputError, match=message):
         require_possible(cells, "cpu")
+
+
+TASKS = """\
+seeds: 1
+groups:
+  - methods: [GAE]
+    datasets: [digits]
+    task: Link
+    options: {task.test: 0.2}
+  - methods: [GraphCL]
+    datasets: [digit-graphs]
+    settings:
+      - frozen
+      - {name: finetune, labels: 0.1, options: {dropout: 0.5}}
+      - {name: finetune, labels: 1}
+      - {name: finetune, labels: 1.0, pretrain_on: Digit-Graphs}
+  - {methods: [GRACE, supervised], datasets: [Cora], setting: frozen}
+  - {methods: [GRACE], datasets: [Cora], setting: {name: auxiliary, options: {weight: 0.5}}}
+"""
+
+
+def test_a_suite_names_tasks_and_settings_with_their_options(tmp_path: Path) -> None:
+    cells = expand(load_suite(suite(tmp_path, TASKS)))
+    assert [(cell.task, cell.setting, cell.labels, cell.pretrain_on) for cell in cells] == [
+        ("link", "frozen", None, None),
+        (None, "frozen", None, None),
+        (None, "finetune", 0.1, None),
+        (None, "finetune", 1, None),
+        (None, "finetune", 1.0, "digit-graphs"),
+        (None, "frozen", None, None),
+        (None, "frozen", None, None),
+        (None, "auxiliary", None, None),
+    ]
+    assert [type(cell.labels) for cell in cells[2:5]] == [float, int, float]  # a share, a number, a share
+    assert cells[0].options == ("task.test=0.2",)
+    assert cells[2].options == ("setting.dropout=0.5",)
+    assert [cell.probe for cell in cells] == [None, "LBFGS", None, None, None, "P1", "P1", None]
+    assert cells[2].title == "GraphCL on digit-graphs, finetune, 10 % of the labels, seed 0"
+    assert cells[3].title == "GraphCL on digit-graphs, finetune, 1 labels per class, seed 0"
+    assert len({cell.key for cell in cells}) == len(cells)
+    require_possible(cells, "cpu")
+
+
+def test_what_a_cell_asks_for_is_what_the_command_line_asks_for(tmp_path: Path) -> None:
+    """Preset and probe are chosen as ``gssl run`` chooses them for the task and the setting."""
+    for cell in expand(load_suite(suite(tmp_path, TASKS))):
+        subject = _subject(cell.dataset)
+        assert subject is not None
+        asked = Request(
+            cell.method,
+            assignments=cell.options,
+            task=cell.task,
+            setting=cell.setting,
+            labels=cell.labels,
+            pretrain_on=cell.pretrain_on,
+            seed=0,
+        )
+        assert resolve(cell.request(), subject) == resolve(asked, subject), cell.title
+
+
+def test_keys_of_cells_without_a_task_know_nothing_of_tasks(tmp_path: Path) -> None:
+    [first, *_] = expand(load_suite(suite(tmp_path)))
+    assert first.spec.keys() == {
+        *("method", "dataset", "seed", "probe", "encoder", "sampler", "preset", "setting", "epochs", "batch_size"),
+        *("options", "origin"),
+    }
+    assert replace(first, task="link").spec["task"] == "link"
+    assert replace(first, labels=5).key != replace(first, labels=5.0).key != first.key
 
 
 @pytest.mark.parametrize("name", names())

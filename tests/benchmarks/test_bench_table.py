@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,48 @@ def test_versions_of_a_probe_are_not_mixed_in_one_mean() -> None:
     assert sum(row.statuses.get("pending", 0) for row in rows) == 1
 
 
+def test_every_metric_has_its_means() -> None:
+    cells = [Cell("A", "Cora", seed) for seed in range(2)]
+    values = [{"accuracy": (0.5, 0.25), "macro_f1": (None, 0.5)}, {"accuracy": (0.75, 0.5), "macro_f1": (None, 1.0)}]
+    scores = {
+        cell.key: replace(score(cell.key, own["accuracy"][1]), val=own["accuracy"][0], metrics=json.dumps(own))
+        for cell, own in zip(cells, values, strict=True)
+    }
+    [row] = suite_rows(cells, {cell.key: state(cell) for cell in cells}, scores)
+    found = row.mapping()["metrics"]
+    assert isinstance(found, dict)
+    assert list(found) == ["accuracy", "macro_f1"]
+    assert found["accuracy"] == {key: getattr(row, key) for key in ("val_mean", "val_std", "test_mean", "test_std")}
+    assert found["macro_f1"] == {"val_mean": None, "val_std": None, "test_mean": 0.75, "test_std": 0.5**0.5 / 2}
+
+
+def test_tasks_settings_and_amounts_of_labels_are_ranked_apart() -> None:
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("A", {}),
+        ("supervised", {"setting": "supervised"}),  # the reference of frozen embeddings
+        ("B", {"setting": "finetune", "labels": 0.1}),
+        ("supervised", {"setting": "supervised", "labels": 0.1}),  # and of as few labels
+        ("C", {"setting": "finetune", "labels": 0.01}),
+        ("D", {"setting": "auxiliary"}),
+        ("E", {"task": "link"}),
+    ]
+    cells = [Cell(method, "Cora", 0, **own) for method, own in kinds]
+    scores = {
+        c.key: replace(score(c.key, 0.9 - 0.1 * n), task=c.task or "node", setting=c.setting)
+        for n, c in enumerate(cells)
+    }
+    rows = suite_rows(cells, {cell.key: state(cell) for cell in cells}, scores)
+    assert sorted((row.method, row.setting, row.labels, row.rank) for row in rows) == [
+        ("A", "frozen", "", 1),
+        ("B", "finetune", "10 % of the labels", 1),
+        ("C", "finetune", "1 % of the labels", 1),
+        ("D", "auxiliary", "", 1),
+        ("E", "frozen", "", 1),
+        ("supervised", "supervised", "", 2),
+        ("supervised", "supervised", "10 % of the labels", 2),
+    ]
+
+
 def run(method: str, seed: int, **changed: object) -> RunRow:
     values = {
         "config_hash": f"hash-{method}",
@@ -140,12 +183,23 @@ def test_options_of_the_probe_must_agree() -> None:
         ({"dataset_checksum": "x"}, "the data differ (checksum x, here d)"),
         ({"metric": "roc_auc"}, "the metric is roc_auc, here accuracy"),
         ({"split_hash": "other"}, "the split of seed 0, 1 differs"),
+        ({"task": "cluster"}, "the task is cluster, here node"),
+        ({"setting": "finetune"}, "the setting is finetune, here frozen"),
+        ({"setting": "supervised", "config": '{"setting": {"labels": 3}}'}, "the setting is finetune, here frozen"),
     ],
 )
 def test_what_differs_is_said_and_not_ranked(changed: dict[str, object], reason: str) -> None:
     rows, differences = beside(GUEST, "d", [run("A", seed, **changed) for seed in range(2)], ())
     assert not rows
     assert [difference.reason for difference in differences] == [reason]
+
+
+def test_the_supervised_row_stands_beside_a_guest_that_is_frozen() -> None:
+    stored = [run("supervised", seed, setting="supervised", metrics='{"nmi": [null, 0.5]}') for seed in range(2)]
+    [row], differences = beside(GUEST, "d", stored, ())
+    assert not differences
+    assert (row.setting, row.task, row.reference) == ("supervised", "node", True)
+    assert row.metrics["nmi"]["test_mean"] == 0.5
 
 
 def test_seeds_without_a_partner_are_left_out_and_named() -> None:

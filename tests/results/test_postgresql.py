@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from gssl.results.cells import Cells, Claim, Ending, NewCell
 from gssl.results.owner import Owner
+from gssl.results.schema import meta, runs
 from gssl.results.store import RunRow, Store
 
 pytest.importorskip("psycopg", reason="the extra gssl[postgresql] is not installed")
@@ -96,3 +98,21 @@ def test_a_cell_is_finished_with_its_run_to_the_last_bit(server: str) -> None:
         assert store.rows() == [ROW]
         assert Cells(store).scores([CELL.key])[CELL.key].test == ROW.test
         assert Cells(store).reset([CELL.key]) == 1
+
+
+def test_a_store_of_version_2_is_brought_to_this_version(server: str) -> None:
+    with Store(server) as store:
+        store.record(replace(ROW, seed=7, method="supervised"))
+        with store.transaction() as connection:
+            for name in ("task", "setting", "metrics"):
+                connection.execute(sa.text(f"ALTER TABLE {runs.name} DROP COLUMN {name}"))
+            connection.execute(sa.update(meta).values(value="2"))
+    with ThreadPoolExecutor(4) as pool:  # all at once, as the workers of a cluster may
+        found = list(pool.map(lambda _: _rows(server, seed=7), range(4)))
+    metrics = '{"accuracy": [null, 0.1234567890123456]}'
+    assert found == [[replace(ROW, seed=7, method="supervised", setting="supervised", metrics=metrics)]] * 4
+
+
+def _rows(url: str, **equal: object) -> list[RunRow]:
+    with Store(url) as store:
+        return store.rows(**equal)
