@@ -53,11 +53,11 @@ class LayeredEncoder(Encoder):
     def feature_layer(self, block: Block, x: BatchFeatures) -> Tensor:
         """Output of the first layer before norm and activation, with dropout on the features, shape (num_dst, dim).
 
-        Gathered rows are copied only for dropout, for learned edge weights and for layers that cannot be taken apart.
+        Gathered rows are copied only for dropout and for layers that cannot be taken apart.
         """
         if isinstance(x, GatheredRows):
             dropped = self.in_dropout > 0 and self.training
-            if self.separable and not dropped and not block.learned:
+            if self.separable and not dropped:
                 kind, layer = self.separable_layer(0)
                 own = x.head(block.num_dst).to_dense()
                 return layer.update(gathered_product(kind, block, own, x), own)

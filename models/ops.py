@@ -119,7 +119,7 @@ def head_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable) -
 
 
 def gathered_product(kind: Aggregation, block: Block, own: Tensor, x: GatheredRows) -> Tensor:
-    """The aggregate of all destinations, without a gradient and without a copy of the sources' rows.
+    """The aggregate of all destinations, without a copy of the sources' rows and without a gradient for them.
 
     Args:
         kind: which aggregation.
