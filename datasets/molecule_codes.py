@@ -22,7 +22,7 @@ _BOND = np.array(categories.sizes_of(categories.PYG.edges))
 _LEAST_CHARGE = x_map["formal_charge"][0]
 _UNKNOWN = 255
 _CHUNK = 2000  # molecules that a process takes at a time, a second's work
-_FEW = 2 * _CHUNK  # for fewer it does not pay to start processes
+_FEW = 20_000  # for fewer it does not pay to start processes
 
 
 @dataclass(frozen=True, eq=False)
