@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from gssl.augment.base import Augmenter
 from gssl.common.options import Probability
@@ -26,10 +27,14 @@ class MaskFeature(Augmenter):
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         if self.p == 0:
             return batch
-        keep = torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self.p
-        if isinstance(batch.x, SparseMatrix):
-            _ = batch.x.pattern.transposed
-            return batch.with_x(batch.x.filter(keep[batch.x.pattern.col]))
-        if isinstance(batch.x, GatheredRows):
-            return batch.with_x(batch.x.mask(keep))
-        return batch.with_x(batch.x * keep)
+        return keep_columns(batch, torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self.p)
+
+
+def keep_columns(batch: MiniBatch, keep: Tensor) -> MiniBatch:
+    """The batch with zeros in every feature dimension but those where ``keep`` (in_dim,) bool is set."""
+    if isinstance(batch.x, SparseMatrix):
+        _ = batch.x.pattern.transposed
+        return batch.with_x(batch.x.filter(keep[batch.x.pattern.col]))
+    if isinstance(batch.x, GatheredRows):
+        return batch.with_x(batch.x.mask(keep))
+    return batch.with_x(batch.x * keep)
