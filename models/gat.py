@@ -70,7 +70,7 @@ class GATLayer(Layer):
         highest = own.detach().scatter_reduce(0, index, edge.detach(), "amax")
         edge, own = (edge - highest[row]).exp(), (own - highest).exp()
         if block.weight is not None:
-            edge = edge * block.weight.unsqueeze(1)
+            edge = edge * block.weight.to(edge.dtype).unsqueeze(1)
         total = own.index_add(0, row, edge)
         edge, own = edge / total[row], own / total
         p = self.attention_dropout
