@@ -31,6 +31,9 @@ class _Block(BaseModel):
     source: str
     runs: int | None = Field(default=None, ge=2)
     note: str = ""
+    task: str = ""
+    setting: str = "frozen"
+    labels: int | float | None = None
     scores: dict[str, Score]
 
 
@@ -44,6 +47,9 @@ class Published(BaseModel):
         status: read at the source, copied from another table, or from memory.
         source: where it stands.
         note: what else differs.
+        task: what was judged; empty for labels of nodes or graphs.
+        setting: how; ``frozen`` is a probe of frozen embeddings.
+        labels: share of the training labels (real) or a number for each class; None for all.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +64,9 @@ class Published(BaseModel):
     status: Status
     source: str
     note: str
+    task: str
+    setting: str
+    labels: int | float | None
 
 
 @cache

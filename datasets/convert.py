@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 from gssl.common.errors import InputError
 from gssl.datasets.assemble import Arrays, build, default_metric
@@ -22,6 +23,65 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _MASKS = ("train_mask", "val_mask", "test_mask")
+
+
+def as_dataset(data: Any, *, name: str = "") -> Dataset:
+    """A dataset from whatever holds a graph, or a set of them.
+
+    Args:
+        data: a dataset, a PyG ``Data``, ``HeteroData`` or list of ``Data``, or a networkx graph. Of networkx the
+            attributes ``x`` and ``y`` of nodes and ``weight`` of edges are read where every node or edge has them.
+        name: of the dataset; empty for that of its kind.
+
+    Raises:
+        InputError: it is none of these, or unusable.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if hasattr(data, "nodes") and hasattr(data, "is_directed"):
+        return _networkx_by_names(data, name or "networkx")
+    if isinstance(data, HeteroData):
+        return _homogeneous(data, name or "pyg")
+    return from_pyg(data, name=name or "pyg")
+
+
+def _networkx_by_names(graph: nx.Graph, name: str) -> Dataset:
+    nodes = [values for _, values in graph.nodes(data=True)]
+    ends = [values for *_, values in graph.edges(data=True)]
+    x, y = (key if nodes and all(key in values for values in nodes) else None for key in ("x", "y"))
+    weight = "weight" if ends and all("weight" in values for values in ends) else None
+    unread = sorted({key for values in nodes for key in values} - {x, y})
+    found = from_networkx(graph, x=x, y=y, weight=weight, name=name)
+    notes = (
+        (f"node attributes that are not read: {', '.join(unread)}; from_networkx takes their names",) if unread else ()
+    )
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _homogeneous(data: HeteroData, name: str) -> Dataset:
+    """All types as one graph; the type of an edge becomes its attribute.
+
+    Raises:
+        InputError: node types have features of different widths.
+    """
+    widths = {kind: store.x.shape[1] if "x" in store else None for kind, store in data.node_items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{kind} {width}" for kind, width in widths.items())
+        raise InputError(
+            f"node types have features of different widths ({told}), so they are no one graph: give all the same "
+            "width, or pass one relation as a Data"
+        )
+    if len(data.edge_types) == 0:
+        raise InputError("the HeteroData has no edges: give edge_index for a relation at least")
+    flat = data.to_homogeneous(add_node_type=False, add_edge_type=True)
+    kinds = torch.nn.functional.one_hot(flat.edge_type, len(data.edge_types)).float()
+    flat.edge_attr = kinds if len(data.edge_types) > 1 else None
+    note = (
+        f"{len(data.node_types)} node types and {len(data.edge_types)} edge types as one graph; the type of an edge is "
+        "its attribute"
+    )
+    found = from_pyg(flat, name=name)
+    return replace(found, notes=(note, *found.notes))
 
 
 def from_networkx(

@@ -30,6 +30,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
         "GraphMAE": "gssl.methods.graphmae:GraphMAE",
+        "AFGRL": "gssl.methods.afgrl:AFGRL",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",

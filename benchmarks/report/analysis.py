@@ -9,6 +9,7 @@ from functools import cached_property
 
 from gssl.benchmarks.publications import Published
 from gssl.benchmarks.report.cells import Board, Cell
+from gssl.benchmarks.rows import amount
 from gssl.benchmarks.stats.agreement import Agreement, Verdict, agreement
 from gssl.benchmarks.stats.cost import pareto_front
 from gssl.benchmarks.stats.paired import Comparison, compare_all
@@ -135,7 +136,7 @@ def standings(boards: Sequence[BoardStats]) -> list[Standing]:
     levels: dict[str, list[BoardStats]] = defaultdict(list)
     for stats in boards:
         groups[stats.board.protocol.name].append(stats)
-        levels[_level(stats.board.dataset)].append(stats)
+        levels[", ".join([_level(stats.board.dataset), *stats.board.protocol.circumstances])].append(stats)
     for level, members in levels.items():
         if len({stats.board.protocol for stats in members}) > 1:
             groups[f"{level}, all protocols"] = members
@@ -191,8 +192,10 @@ def _claims(cell: Cell, spread: Spread, numbers: Sequence[Published]) -> tuple[C
 
 
 def _same(number: Published, board: Board) -> bool:
-    ours, theirs = (_SAME_METRIC.get(name, name) for name in (board.protocol.metric, number.metric))
-    return ours == theirs
+    protocol = board.protocol
+    ours, theirs = (_SAME_METRIC.get(name, name) for name in (protocol.metric, number.metric))
+    circumstances = (number.task, number.setting, amount(number.labels))
+    return ours == theirs and circumstances == (protocol.task, protocol.setting, protocol.labels)
 
 
 def _widest(members: Sequence[BoardStats]) -> dict[str, BoardStats]:

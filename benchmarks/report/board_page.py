@@ -53,14 +53,14 @@ class BoardPage:
     @cached_property
     def results(self) -> DataTable:
         found = [(self._stats, entry) for entry in self._stats.entries]
-        return results_table("results", f"Results on {self.title}", found, self._links, across=False)
+        return results_table("results", f"Results on {self.title}", found, self._links, board=self._stats.board)
 
     @cached_property
     def bars(self) -> Markup:
         protocol = self._stats.board.protocol
         unit = text.shown_unit(protocol)
         bars = [self._bar(entry, unit) for entry in self.drawn]
-        metric = protocol.metric.replace("_", " ")
+        metric = protocol.measure.name
         axis = f"test {metric} in percent" if protocol.higher_is_better else f"test {metric}, lower is better"
         return intervals(bars, title=f"Test scores on {self.title}", axis=axis) if bars else Markup("")
 
@@ -105,7 +105,7 @@ class BoardPage:
             Spot(e.cell.variant, self._links.cell(e.cell), c, unit * mean, n in front, e.cell.is_reference)
             for n, (e, c, mean) in enumerate(spent)
         ]
-        metric = protocol.metric.replace("_", " ")
+        metric = protocol.measure.name
         return quality_cost(
             spots,
             title=f"Test {metric} against {cost.partition(' in ')[0]} on {self.title}",

@@ -10,36 +10,77 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gssl.benchmarks.rows import REFERENCE_METHODS
+from gssl.benchmarks.rows import REFERENCE_METHODS, amount, circumstances, compared_setting
+from gssl.benchmarks.stats.spread import Spread, spread
 from gssl.evaluate.metrics import ERRORS
-from gssl.results.columns import json_object, probe_options
+from gssl.results.columns import json_object, metrics_of, part_option, probe_options
 from gssl.results.store import RunRow
 
+_OF_LABELS = ("", "node", "graph")  # tasks that need no word: the data say which
 _WHOLE = ("full", "graphs")  # samplers that leave nothing out: a method trained so goes by its own name
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A metric, as pages speak of it."""
+
+    metric: str
+
+    @property
+    def name(self) -> str:
+        return self.metric.replace("_", " ")
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.metric not in ERRORS  # a name that nobody knows is taken for a score
+
+    @property
+    def direction(self) -> str:
+        return "higher is better" if self.higher_is_better else "lower is better"
+
+    @property
+    def title(self) -> str:
+        """The name with an arrow that points to better values."""
+        return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+
+
+@dataclass(frozen=True)
 class Protocol:
-    """What judges: scores under two protocols are never compared.
+    """What judges, and how a method was put to it: scores under two protocols are never compared.
 
     Attributes:
         probe, version: of the probe.
         options: its options, as canonical JSON.
-        metric: what the scores are.
+        metric: what the scores are, on which choices are made.
+        task: what is judged; empty for labels of nodes or graphs.
+        setting: among whose results one stands; supervised rows stand among those that they are a reference for.
+        labels: that methods were given, in words; empty for all, or none.
     """
 
     probe: str
     version: int
     options: str
     metric: str
+    task: str = ""
+    setting: str = "frozen"
+    labels: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.probe} v{self.version}, {self.metric.replace('_', ' ')}"
+        return ", ".join([f"{self.probe} v{self.version}", self.measure.name, *self.circumstances])
+
+    @property
+    def circumstances(self) -> list[str]:
+        """Task, setting and labels, where they are not the usual ones."""
+        return circumstances(self.task, self.setting, self.labels)
+
+    @property
+    def measure(self) -> Measure:
+        return Measure(self.metric)
 
     @property
     def higher_is_better(self) -> bool:
-        return self.metric not in ERRORS  # a name that nobody knows is taken for a score
+        return self.measure.higher_is_better
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +119,31 @@ class Cell:
         known = [row.val for row in self.done if row.val is not None]
         return sum(known) / len(known) if known and len(known) == len(self.done) else None
 
+    @cached_property
+    def metrics(self) -> dict[Measure, tuple[Spread | None, Spread | None]]:
+        """Validation and test values of every metric, the protocol's own first; None where a finished seed has none."""
+        seeds = [metrics_of(row.metrics) for row in self.done]
+        names = dict.fromkeys([self.protocol.metric, *(name for seed in seeds for name in seed)] if seeds else ())
+        found = {name: [seed.get(name, (None, None)) for seed in seeds] for name in names}
+        found[self.protocol.metric] = [(row.val, row.test) for row in self.done]
+        return {
+            Measure(name): (_spread([val for val, _ in pairs]), _spread([test for _, test in pairs]))
+            for name, pairs in found.items()
+            if pairs
+        }
+
     @property
     def is_reference(self) -> bool:
         return self.first.method in REFERENCE_METHODS
 
     @property
     def variant(self) -> str:
-        """What it goes by in tables across datasets: the method, with its sampler if that leaves anything out."""
-        sampler = self.first.sampler
-        return self.first.method if sampler in _WHOLE else f"{self.first.method} + {sampler}"
+        """What it goes by in tables across datasets: the method, with its sampler if that leaves anything out, and with
+        other data that it was pretrained on.
+        """
+        sampler, source = self.first.sampler, part_option(self.config, "setting", "pretrain_on")
+        name = self.first.method if sampler in _WHOLE else f"{self.first.method} + {sampler}"
+        return f"{name}, pretrained on {source}" if source else name
 
     @cached_property
     def status(self) -> str:
@@ -109,7 +166,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """Cells on one dataset that were judged alike: same data, protocol and splits.
+    """Cells on one dataset that were judged alike: same data, protocol (with task and setting) and splits.
 
     Attributes:
         protocol, dataset: of all of them.
@@ -127,6 +184,12 @@ class Board:
     @property
     def name(self) -> str:
         return self.dataset if self.part == 1 else f"{self.dataset} (set {self.part})"
+
+    @cached_property
+    def further(self) -> list[Measure]:
+        """Metrics beside the one that choices are made on, in the order of the cells that have most of them."""
+        names = dict.fromkeys(m for cell in sorted(self.cells, key=lambda c: -len(c.metrics)) for m in cell.metrics)
+        return [measure for measure in names if measure != self.protocol.measure]
 
     @cached_property
     def chosen(self) -> dict[str, Cell]:
@@ -153,18 +216,26 @@ def cells_of(rows: Iterable[RunRow]) -> list[Cell]:
     """
     groups: dict[tuple[object, ...], list[RunRow]] = defaultdict(list)
     plugins: dict[str, str] = {}
-    probes: dict[str, str] = {}
+    configs: dict[str, tuple[str, str]] = {}
     for row in rows:
         if row.environment_hash not in plugins:
             plugins[row.environment_hash] = json.dumps(
                 json_object(row.environment).get("plugins") or {}, sort_keys=True
             )
-        if row.config not in probes:
-            probes[row.config] = probe_options(row.config)
-        protocol = Protocol(row.probe, row.probe_version, probes[row.config], row.metric)
+        if row.config not in configs:
+            labels = amount(part_option(json_object(row.config), "setting", "labels"))
+            configs[row.config] = (probe_options(row.config), labels)
+        options, labels = configs[row.config]
+        task, setting = "" if row.task in _OF_LABELS else row.task, compared_setting(row.setting, labels)
+        protocol = Protocol(row.probe, row.probe_version, options, row.metric, task, setting, labels)
         key = (row.method, row.config_hash, row.dataset, row.dataset_checksum, protocol, plugins[row.environment_hash])
         groups[key].append(row)
     return [_cell(key, group) for key, group in groups.items()]
+
+
+def _spread(values: Sequence[float | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    return spread(known) if known and len(known) == len(values) else None
 
 
 def _cell(key: tuple[object, ...], group: Sequence[RunRow]) -> Cell:

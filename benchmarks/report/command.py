@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_SECTIONS = ("method", "encoder", "sampler", "train", "probe")
+_SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
+_USUAL = {"task": ("node", "graph"), "setting": ("frozen", "supervised")}  # what data and method say by themselves
 
 
 def commands(config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
@@ -26,11 +27,16 @@ def commands(config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
         return []
     line = [str(names["method"]), str(config["dataset"]), "--preset", "none"]
     line += [word for kind in ("encoder", "sampler", "probe") for word in (f"--{kind}", str(names[kind]))]
+    for kind, usual in _USUAL.items():
+        name = config.get(kind, {}).get("name")
+        line += [f"--{kind}", str(name)] if name is not None and name not in usual else []
     for section in _SECTIONS:
         prefix = "" if section == "method" else f"{section}."
         options = {key: value for key, value in config.get(section, {}).items() if key != "name"}
-        if section == "train" and options.get("batch_size") is None:
+        if section in ("train", "finetune") and options.get("batch_size") is None:
             options.pop("batch_size", None)  # samplers that take everything at once refuse the option
+        if section == "setting":
+            options = {key: value for key, value in options.items() if value is not None}
         line += [word for key, value in options.items() for word in ("--set", f"{prefix}{key}={json.dumps(value)}")]
     return [shlex.join(["gssl", "run", *line, "--seeds", str(len(run)), "--seed", str(run[0])]) for run in _runs(seeds)]
 

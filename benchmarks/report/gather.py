@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gssl.benchmarks.publications import Published
 from gssl.benchmarks.report.analysis import BoardStats, Entry, Standing, analyse, standings
-from gssl.benchmarks.report.cells import Cell, boards_of, cells_of
+from gssl.benchmarks.report.cells import Board, Cell, boards_of, cells_of
 from gssl.benchmarks.report.extras import Extras
 from gssl.benchmarks.report.folders import Projection, RunFiles, projection, run_files
 from gssl.benchmarks.report.links import Links
@@ -84,7 +84,7 @@ def gather(
         date: when the page is made.
     """
     boards = boards_of(cells_of(rows))
-    boards.sort(key=lambda b: (b.protocol.name, b.protocol.options, b.dataset.lower(), b.part))
+    boards.sort(key=_place)
     stats = tuple(analyse(boards, numbers))
     everyone = [entry for board in stats for entry in board.entries]
     files = {entry.cell.id: run_files(entry.cell.rows) for entry in everyone}
@@ -98,6 +98,12 @@ def gather(
     ranked = tuple(standings(stats))
     open_cells = tuple(unfinished)
     return Contents(stats, ranked, files, found, extras, open_cells, len(rows), source, date, Links(boards))
+
+
+def _place(board: Board) -> tuple[object, ...]:
+    """The usual task and setting come first."""
+    protocol = board.protocol
+    return protocol.circumstances, protocol.name, protocol.options, board.dataset.lower(), board.part
 
 
 @cache

@@ -21,7 +21,9 @@ class Links:
         self._boards: dict[Board, str] = {}
         taken: set[str] = set()
         for board in boards:
-            stem = slug(f"{board.dataset}-{board.protocol.probe}-v{board.protocol.version}-{board.protocol.metric}")
+            protocol = board.protocol
+            parts = (board.dataset, protocol.probe, f"v{protocol.version}", protocol.metric, *protocol.circumstances)
+            stem = slug("-".join(parts))
             name, number = stem, 1
             while name.lower() in taken:  # other options of the probe, other splits, or names that differ in case
                 number += 1

@@ -77,7 +77,7 @@ class Pages:
     def methods(self) -> Iterator[Page]:
         template = self._environment.get_template("method.html")
         for name, found in self._by_method.items():
-            results = results_table("results", f"Results of {name}", found, self._below, across=True)
+            results = results_table("results", f"Results of {name}", found, self._below)
             yield (
                 self._here.method(name),
                 template.render(name=name, card=self._cards[name], results=results, links=self._below),
@@ -96,7 +96,7 @@ class Pages:
 
     def front(self) -> Iterator[Page]:
         contents = self._contents
-        everything = results_table("results", "All results", list(contents.entries()), self._here, across=True)
+        everything = results_table("results", "All results", list(contents.entries()), self._here)
         if contents.extras.searches:
             yield "searches.html", self._render("searches.html", searches=contents.extras.searches)
         if contents.extras.of_samplers:

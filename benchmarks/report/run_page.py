@@ -8,10 +8,12 @@ from markupsafe import Markup
 
 from gssl.benchmarks.report import text
 from gssl.benchmarks.report.analysis import BoardStats, Entry
+from gssl.benchmarks.report.cells import Measure
 from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.folders import Projection, RunFiles
 from gssl.benchmarks.report.gather import Contents, labels_at_hand
 from gssl.benchmarks.report.pictures import scatter, training_curves
+from gssl.benchmarks.stats.spread import Spread
 
 
 class RunPage:
@@ -32,6 +34,12 @@ class RunPage:
     @property
     def title(self) -> str:
         return self._title
+
+    @cached_property
+    def metrics(self) -> list[tuple[Measure, Spread | None, Spread | None]]:
+        """Each metric with its validation and test values; none unless there are several."""
+        found = self._entry.cell.metrics
+        return [(measure, *values) for measure, values in found.items()] if len(found) > 1 else []
 
     @cached_property
     def commands(self) -> list[str]:

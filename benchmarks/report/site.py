@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from gssl import __version__
 from gssl.benchmarks.publications import published
 from gssl.benchmarks.report.cells import Cell
+from gssl.benchmarks.report.downloads import downloads
 from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.gather import Contents, gather
 from gssl.benchmarks.report.pages import Page, Pages
@@ -55,6 +56,7 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
     )
     summary = _summary(contents, out)
     with _replacing(out) as folder:
+        _write(folder, downloads(contents))
         pages = _write(folder, Pages(contents).all())
         _copy_assets(folder)
         summary = {**summary, "pages": pages}

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gssl.benchmarks.report.analysis import BoardStats, Entry
+from gssl.benchmarks.report.cells import Board, Measure
 from gssl.benchmarks.report.links import Links
 from gssl.benchmarks.report.text import MARKS, NONE, interval, mean_std, memory, score, seconds
+from gssl.benchmarks.stats.spread import Spread
 from gssl.results.cells import CellRow
 
 PAGE = 100  # rows that the script shows at a time
@@ -92,7 +94,7 @@ class DataTable:
 
 
 def results_table(
-    name: str, caption: str, found: Sequence[tuple[BoardStats, Entry]], links: Links, *, across: bool
+    name: str, caption: str, found: Sequence[tuple[BoardStats, Entry]], links: Links, *, board: Board | None = None
 ) -> DataTable:
     """One row for each cell.
 
@@ -101,14 +103,17 @@ def results_table(
         caption: of the table.
         found: cells with their boards.
         links: where things are.
-        across: with columns for dataset and protocol.
+        board: whose cells they all are, the metrics of which get columns; None for cells of several boards, which are
+            then named.
     """
+    further = [] if board is None else board.further
     columns = [
         Column("method", filtered=True),
-        *([Column("dataset", filtered=True), Column("protocol", filtered=True)] if across else []),
-        Column("test", numeric=True),
+        *([Column("dataset", filtered=True), Column("protocol", filtered=True)] if board is None else []),
+        Column("test" if board is None else f"test {board.protocol.measure.title}", numeric=True),
         Column("95 % interval", numeric=True),
         Column("validation", numeric=True),
+        *(Column(measure.title, numeric=True) for measure in further),
         Column("seeds", numeric=True),
         Column("published", filtered=True),
         Column("encoder", filtered=True),
@@ -121,12 +126,15 @@ def results_table(
         Column("configuration"),
     ]
     lines = tuple(
-        Line(_result_items(stats, entry, links, across=across), entry.cell.is_reference) for stats, entry in found
+        Line(_result_items(stats, entry, links, further, across=board is None), entry.cell.is_reference)
+        for stats, entry in found
     )
     return DataTable(name, caption, tuple(columns), lines)
 
 
-def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool) -> tuple[Item, ...]:
+def _result_items(
+    stats: BoardStats, entry: Entry, links: Links, further: Sequence[Measure], *, across: bool
+) -> tuple[Item, ...]:
     cell, protocol, spread = entry.cell, entry.cell.protocol, entry.spread
     run, row = links.cell(cell), entry.cell.first
     board = links.board(stats.board)
@@ -139,6 +147,7 @@ def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool
         Item(mean_std(spread, protocol), mean, run),
         Item(interval(spread, protocol), low, run if low is not None else ""),
         Item(score(cell.val, protocol), cell.val, run if cell.val is not None else ""),
+        *(_further_item(cell.metrics.get(measure, (None, None))[1], measure, run) for measure in further),
         Item(str(len(cell.done)), len(cell.done), run),
         Item(MARKS[entry.mark], href=f"{board}#published", kind=entry.mark) if entry.mark else Item(NONE),
         Item(row.encoder),
@@ -150,6 +159,10 @@ def _result_items(stats: BoardStats, entry: Entry, links: Links, *, across: bool
         Item(cell.status, href=run, kind="done" if cell.status == "done" else "open"),
         Item(row.config_hash[:8], href=run),
     )
+
+
+def _further_item(found: Spread | None, measure: Measure, run: str) -> Item:
+    return Item(NONE) if found is None else Item(mean_std(found, measure), found.mean, run)
 
 
 def unfinished_table(name: str, caption: str, found: Sequence[CellRow]) -> DataTable:

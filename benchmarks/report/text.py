@@ -7,21 +7,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gssl.benchmarks.report.cells import Protocol
+from gssl.benchmarks.report.cells import Measure, Protocol
 from gssl.benchmarks.stats.agreement import Verdict
 from gssl.benchmarks.stats.spread import Spread
 
 NONE = "–"
 MARKS: dict[Verdict, str] = {"agrees": "✓ agrees", "above": "▲ above", "below": "▼ below", "unknown": "? one seed"}
 _LONGEST = 60
+Judged = Protocol | Measure
 
 
-def shown_unit(protocol: Protocol) -> float:
+def shown_unit(protocol: Judged) -> float:
     """What a score is multiplied by before it is shown: scores are shown in percent, errors as they are."""
     return 100.0 if protocol.higher_is_better else 1.0
 
 
-def score(value: float | None, protocol: Protocol) -> str:
+def score(value: float | None, protocol: Judged) -> str:
     """One score with two decimals in percent, or an error with four.
 
     Example:
@@ -34,7 +35,7 @@ def score(value: float | None, protocol: Protocol) -> str:
     return f"{100 * value:.2f}" if protocol.higher_is_better else f"{value:.4f}"
 
 
-def mean_std(spread: Spread | None, protocol: Protocol) -> str:
+def mean_std(spread: Spread | None, protocol: Judged) -> str:
     """Mean and standard deviation; the mean alone for one seed."""
     if spread is None:
         return NONE
@@ -42,7 +43,7 @@ def mean_std(spread: Spread | None, protocol: Protocol) -> str:
     return mean if spread.std is None else f"{mean} ± {score(spread.std, protocol)}"
 
 
-def interval(spread: Spread | None, protocol: Protocol) -> str:
+def interval(spread: Spread | None, protocol: Judged) -> str:
     """Ends of the bootstrap interval."""
     if spread is None or spread.low is None:
         return NONE

@@ -92,8 +92,8 @@ def amount(text: str) -> float | int:
     try:
         value: float | int = int(text) if text.strip().isdecimal() else float(text)
     except ValueError:
-        raise ArgumentTypeError(f"must be a share such as 0.1 or a whole number for each class (got {text!r})") from None
-    if isinstance(value, float) and not 0 < value <= 1 or value < 1 and isinstance(value, int):
+        raise ArgumentTypeError(f"must be a share such as 0.1, or a whole number for each class (got {text})") from None
+    if (isinstance(value, float) and not 0 < value <= 1) or (value < 1 and isinstance(value, int)):
         raise ArgumentTypeError(f"must be a share above 0 and at most 1, or a whole number of at least 1 (got {text})")
     return value
 

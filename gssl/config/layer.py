@@ -12,7 +12,7 @@ from gssl.common.errors import InputError, unknown
 SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
 _NAMELESS = ("train", "finetune")
 _OTHER_KEYS = ("source", "dataset", "seeds")
-_RECORDS = ("config_hash", "dataset_checksum", "plugins")  # what a run notes in its config.yaml; no settings
+_RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
 
 
 @dataclass(frozen=True)

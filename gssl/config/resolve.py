@@ -23,6 +23,7 @@ from gssl.training.config import TrainConfig
 GRAPHS_PER_BATCH = 128
 FINETUNE_EPOCHS = 100
 SEMI_SUPERVISED = "P7"
+NODE_PROBE = "LBFGS"  # of a dataset whose own probe judges something else
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Subject:
     data: str
     level: Level
     probe: str
+
+    @property
+    def task(self) -> str:
+        """What is judged unless another task is named: links where the dataset's probe judges them, else its items."""
+        judged = components.probe_class(self.probe).tasks()
+        return self.level if self.level in judged else judged[0]
 
 
 def resolve(request: Request, subject: Subject) -> RunConfig:
@@ -152,7 +159,7 @@ def _check_assignments(line: Layer, method: type[Method], name: str, layers: Seq
             "train": TrainConfig,
             "encoder": components.encoder_factory(_name("encoder", method.default_encoder, layers, ENCODERS)),
             "probe": components.probe_class(_name("probe", subject.probe, layers, PROBES)),
-            "task": TASKS.get(_name("task", subject.level, layers, TASKS)),
+            "task": TASKS.get(_name("task", subject.task, layers, TASKS)),
             "setting": SETTINGS.get(_name("setting", _usual(method), layers, SETTINGS)),
         }
         raise components.unknown_key(f"method {name}", bare, own, parts)
@@ -171,12 +178,12 @@ def _usual(method: type[Method]) -> str:
 
 def _purposes(request: Request, subject: Subject) -> tuple[str, ...]:
     """What a preset may be for beside its dataset: a task or a setting other than the usual one."""
-    named = ((request.setting, "frozen"), (request.task, subject.level))
+    named = ((request.setting, "frozen"), (request.task, subject.task))
     return tuple(name.lower() for name, usual in named if name is not None and name.lower() != usual)
 
 
 def _task(layers: Sequence[Layer], subject: Subject) -> Component:
-    name = _name("task", subject.level, layers, TASKS)
+    name = _name("task", subject.task, layers, TASKS)
     if name in ("node", "graph") and name != subject.level:
         raise InputError(
             f"--task {name} judges {name}s, but {subject.name} is {subject.level}-level data; leave out --task"
@@ -257,7 +264,7 @@ def _batch_size(given: int | None, sampler: str, options: Mapping[str, Any], sub
 
 
 def _probe(layers: Sequence[Layer], subject: Subject, task: str, setting: str) -> Component:
-    usual = TASKS.get(task).default_judge or subject.probe
+    usual = subject.probe if task == subject.task else TASKS.get(task).default_judge or NODE_PROBE
     if setting in ("finetune", "auxiliary") and usual.startswith("P5"):
         usual = SEMI_SUPERVISED  # folds with validation items, which choose the epoch
     name = _name("probe", usual, layers, PROBES)

@@ -26,7 +26,8 @@ def plugin_digests(config: RunConfig) -> dict[str, str]:
     digests = {}
     for part in parts:
         module = inspect.getmodule(part)
-        if module is None or module.__file__ is None or module.__name__.partition(".")[0] in _VERSIONED:
+        file = getattr(module, "__file__", None)  # a notebook has none
+        if module is None or file is None or module.__name__.partition(".")[0] in _VERSIONED:
             continue
-        digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(module.__file__)
+        digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(file)
     return digests

@@ -34,6 +34,7 @@ class Record:
         store: where each seed gets a row.
         environment: of this process.
         problem: what is done in it.
+        remarks: what should be said of its parts.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Record:
         environment: Environment,
         *,
         problem: Problem,
+        remarks: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self._run = run
@@ -51,7 +53,7 @@ class Record:
         self._environment = environment.mapping()
         self._metric = problem.task.metric
         self._probe_version = problem.task.version
-        self._notes = problem.notes
+        self._notes = (*problem.notes, *remarks)
         self._seed_notes: tuple[str, ...] = ()
         self._seeds: dict[int, SeedMetrics] = {}
 

@@ -16,6 +16,7 @@ from gssl.experiment.filed import filed
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.record import Record
 from gssl.method import Method
+from gssl.models.encoder import edge_attr_note
 from gssl.results.environment import current
 from gssl.results.folder import RunIdentity, open_run
 from gssl.results.places import store_url
@@ -65,13 +66,14 @@ def run_experiment(
     device = resolve_device(device)
     problem = make_problem(config, dataset)
     splits = {seed: problem.splits(seed) for seed in config.seeds}
-    needed = _bytes_needed(problem)
+    needed, remarks = _rehearsed(problem)
     plugins = plugin_digests(config)
-    run = RunIdentity(config, problem.checksum, plugins)
+    kind = {"name": dataset.name, "level": dataset.level, "probe": dataset.probe, "spec": dataset.spec.mapping()}
+    run = RunIdentity(config, problem.checksum, plugins, kind)
     with Store(store_url(db)) as store:
         folder, state = open_run(run, out)
         with folder:
-            record = Record(run, folder, store, current(device, plugins), problem=problem)
+            record = Record(run, folder, store, current(device, plugins), problem=problem, remarks=remarks)
             record.begin(resumed=state != "new")
             if state == "finished":
                 say(f"{folder.path} holds the finished result of this run; nothing was done")
@@ -103,16 +105,21 @@ def run_experiment(
             return record.finish()
 
 
-def _bytes_needed(problem: Problem) -> int:
-    """About what the run writes. Building the parts here also finds those that do not fit before anything is made."""
+def _rehearsed(problem: Problem) -> tuple[int, tuple[str, ...]]:
+    """About the bytes that the run writes, and what should be said of its parts.
+
+    Building the parts here also finds those that do not fit before anything is made.
+    """
     methods, sizes, total = dict[Training, Method](), dict[type, int](), 0
+    remarks = list[str | None]()
     for training in problem.trainings(problem.config.seeds[0]):
         if type(training) not in sizes:  # the others of its kind are as large
             method = training.method(None if training.source is None else methods[training.source])
             training.sampler(method)
             methods[training] = method
+            remarks.append(edge_attr_note(method.encoder, training.dataset.graph))
             weights = sum(parameter.numel() * parameter.element_size() for parameter in method.parameters())
             rows = training.dataset.num_items * method.embedding_dim * 4
             sizes[type(training)] = rows + _COPIES * weights
         total += sizes[type(training)]
-    return total * len(problem.config.seeds)
+    return total * len(problem.config.seeds), tuple(dict.fromkeys(filter(None, remarks)))

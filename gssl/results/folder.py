@@ -19,7 +19,7 @@ import itertools
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -47,11 +47,14 @@ class RunIdentity:
         config: the full configuration.
         dataset_checksum: of the data.
         plugins: digest of the source of each part that does not ship with the project, by import path.
+        data: what an encoder must know of the data, and their level; kept with the run, so that its encoder can be
+            loaded where the data cannot.
     """
 
     config: RunConfig
     dataset_checksum: str
     plugins: Mapping[str, str]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """The content of ``config.yaml``."""
@@ -60,6 +63,7 @@ class RunIdentity:
             "config_hash": self.config.hash,
             "dataset_checksum": self.dataset_checksum,
             "plugins": dict(self.plugins),
+            "data": dict(self.data),
         }
 
     def matches(self, record: Mapping[str, Any]) -> bool:

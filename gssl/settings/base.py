@@ -112,12 +112,14 @@ class Setting(ABC):
     Attributes:
         name: as for ``--setting``.
         has_finetuning: whether a second training follows, with options of its own (``--set finetune.NAME=VALUE``).
+        inner: where in the learner of its last training the method is that embeds (a prefix of the weights' names).
         pretrain_on: another dataset that the encoder is pretrained on; None for the task's own.
         source: that dataset, once it is loaded.
     """
 
     name: ClassVar[str]
     has_finetuning: ClassVar[bool] = False
+    inner: ClassVar[str] = ""
     pretrain_on: str | None = None
     source: Dataset | None = None
 

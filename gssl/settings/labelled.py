@@ -176,6 +176,7 @@ class Finetune(Setting):
 
     name: ClassVar[str] = "finetune"
     has_finetuning: ClassVar[bool] = True
+    inner: ClassVar[str] = "pretrained."
 
     def __init__(
         self, *, labels: Amount | None = None, dropout: Probability = 0.0, pretrain_on: str | None = None
@@ -211,6 +212,7 @@ class AuxiliaryLearning(Setting):
     """
 
     name: ClassVar[str] = "auxiliary"
+    inner: ClassVar[str] = "companion."
 
     def __init__(self, *, labels: Amount | None = None, weight: NonNegative = 1.0, dropout: Probability = 0.0) -> None:
         self.labels, self.weight, self.dropout = labels, weight, dropout

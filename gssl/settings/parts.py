@@ -14,8 +14,9 @@ from gssl.config import components
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
 from gssl.evaluate.base import Judge
+from gssl.graph.spec import GraphSpec
 from gssl.method import Method
-from gssl.models.encoder import Encoder
+from gssl.models.encoder import Encoder, encoder_for
 from gssl.registry import TASKS
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
@@ -28,10 +29,15 @@ def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
     It has seen the graph of the dataset (:meth:`~gssl.method.Method.prepare`).
     """
     torch.manual_seed(derive_seed(seed, "init"))
-    encoder = components.encoder_factory(config.encoder.name)(dataset.graph.in_dim, **config.encoder.options)
-    method = components.method_class(config.method.name)(encoder, **config.method.options)
+    method = new_method(config, dataset.spec)
     method.prepare(dataset.graph, derive_seed(seed, "prepare"))
     return method
+
+
+def new_method(config: RunConfig, spec: GraphSpec) -> Method:
+    """The method for data of a kind, before it has seen any."""
+    encoder = encoder_for(components.encoder_factory(config.encoder.name), spec, **config.encoder.options)
+    return components.method_class(config.method.name)(encoder, **config.method.options)
 
 
 def make_sampler(

@@ -11,6 +11,7 @@ from gssl.config import components
 from gssl.config.record import RunConfig
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
+from gssl.graph.spec import misfit
 from gssl.registry import SETTINGS
 from gssl.settings.base import Setting, Training
 from gssl.settings.parts import make_task
@@ -98,8 +99,6 @@ def _check_transfer(source: Dataset, dataset: Dataset) -> None:
         raise InputError(
             f"--pretrain-on {source.name}: it is {source.level}-level data, but {dataset.name} is {dataset.level}-level"
         )
-    if source.graph.in_dim != dataset.graph.in_dim:
-        raise InputError(
-            f"--pretrain-on {source.name}: its features have {source.graph.in_dim} columns, those of {dataset.name} "
-            f"have {dataset.graph.in_dim}; pretrain on data whose features mean the same"
-        )
+    reason = misfit(source.spec, dataset.spec, source_name=source.name, target_name=dataset.name)
+    if reason is not None:
+        raise InputError(f"--pretrain-on {source.name}: {reason}; pretrain on data whose features mean the same")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.options import Neutral
+from gssl.datasets.scaffold import scaffold_split
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.base import Judge, Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
@@ -114,9 +116,34 @@ class NodeTask(ItemTask):
 
 
 class GraphTask(ItemTask):
-    """Labels of the graphs of a set."""
+    """Labels of the graphs of a set.
+
+    Args:
+        dataset: a set of graphs.
+        probe: which splits, which classifier.
+        split: ``scaffold`` judges molecules on their scaffold split, if the probe takes preset splits.
+        fixed: splits in place of the protocol's; those of a sealed task.
+    """
 
     name: ClassVar[str] = "graph"
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        probe: Probe,
+        *,
+        split: Annotated[Literal["usual", "scaffold"], Neutral("usual")] = "usual",
+        fixed: tuple[Split, ...] | None = None,
+    ) -> None:
+        if split == "scaffold" and fixed is None:
+            preset = scaffold_split(dataset)
+            dataset = replace(dataset, splits=(preset,))
+            if [own.hash for own in probe.splits(dataset, 0)] != [preset.hash]:
+                raise InputError(
+                    f"probe {probe.name} draws splits of its own, so it does not go with task.split=scaffold; use "
+                    "--probe LBFGS"
+                )
+        super().__init__(dataset, probe, fixed=fixed)
 
 
 def items_of(split: AnySplit) -> Split:

@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.datasets.links import random_link_split, visible_graph
+from gssl.datasets.links import has_degree_features, random_link_split, visible_graph
 from gssl.datasets.types import Dataset, LinkSplit, Metric
 from gssl.evaluate.base import Judge, ProbeScore
 from gssl.evaluate.links import LinkProbe
+from gssl.graph.storage import Graph
 from gssl.tasks.base import AnySplit, Task
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -31,7 +32,7 @@ class LinkTask(Task):
         probe: how pairs are scored.
         val: share of the edges that validate.
         test: share of the edges that are tested.
-        fixed: split in place of a drawn one; that of a sealed task.
+        fixed: split in place of a drawn one; that of a sealed task, whose metric it keeps.
     """
 
     name: ClassVar[str] = "link"
@@ -45,7 +46,7 @@ class LinkTask(Task):
         *,
         val: Share = 0.05,
         test: Share = 0.1,
-        fixed: LinkSplit | None = None,
+        fixed: tuple[LinkSplit, Metric] | None = None,
     ) -> None:
         super().__init__(dataset)
         if dataset.level != "node":
@@ -54,12 +55,13 @@ class LinkTask(Task):
             )
         self.probe = probe
         self.val, self.test = val, test
-        self._fixed = fixed
+        self._fixed: LinkSplit | None = None if fixed is None else fixed[0]
+        self._metric: Metric | None = None if fixed is None else fixed[1]
         self._drawn: dict[int, LinkSplit] = {}
 
     @property
     def metric(self) -> Metric:
-        return self.dataset.metric if self.dataset.links is not None else self.probe.metrics[0]
+        return self._metric or (self.dataset.metric if self.dataset.links is not None else self.probe.metrics[0])
 
     @property
     def version(self) -> int:
@@ -78,8 +80,12 @@ class LinkTask(Task):
         links = links_of(split)
         graph = self.dataset.graph
         if self._fixed is None and self.dataset.links is None:  # a preset's or sealed graph has training edges only
-            graph = graph.derived(f"without {links.hash}", lambda: visible_graph(self.dataset.graph, links))
+            graph = graph.derived(f"without {links.hash}", lambda: self._without(links))
         return replace(self.dataset, graph=graph, labels=None, splits=(), links=None)
+
+    def _without(self, links: LinkSplit) -> Graph:
+        # Features that count edges would tell how many were held out.
+        return visible_graph(self.dataset.graph, links, degrees=has_degree_features(self.dataset))
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
         return self.probe.score(self.checked(embeddings), links_of(split), seed, self.metric)
@@ -89,11 +95,15 @@ class LinkTask(Task):
         graph = self.visible(split).graph
         blind = replace(split, test=split.val, test_negatives=split.val_negatives)
         data = replace(self.dataset, graph=graph, labels=None, splits=(), links=None)
-        return type(self)(data, self.probe, val=self.val, test=self.test, fixed=blind)
+        return type(self)(data, self.probe, val=self.val, test=self.test, fixed=(blind, self.metric))
 
     def under(self, judge: Judge) -> Self:
         assert isinstance(judge, LinkProbe)
-        return type(self)(self.dataset, judge, val=self.val, test=self.test, fixed=self._fixed)
+        return type(self)(self.dataset, judge, val=self.val, test=self.test, fixed=self._pair)
+
+    @property
+    def _pair(self) -> tuple[LinkSplit, Metric] | None:
+        return None if self._fixed is None or self._metric is None else (self._fixed, self._metric)
 
     def shown(self) -> int:
         assert self._fixed is not None

@@ -35,8 +35,12 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, config_key: str) -> No
     write_whole(path, write)
 
 
-def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, *, config_key: str | None) -> dict[str, Any] | None:
     """The state in ``path``, or None if there is no such file.
+
+    Args:
+        path: the file.
+        config_key: what it must have been written for; None takes any, for a folder that was identified otherwise.
 
     Raises:
         InputError: the file is damaged, holds more than plain data, or belongs to another configuration.
@@ -56,7 +60,7 @@ def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a checkpoint of this version; delete it to train from the start")
-    if content["config_key"] != config_key:
+    if config_key is not None and content["config_key"] != config_key:
         raise InputError(
             f"the checkpoint {path} belongs to another configuration ({content['config_key']!r}, not {config_key!r}); "
             f"delete it or choose another --out"
@@ -65,7 +69,7 @@ def load_checkpoint(path: Path, *, config_key: str) -> dict[str, Any] | None:
     return state
 
 
-def load_weights(path: Path, *, config_key: str) -> dict[str, Tensor] | None:
+def load_weights(path: Path, *, config_key: str | None) -> dict[str, Tensor] | None:
     """The weights that a training ended with, on the CPU; None if there is no such file.
 
     Raises:

@@ -1,5 +1,6 @@
 """The page: what is grouped and compared, what it says, and what it does with bad input."""
 
+import csv
 import json
 import re
 import shlex
@@ -17,8 +18,8 @@ from gssl.benchmarks.report.cells import boards_of, cells_of
 from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.folders import projection, run_files
+from gssl.benchmarks.report.sample import HOSTILE, search
 from gssl.benchmarks.report.sample import row as make_row
-from gssl.benchmarks.report.sample import search
 from gssl.benchmarks.report.search_page import read_search
 from gssl.benchmarks.report.site import write_report
 from gssl.benchmarks.report.svg import Scale, scale_for, tag
@@ -26,7 +27,7 @@ from gssl.benchmarks.report.text import slug
 from gssl.cli.main import main
 from gssl.common.errors import InputError
 from gssl.results import database
-from gssl.results.store import Store
+from gssl.results.store import RunRow, Store
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -83,6 +84,106 @@ def test_only_like_is_compared_with_like() -> None:
     assert [[c.first.method for c in board.cells] for board in boards] == [["GRACE", "BGRL", "DGI"], ["GAE"], ["VGAE"]]
     options = make_row("GAE", config=json.dumps({"probe": {"name": "LBFGS", "l2": 1}}))
     assert len(boards_of(cells_of([first, options]))) == 2
+
+
+def test_tasks_and_settings_have_boards_of_their_own() -> None:
+    def finetuned(labels: float | None, **changes: object) -> RunRow:
+        return make_row(setting="finetune", config=json.dumps({"setting": {"labels": labels}}), **changes)  # type: ignore[arg-type]
+
+    rows = [
+        make_row("GRACE"),
+        make_row("supervised", setting="supervised"),  # a reference row stands beside the methods
+        make_row("DGI", task="graph"),  # as node: of this dataset there is one kind
+        finetuned(0.1, config_hash="1"),
+        finetuned(0.01, config_hash="2"),
+        finetuned(5, config_hash="3"),
+        finetuned(None, config_hash="4"),
+        make_row("supervised", setting="supervised", config=json.dumps({"setting": {"labels": 0.1}}), config_hash="5"),
+        make_row("GAE", task="link", metric="roc_auc"),
+        make_row("GAE", task="cluster", metric="nmi"),
+    ]
+    boards = {board.protocol.name: board for board in boards_of(cells_of(rows))}
+    assert {name: [cell.first.method for cell in board.cells] for name, board in boards.items()} == {
+        "LBFGS v1, accuracy": ["GRACE", "supervised", "DGI"],
+        "LBFGS v1, accuracy, finetune, 10 % of the labels": ["GRACE", "supervised"],
+        "LBFGS v1, accuracy, finetune, 1 % of the labels": ["GRACE"],
+        "LBFGS v1, accuracy, finetune, 5 labels per class": ["GRACE"],
+        "LBFGS v1, accuracy, finetune": ["GRACE"],
+        "LBFGS v1, roc auc, link": ["GAE"],
+        "LBFGS v1, nmi, cluster": ["GAE"],
+    }
+    other_data = make_row("GRACE", config=json.dumps({"setting": {"pretrain_on": "MOSES"}}), config_hash="6")
+    [board] = boards_of(cells_of([make_row("GRACE"), other_data]))
+    assert list(board.chosen) == ["GRACE", "GRACE, pretrained on MOSES"]
+
+
+def test_published_numbers_of_another_setting_are_not_ours(tmp_path: Path) -> None:
+    block = "{method: GRACE, probe: LBFGS, metric: accuracy, status: verified, source: s, scores: {digits: [80, 1]}"
+    (tmp_path / "x.yaml").write_text(f"results: [{block}, setting: finetune, labels: 0.1}}, {block}, task: link}}]")
+    config = json.dumps({"setting": {"labels": 0.1}})
+    rows = [make_row("GRACE"), make_row("GRACE", setting="finetune", config=config, config_hash="1")]
+    frozen, finetuned = analyse(boards_of(cells_of(rows)), read(tmp_path / "x.yaml"))
+    assert (frozen.entries[0].claims, frozen.unmatched) == ((), ())
+    assert len(finetuned.entries[0].claims) == 1
+
+
+def test_every_metric_of_a_cell_has_its_spread() -> None:
+    rows = [
+        make_row(seed=n, val=0.5, test=0.25 * n, metrics=json.dumps({"accuracy": [0.5, 0], "rmse": [None, 2.0 * n]}))
+        for n in (1, 2)
+    ]
+    [cell] = cells_of(rows)
+    assert [measure.title for measure in cell.metrics] == ["accuracy ↑", "rmse ↓"]
+    (val, test), (no_val, error) = cell.metrics.values()
+    assert val is not None
+    assert test is not None
+    assert error is not None
+    assert (val.mean, test.mean, no_val, error.mean) == (0.5, 0.375, None, 3.0)  # the row's own score is what counts
+    [mixed] = cells_of([rows[0], make_row(seed=2)])  # stored before there were several
+    assert list(mixed.metrics.values())[1] == (None, None)
+    [board] = boards_of([mixed])
+    assert [measure.metric for measure in board.further] == ["rmse"]
+    [failed] = cells_of([make_row(status="failed", test=None)])
+    assert failed.metrics == {}
+
+
+def packed(page: Path) -> tuple[list[str], list[list[str]]]:
+    """Heads and texts of the table of a page."""
+    text = page.read_text()
+    [rows] = re.findall(r'class="rows">(.*?)</script>', text, re.DOTALL)
+    return re.findall(r'data-title="([^"]+)"', text), [[item[0] for item in items] for _, *items in json.loads(rows)]
+
+
+def test_further_metrics_are_columns_of_a_board_and_rows_of_a_run(site: Path) -> None:
+    [board] = [path for path in (site / "boards").iterdir() if "link" in path.name]
+    heads, rows = packed(board)
+    assert heads[:6] == ["method", "test roc auc ↑", "95 % interval", "validation", "average precision ↑", "hits@50 ↑"]
+    assert [row[0] for row in rows] == ["GAE", "DGI"]  # by the first metric, though DGI has more hits
+    assert [row[5] for row in rows] == ["50.00 ± 0.00", "60.00 ± 0.00"]
+    assert "Dot v1, roc auc, link" in board.read_text()
+    runs = [path.read_text() for path in (site / "runs").iterdir()]
+    [run] = [text for text in runs if "<title>GAE on csbm" in text and "roc auc, link" in text]
+    row = r"average precision</th><td>higher is better</td><td class=.number.>81.00 ± 1.00</td><td[^>]*>–"
+    assert re.search(row, run)
+    [few] = [path for path in (site / "boards").iterdir() if "finetune" in path.name]
+    assert "10 % of the labels" in few.read_text()
+    assert sorted(row[0] for row in packed(few)[1]) == ["GRACE", "supervised"]
+    assert "test" in packed(site / "results.html")[0]
+
+
+def test_the_page_gives_its_results_to_other_programs(site: Path) -> None:
+    lines = json.loads((site / "results.json").read_text())
+    [gae] = [line for line in lines if line["task"] == "link" and line["method"] == "GAE"]
+    assert list(gae["metrics"]) == ["roc_auc", "average_precision", "hits@50"]
+    assert gae["metrics"]["average_precision"]["test_mean"] == pytest.approx(0.81)
+    assert gae["metrics"]["average_precision"]["val_mean"] is None
+    with (site / "results.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(lines)
+    [same] = [line for line in table if line["task"] == "link" and line["method"] == "GAE"]
+    assert float(same["average_precision_test_mean"]) == gae["metrics"]["average_precision"]["test_mean"]
+    assert same["macro_f1_test_mean"] == ""
+    assert any(HOSTILE in line["method"] for line in table)
 
 
 def test_the_test_score_does_not_choose_what_stands_for_a_method() -> None:
@@ -152,6 +253,18 @@ def test_the_command_repeats_the_run(lab: "Lab") -> None:
     again = json.loads(lab.gssl(*words[1:], "--json")[0])
     assert again["config_hash"] == first["config_hash"]
     assert again["per_seed"] == first["per_seed"]
+
+
+@pytest.mark.parametrize("how", [("--task", "cluster"), ("--setting", "finetune", "--labels", "0.5")])
+def test_the_command_repeats_task_and_setting(lab: "Lab", how: tuple[str, ...]) -> None:
+    first = lab.run(*how)
+    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
+        [row] = store.rows()
+    assert row.config_hash == first["config_hash"]
+    [line] = commands(json.loads(row.config), [row.seed])
+    again = json.loads(lab.gssl(*shlex.split(line)[1:], "--json")[0])
+    assert (again["config_hash"], again["metrics"]) == (first["config_hash"], first["metrics"])
+    assert (row.task, row.setting) == (first["task"], first["setting"])
 
 
 def test_seeds_with_gaps_take_several_commands() -> None:

@@ -1,0 +1,158 @@
+"""``gssl.load`` and ``gssl.embed``: a finished run brought back, and its encoder on graphs that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gssl.api.run import RunResult, training_folder
+from gssl.common import yaml_io
+from gssl.common.errors import InputError
+from gssl.common.files import read_json
+from gssl.common.seeds import derive_seed
+from gssl.config.record import RunConfig
+from gssl.config.resolve import Request, Subject, resolve
+from gssl.datasets.convert import as_dataset
+from gssl.datasets.load import load_dataset
+from gssl.graph.spec import GraphSpec
+from gssl.method import Method
+from gssl.registry import SETTINGS
+from gssl.settings.parts import new_method
+from gssl.training.checkpoint import load_weights
+from gssl.training.embed import embed_dataset
+
+
+class RunEncoder(nn.Module):
+    """The trained method of a run as a plain module, in evaluation mode: ``encoder(data)`` gives embeddings.
+
+    Args:
+        method: with its weights.
+        spec: of the data that it was trained on.
+        seed: of the run.
+    """
+
+    def __init__(self, method: Method, spec: GraphSpec, seed: int) -> None:
+        super().__init__()
+        self.method = method.eval()
+        self.spec = spec
+        self.seed = seed
+
+    def forward(self, data: Any) -> Tensor:
+        """Embed all nodes of a graph, or all graphs of a set.
+
+        Features are taken as they are: where the dataset of the run was normalised by its loader, others must be too.
+
+        Args:
+            data: a PyG ``Data``, ``HeteroData`` or list of ``Data``, a networkx graph, a ``Dataset``, or the name or
+                path of one.
+
+        Returns:
+            Shape (num_items, dim), float32, on the CPU.
+
+        Raises:
+            InputError: its features have another number of columns than those that the encoder was trained on.
+        """
+        dataset = load_dataset(str(data)) if isinstance(data, str | Path) else as_dataset(data)
+        if dataset.graph.in_dim != self.spec.in_dim:
+            raise InputError(
+                f"the encoder was trained on {self.spec.in_dim} features, but {dataset.name} has "
+                f"{dataset.graph.in_dim}: give features that mean the same"
+            )
+        self.method.prepare(dataset.graph, derive_seed(self.seed, "prepare"))
+        return embed_dataset(self.method.eval(), dataset)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedRun:
+    """A run that was finished some time ago.
+
+    Attributes:
+        folder: of the run.
+        config: its full configuration.
+        spec: of the data that it was trained on.
+        result: what it found.
+    """
+
+    folder: Path
+    config: RunConfig
+    spec: GraphSpec
+    result: RunResult
+
+    @cached_property
+    def encoder(self) -> RunEncoder:
+        """The encoder of the first seed."""
+        return self.encoder_of(self.config.seeds[0])
+
+    def encoder_of(self, seed: int, part: int = 0) -> RunEncoder:
+        """That of another seed, or of another of several splits that were trained apart.
+
+        Raises:
+            InputError: the run has no such seed or part, or its checkpoint cannot be used.
+        """
+        file = training_folder(self.folder, seed, part) / "checkpoint.pt"
+        weights = load_weights(file, config_key=None)
+        if weights is None:
+            raise InputError(f"there is no {file}: the run did not get that far")
+        torch.manual_seed(derive_seed(seed, "init"))
+        method = new_method(self.config, self.spec)
+        inner = SETTINGS.get(self.config.setting.name).inner
+        own = {name.removeprefix(inner): value for name, value in weights.items() if name.startswith(inner)}
+        known = method.state_dict()
+        # What a method prepared for the graph of its training is made anew for another one.
+        missing, _ = method.load_state_dict({k: v for k, v in own.items() if k in known}, strict=False)
+        if missing:
+            raise InputError(f"{file} lacks {missing[0]}: another version of the program or of a plug-in wrote it")
+        return RunEncoder(method, self.spec, seed)
+
+
+def load(run_dir: str | Path | RunResult) -> LoadedRun:
+    """A finished run.
+
+    Args:
+        run_dir: its folder, or what :func:`gssl.run` returned.
+
+    Raises:
+        InputError: the folder holds no finished run, or another version of gssl made it.
+    """
+    folder = run_dir.run_dir if isinstance(run_dir, RunResult) else Path(run_dir)
+    file, result = folder / "config.yaml", folder / "result.json"
+    if not file.is_file() or not result.is_file():
+        raise InputError(f"{folder} is not the folder of a finished run: it has no {file.name} with a {result.name}")
+    record = yaml_io.read(file)
+    config = _config(record, file)
+    if config.hash != record.get("config_hash"):
+        raise InputError(f"{folder} was made by another version of gssl, whose options differ; use that version")
+    return LoadedRun(folder, config, _spec(record), RunResult({**read_json(result), "run_dir": str(folder)}))
+
+
+def embed(run: str | Path | RunResult | LoadedRun, data: Any) -> Tensor:
+    """Embeddings of a graph that the run has not seen; see :meth:`RunEncoder.forward`."""
+    loaded = run if isinstance(run, LoadedRun) else load(run)
+    found: Tensor = loaded.encoder(data)
+    return found
+
+
+def _config(record: Mapping[str, Any], file: Path) -> RunConfig:
+    try:
+        method, data = str(record["method"]["name"]), str(record["dataset"])
+    except (KeyError, TypeError):
+        raise InputError(f"{file} is not the configuration of a run") from None
+    known = record.get("data") or {}
+    if "level" not in known:  # of a version that did not keep it
+        dataset = load_dataset(data)
+        known = {"level": dataset.level, "probe": dataset.probe, "name": dataset.name}
+    name = known.get("name", data)
+    return resolve(
+        Request(method, file=file, preset="none"), Subject(str(name), data, known["level"], str(known["probe"]))
+    )
+
+
+def _spec(record: Mapping[str, Any]) -> GraphSpec:
+    known = (record.get("data") or {}).get("spec")
+    return load_dataset(str(record["dataset"])).spec if known is None else GraphSpec.from_mapping(known)
