@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -95,3 +95,8 @@ def read(path: Path) -> list[Published]:
             for dataset, (mean, std) in block.scores.items()
         ]
     return found
+
+
+def entries_of(method: str) -> list[dict[str, Any]]:
+    """Committed published numbers that are about a method, as plain data."""
+    return [entry.model_dump() for entry in published() if entry.method == method]
