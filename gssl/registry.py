@@ -1,10 +1,10 @@
 """The component families and what ships with each; nothing is imported until it is asked for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gssl.common.resolve import Resolver
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # types of lower rooms; importing them here would import torch
     from collections.abc import Callable
 
     from torch import Tensor
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from gssl.samplers.base import Sampler
     from gssl.samplers.propagation.base import Propagation
     from gssl.samplers.selection.base import Selection
-    from gssl.settings.base import Setting
-    from gssl.tasks.base import Task
 
 METHODS: "Resolver[type[Method]]" = Resolver(
     "method",
@@ -26,11 +24,16 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GRACE": "gssl.methods.grace:GRACE",
         "BGRL": "gssl.methods.bgrl:BGRL",
         "GraphCL": "gssl.methods.graphcl:GraphCL",
+        "JOAO": "gssl.methods.joao:JOAO",
+        "JOAOv2": "gssl.methods.joao:JOAOv2",
+        "AD-GCL": "gssl.methods.adgcl:ADGCL",
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
         "GraphMAE": "gssl.methods.graphmae:GraphMAE",
         "AFGRL": "gssl.methods.afgrl:AFGRL",
+        "MVGRL": "gssl.methods.mvgrl:MVGRL",
+        "GCA": "gssl.methods.gca:GCA",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",
@@ -44,6 +47,7 @@ ENCODERS: "Resolver[type[Encoder]]" = Resolver(
         "GCN": "gssl.models.gcn:GCN",
         "SAGE": "gssl.models.sage:SAGE",
         "GIN": "gssl.models.gin:GIN",
+        "GINE": "gssl.models.gine:GINE",
         "GAT": "gssl.models.gat:GAT",
         "MLP": "gssl.models.mlp:MLPEncoder",
         "ResGCN": "gssl.models.resgcn:ResGCN",
@@ -170,7 +174,8 @@ PROBES: "Resolver[type[Judge]]" = Resolver(
     group="gssl.probes",
 )
 
-TASKS: "Resolver[type[Task]]" = Resolver(
+# Tasks and settings are made of parts that are found by name, so their types are above this file.
+TASKS: Resolver[Any] = Resolver(
     "task",
     {
         "node": "gssl.tasks.items:NodeTask",
@@ -181,7 +186,7 @@ TASKS: "Resolver[type[Task]]" = Resolver(
     group="gssl.tasks",
 )
 
-SETTINGS: "Resolver[type[Setting]]" = Resolver(
+SETTINGS: Resolver[Any] = Resolver(
     "setting",
     {
         "frozen": "gssl.settings.frozen:Frozen",

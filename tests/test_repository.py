@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 from gssl.cli.main import main
@@ -39,6 +40,23 @@ PACKAGES = {
 MAY_IMPORT_PYG = ("samplers/pyg.py",)
 # `gssl perf` and `gssl bench` hand over to the benchmarks, inside the function that does it.
 MAY_REACH_UP = ("gssl/cli/",)
+# Rooms from the ground up; one imports those of the lines above it, never its neighbours on its own line.
+ROOMS = (
+    ("common",),
+    ("graph",),
+    ("samplers", "datasets", "models"),
+    ("augment", "objectives", "evaluate"),
+    ("method", "tasks"),
+    ("registry", "training"),
+    ("methods",),
+    ("config",),
+    ("settings", "results", "cards", "testing"),
+    ("experiment", "variance"),
+    ("api", "convergence", "search"),
+    ("benchmarks",),
+    ("cli",),
+    ("__main__",),
+)
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -143,10 +161,47 @@ def test_layers_are_those_of_the_architecture_document() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rows = {row[1]: row for row in (re.split(r"\s*\|\s*", line) for line in text.splitlines() if line.startswith("|"))}
     for layer, allowed in LAYERS.items():
-        folder = "`gssl/common/`" if layer == "common" else f"`{layer}/`"
+        folder = f"`gssl/{layer}/`" if layer in ("common", "graph") else f"`{layer}/`"
         assert folder in rows, f"ARCHITECTURE.md has no row for {folder}"
         stated = set(re.findall(r"\w+", rows[folder][3])) & set(LAYERS)
         assert stated == allowed - {layer}, f"ARCHITECTURE.md lets {folder} import {sorted(stated)}"
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts if parts[0] == "gssl" else ("gssl", *parts))
+    return name.removesuffix(".__init__")
+
+
+def imports_between_modules() -> list[tuple[str, str]]:
+    """Every import of the project's own modules, also inside functions and for type checkers alone."""
+    paths = {module_name(path): path for path in sources(*CODE)}
+    found = []
+    for name, path in paths.items():
+        for imported, _ in imported_modules(path):
+            target = imported if imported in paths else imported.rpartition(".")[0]
+            if target in paths and target not in (name, "gssl"):
+                found.append((name, target))
+    return found
+
+
+def test_no_import_circle_anywhere() -> None:
+    graph = networkx.DiGraph(imports_between_modules())
+    circles = [sorted(part) for part in networkx.strongly_connected_components(graph) if len(part) > 1]
+    assert not circles
+
+
+def test_rooms_import_what_is_below_them() -> None:
+    height = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    pairs = [(a, b, a.split(".")[1], b.split(".")[1]) for a, b in imports_between_modules()]
+    assert {room for *_, one, two in pairs for room in (one, two)} <= height.keys()
+    upward = [f"{a} imports {b}" for a, b, one, two in pairs if one != two and height[one] <= height[two]]
+    assert not upward, "\n".join(upward)
+
+
+def test_nothing_below_imports_the_command_line() -> None:
+    found = [(a, b) for a, b in imports_between_modules() if b.startswith("gssl.cli") and not a.startswith("gssl.cli")]
+    assert found == [("gssl.__main__", "gssl.cli.main")]
 
 
 def test_files_and_functions_are_short() -> None:

@@ -13,13 +13,12 @@ from torch_geometric.data import Data
 from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
 from gssl.common.options import options_of, validate
-from gssl.config.components import SAMPLER_RESERVED, probe_class, sampler_factory
+from gssl.config.components import SAMPLER_RESERVED, item_probe, sampler_factory
 from gssl.config.options import settled
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.labels import make_labels
 from gssl.datasets.splits import mask_splits, preset_split
 from gssl.datasets.types import Dataset, Split
-from gssl.evaluate.base import Probe
 from gssl.evaluate.judge import Judgement
 from gssl.evaluate.judge import judge as judge_dataset
 from gssl.graph.batch import MiniBatch
@@ -164,10 +163,7 @@ def judge(
         InputError: labels, split and probe do not fit each other.
     """
     labels = make_labels(torch.as_tensor(y), len(embeddings))
-    factory = probe_class(probe)
-    judged = factory(**validate(factory, options, what=f"probe {probe}"))
-    if not isinstance(judged, Probe):
-        raise InputError(f"probe {probe} judges {' and '.join(factory.tasks())} tasks; gssl.judge takes labelled items")
+    judged = item_probe(probe, options)
     empty = Graph.from_edge_index(torch.zeros(2, 0, dtype=torch.int64), embeddings)
     level = judged.levels[0]
     if level == "graph":

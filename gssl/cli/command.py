@@ -1,32 +1,12 @@
-"""What every command is: its arguments, its work, and an answer for people and for programs."""
+"""What every command is: its arguments, its work, and its answer."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under column names; an empty title prints none."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command found out.
-
-    Attributes:
-        data: the one object that ``--json`` prints.
-        blocks: the same for people, tables and paragraphs from top to bottom.
-    """
-
-    data: Mapping[str, object]
-    blocks: Sequence[Table | str]
+from gssl.cards.answer import Answer
 
 
 @dataclass(frozen=True)

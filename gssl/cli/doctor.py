@@ -9,7 +9,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from gssl import __version__
-from gssl.cli.command import Answer, Command, Table
+from gssl.cards.answer import Answer, Table
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json
 from gssl.common.errors import InputError
 from gssl.common.links import REPAIR, broken_links

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from gssl.cli.command import Answer, Command
+from gssl.cards.answer import Answer
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json, choice
 
 _EXAMPLES = (

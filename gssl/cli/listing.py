@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from gssl.cli.command import Answer, Command, Table
+from gssl.cards.answer import Answer, Table
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json, choice
 from gssl.common.resolve import Resolver
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 
-from gssl.cli.command import Answer, Table
+from gssl.cards.answer import Answer, Table
 
 
 def say(message: str) -> None:

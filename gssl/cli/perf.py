@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gssl.cli.command import Answer, Command, Table
+from gssl.cards.answer import Answer, Table
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json
 
 if TYPE_CHECKING:

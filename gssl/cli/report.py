@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from gssl.cli.command import Answer, Command, Table
+from gssl.cards.answer import Answer, Table
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json, integer
 
 _EXAMPLES = (

@@ -7,7 +7,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from gssl.cli.command import Answer, Command, Table
+from gssl.cards.answer import Answer, Table
+from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
 from gssl.cli.request import add_settings, add_subject, request_of

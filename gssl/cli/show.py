@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from gssl.cli.command import Answer, Command
+from gssl.cards.answer import Answer
+from gssl.cli.command import Command
 from gssl.cli.parser import add_json
 
 _EXAMPLES = (
@@ -23,9 +24,10 @@ def run(args: Namespace) -> Answer:
     if is_suite(args.name):
         found = [suite_card(args.name)]
     else:
-        from gssl.cli.cards import cards
+        from gssl.benchmarks.publications import entries_of
+        from gssl.cards.cards import cards
 
-        found = cards(args.name)
+        found = cards(args.name, entries_of)
     data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
     return Answer(data, [block for card in found for block in card.blocks])
 

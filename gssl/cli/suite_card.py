@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gssl.cli.command import Answer, Table
+from gssl.cards.answer import Answer, Table
 
 
 def is_suite(name: str) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from torch import nn
 
 from gssl.common.errors import InputError, unknown
-from gssl.common.options import options_of
+from gssl.common.options import options_of, validate
 from gssl.common.resolve import Resolver
-from gssl.evaluate.base import Judge
+from gssl.evaluate.base import Judge, Probe
 from gssl.method import Method
 from gssl.models.adapter import adapt
 from gssl.models.encoder import Encoder
@@ -49,6 +50,24 @@ def probe_class(name: str) -> type[Judge]:
     return cast("type[Judge]", _subclass(PROBES.get(name), Judge, name, "probe"))
 
 
+def probe_from(name: str, options: Mapping[str, object]) -> Judge:
+    """The probe called ``name`` with checked options.
+
+    Raises:
+        InputError: there is no such probe or option, a value is out of range, or a required option is missing.
+    """
+    found = PROBES.get(name)
+    what = f"probe {PROBES.canonical(name)}"
+    if not (inspect.isclass(found) and issubclass(found, Judge)) or inspect.isabstract(found):
+        raise InputError(
+            f"{name!r} is no probe: it must be a subclass of gssl.evaluate.base:Probe with all its methods"
+        )
+    missing = [option.name for option in options_of(found).values() if option.required and option.name not in options]
+    if missing:
+        raise InputError(f"{what} needs the option {missing[0]!r}: give it with --set probe.{missing[0]}=VALUE")
+    return found(**validate(found, options, what=what))
+
+
 def sampler_factory(name: str) -> Callable[..., Sampler]:
     """What builds the sampler called ``name``: a class, or the maker of a pair ``SELECTION+PROPAGATION``.
 
@@ -59,6 +78,18 @@ def sampler_factory(name: str) -> Callable[..., Sampler]:
     if isinstance(found, type) or not callable(found):
         found = _subclass(found, Sampler, name, "sampler")
     return cast("Callable[..., Sampler]", found)
+
+
+def item_probe(name: str, options: Mapping[str, object]) -> Probe:
+    """As :func:`probe_from`, for a probe of labelled items.
+
+    Raises:
+        InputError: it judges something else.
+    """
+    found = probe_from(name, options)
+    if isinstance(found, Probe):
+        return found
+    raise InputError(f"probe {name} judges {' and '.join(found.tasks())} tasks, not labelled items; use --probe LBFGS")
 
 
 def check_task(name: str, task: str) -> None:

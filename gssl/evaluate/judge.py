@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
-from gssl.common.options import options_of, validate
 from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
-from gssl.registry import PROBES
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,26 +106,6 @@ def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judg
 def combined_hash(splits: Sequence[Split | LinkSplit]) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the hashes of all splits."""
     return hashlib.sha256(" ".join(split.hash for split in splits).encode()).hexdigest()[:16]
-
-
-def probe_from(name: str, options: Mapping[str, object]) -> Probe:
-    """The probe called ``name`` with checked options.
-
-    Raises:
-        InputError: there is no such probe or option, a value is out of range, or a required option is missing.
-    """
-    probe_class = PROBES.get(name)
-    what = f"probe {PROBES.canonical(name)}"
-    if not (inspect.isclass(probe_class) and issubclass(probe_class, Probe)) or inspect.isabstract(probe_class):
-        raise InputError(
-            f"{name!r} is no probe: it must be a subclass of gssl.evaluate.base:Probe with all its methods"
-        )
-    missing = [
-        option.name for option in options_of(probe_class).values() if option.required and option.name not in options
-    ]
-    if missing:
-        raise InputError(f"{what} needs the option {missing[0]!r}: give it with --set probe.{missing[0]}=VALUE")
-    return probe_class(**validate(probe_class, options, what=what))
 
 
 def _checked(embeddings: Tensor, dataset: Dataset) -> Tensor:

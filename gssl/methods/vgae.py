@@ -12,7 +12,8 @@ from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, Positive
 from gssl.common.space import Float, Space
 from gssl.graph.batch import MiniBatch
-from gssl.methods.gae import GAE, Pairs
+from gssl.methods.edges import EdgeTarget
+from gssl.methods.gae import GAE
 from gssl.models.encoder import Encoder
 from gssl.objectives.kl import gaussian_kl
 
@@ -48,7 +49,7 @@ class VGAE(GAE):
     def embed(self, batch: MiniBatch) -> Tensor:
         return super().embed(batch).chunk(2, dim=1)[0]
 
-    def error(self, embedding: Tensor, view: MiniBatch, target: Pairs) -> Tensor:
+    def error(self, embedding: Tensor, view: MiniBatch, target: EdgeTarget) -> Tensor:
         mean, log_std = embedding.chunk(2, dim=1)
         log_std = log_std.clamp(max=10)
         noise = torch.randn(mean.shape, generator=self.rng, device=mean.device, dtype=mean.dtype)

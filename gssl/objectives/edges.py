@@ -32,21 +32,48 @@ def edge_reconstruction(
     Returns:
         Scalar; a graph without edges contributes nothing from its edges.
     """
-    loss = z.new_zeros(())
-    if positive.shape[1]:
-        loss = loss + weighted_mean(F.softplus(-_scores(z, positive)), positive_weight)
-    if negative.shape[1]:
-        loss = loss + weighted_mean(F.softplus(_scores(z, negative)), negative_weight)
+    return edge_cross_entropy(
+        _scores(z, positive),
+        _scores(z, negative),
+        positive_weight=positive_weight,
+        negative_weight=negative_weight,
+    )
+
+
+def edge_cross_entropy(
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    positive_weight: Tensor | None = None,
+    negative_weight: Tensor | None = None,
+) -> Tensor:
+    """Binary cross-entropy of a decoder's logits of edges and of non-edges; both count the same, however many.
+
+    Args:
+        positive: logits of edges, shape (num_positive,), float.
+        negative: logits of other pairs, shape (num_negative,), float.
+        positive_weight: importance weight of each edge, shape (num_positive,); None means 1 each.
+        negative_weight: importance weight of each negative pair, shape (num_negative,); None means 1 each.
+
+    Returns:
+        Scalar, the sum of the two means; none of a kind contributes nothing.
+    """
+    loss = positive.new_zeros(())
+    if positive.numel():
+        loss = loss + weighted_mean(F.softplus(-positive), positive_weight)
+    if negative.numel():
+        loss = loss + weighted_mean(F.softplus(negative), negative_weight)
     return loss
 
 
-def uniform_negatives(pattern: Pattern, count: int, rng: torch.Generator) -> Tensor:
+def uniform_negatives(pattern: Pattern, count: int, rng: torch.Generator, *, undirected: bool = False) -> Tensor:
     """Uniform ordered pairs (source, target) that are neither edges nor self-pairs.
 
     Args:
         pattern: edges of a square graph, rows are targets.
         count: pairs to draw; those that hit an edge are dropped, so slightly fewer may come back.
         rng: on the device of the pattern.
+        undirected: whether the opposite of an edge is no negative pair either, for decoders that give both the same.
 
     Returns:
         Shape (2, at most count), int64.
@@ -57,11 +84,17 @@ def uniform_negatives(pattern: Pattern, count: int, rng: torch.Generator) -> Ten
     edges = pattern.row.long() * pattern.num_cols + pattern.col.long()
     if not bool((edges.diff() > 0).all()):
         edges = edges.sort().values
-    wanted = target * pattern.num_cols + source
-    place = torch.searchsorted(edges, wanted).clamp(max=max(edges.numel() - 1, 0))
-    taken = edges[place] == wanted if edges.numel() else torch.zeros_like(wanted, dtype=torch.bool)
-    keep = ~taken & (source != target)
+    keep = ~_among(edges, target * pattern.num_cols + source) & (source != target)
+    if undirected:
+        keep &= ~_among(edges, source * pattern.num_cols + target)
     return torch.stack([source[keep], target[keep]])
+
+
+def _among(edges: Tensor, wanted: Tensor) -> Tensor:
+    """Which numbers are among those of ``edges``, which are sorted; shape of ``wanted``, bool."""
+    if not edges.numel():
+        return torch.zeros_like(wanted, dtype=torch.bool)
+    return edges[torch.searchsorted(edges, wanted).clamp(max=edges.numel() - 1)] == wanted
 
 
 def _scores(z: Tensor, pairs: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def make_problem(config: RunConfig, dataset: Dataset) -> Problem:
 
 
 def _setting(config: RunConfig, load: Callable[[str], Dataset | None]) -> Setting:
-    setting = SETTINGS.get(config.setting.name)(**config.setting.options)
+    setting: Setting = SETTINGS.get(config.setting.name)(**config.setting.options)
     setting.check(components.method_class(config.method.name), config.method.name)
     if setting.pretrain_on is not None:
         setting.source = load(setting.pretrain_on)

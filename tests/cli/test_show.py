@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gssl.cli.describe import argument_texts, description, type_text
+from gssl.cards.describe import argument_texts, description, type_text
 from gssl.cli.main import main
 from gssl.common.options import options_of
 from gssl.config.presets import presets_of

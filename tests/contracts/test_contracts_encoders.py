@@ -3,6 +3,7 @@
 from gssl.models.gat import GAT
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
+from gssl.models.gine import GINE
 from gssl.models.mlp import MLPEncoder
 from gssl.models.resgcn import ResGCN
 from gssl.models.sage import SAGE
@@ -29,6 +30,11 @@ class TestSAGE(EncoderContract):
 
 class TestGIN(EncoderContract):
     encoder = GIN
+    options = {"hidden_dim": 8}
+
+
+class TestGINE(EncoderContract):
+    encoder = GINE
     options = {"hidden_dim": 8}
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.options import PositiveInt
+from gssl.config.components import item_probe
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.judge import combined_hash, judge, probe_from
+from gssl.evaluate.judge import combined_hash, judge
 from gssl.evaluate.lbfgs import LbfgsProbe
 from gssl.evaluate.linear import PublicLinear
 from gssl.registry import PROBES
@@ -116,7 +117,7 @@ def test_tasks_that_cannot_be_learnt(value: float, message: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OF_ITEMS if name not in ("LBFGS", "OGB")])
 def test_protocols_for_classes_refuse_other_labels(name: str) -> None:
-    probe = probe_from(name, {})
+    probe = item_probe(name, {})
     dataset, x = gaussian_classes(level=probe.levels[0], splits=["public", "preset-1"])
     y = torch.rand(240, 2, generator=torch.Generator().manual_seed(0)).round()
     with pytest.raises(InputError, match=f"probe {name} judges classes, but the labels are multilabel"):
@@ -125,31 +126,31 @@ def test_protocols_for_classes_refuse_other_labels(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_ITEMS)
 def test_probes_are_built_by_name(name: str) -> None:
-    probe = probe_from(name.lower(), {})
+    probe = item_probe(name.lower(), {})
     assert type(probe) is PROBES.get(name)
     assert probe.name == name
 
 
 def test_options_are_checked() -> None:
-    built = probe_from("P1", {"steps": "20", "weight_decay": [0.0, 0.1], "select": "last"})
+    built = item_probe("P1", {"steps": "20", "weight_decay": [0.0, 0.1], "select": "last"})
     assert isinstance(built, PublicLinear)
     assert built.weight_decay == (0.0, 0.1)
     assert (built.schedule.steps, built.schedule.keep) == (20, "last")
     with pytest.raises(InputError, match="unknown option of probe P1 'step'; did you mean 'steps'"):
-        probe_from("P1", {"step": 3})
+        item_probe("P1", {"step": 3})
     with pytest.raises(InputError, match="option 'restarts' of probe P1"):
-        probe_from("P1", {"restarts": 0})
+        item_probe("P1", {"restarts": 0})
     with pytest.raises(InputError, match="unknown probe 'P6'"):
-        probe_from("P6", {})
+        item_probe("P6", {})
 
 
 def test_what_is_no_probe_is_refused() -> None:
     for path in ("gssl.evaluate.judge:judge", "gssl.evaluate.base:Probe", "gssl.evaluate.base:ProbeScore"):
         with pytest.raises(InputError, match="is no probe"):
-            probe_from(path, {})
+            item_probe(path, {})
 
 
 def test_a_missing_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(PROBES), "get", lambda self, name: Counting)
     with pytest.raises(InputError, match=r"needs the option 'factor': give it with --set probe\.factor=VALUE"):
-        probe_from("P1", {})
+        item_probe("P1", {})

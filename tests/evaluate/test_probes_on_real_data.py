@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gssl.config.components import item_probe
 from gssl.datasets.load import load_dataset
-from gssl.evaluate.judge import judge, probe_from
+from gssl.evaluate.judge import judge
 from gssl.graph.sparse import dense_features
 
 DGI = {"steps": 100, "weight_decay": 0.0, "select": "last", "init": "xavier", "restarts": 50}
@@ -23,7 +24,7 @@ def test_raw_features_on_the_public_split_of_cora(
     mirror: Path, processed: Path, probe: str, options: dict[str, object], low: float, high: float
 ) -> None:
     dataset = load_dataset("Cora", root=processed)
-    verdict = judge(probe_from(probe, options), dense_features(dataset.graph.x), dataset, 0)
+    verdict = judge(item_probe(probe, options), dense_features(dataset.graph.x), dataset, 0)
     (split,) = verdict.splits
     assert [len(part) for part in (split.train, split.val, split.test)] == [140, 500, 1000]
     assert low < verdict.test < high
@@ -31,6 +32,6 @@ def test_raw_features_on_the_public_split_of_cora(
 
 def test_raw_features_on_random_splits_of_cora(mirror: Path, processed: Path) -> None:
     dataset = load_dataset("Cora", root=processed)
-    verdict = judge(probe_from("P2", {}), dense_features(dataset.graph.x), dataset, 0)
+    verdict = judge(item_probe("P2", {}), dense_features(dataset.graph.x), dataset, 0)
     assert verdict.metric == "micro_f1"
     assert 0.63 < verdict.test < 0.665  # 64.8 in GRACE's paper (arXiv:2006.04131, table 1)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.config.components import item_probe
 from gssl.datasets.types import Dataset, Labels, Level, Split
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.judge import Judgement, judge, probe_from
+from gssl.evaluate.judge import Judgement, judge
 from gssl.registry import PROBES
 from gssl.testing.compare import in_other_process
 from gssl.testing.gaussians import gaussian_classes
@@ -54,7 +55,7 @@ every_probe = pytest.mark.parametrize("name", PROBES.names())
 
 
 def build(name: str) -> Probe:
-    return probe_from(name, CASES[name].options)
+    return item_probe(name, CASES[name].options)
 
 
 def labels_of(dataset: Dataset) -> Labels:

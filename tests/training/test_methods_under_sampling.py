@@ -13,7 +13,8 @@ from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.graph.storage import Graph
 from gssl.method import Method
-from gssl.methods.gae import GAE, among_targets
+from gssl.methods.edges import among_targets
+from gssl.methods.gae import GAE
 from gssl.methods.graphmae import GraphMAE
 from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE

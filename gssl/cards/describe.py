@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from gssl.cli.command import Table
+from gssl.cards.answer import Table
 from gssl.common.options import Option, options_of
 
 _NAMES = {"number": "real", "integer": "integer", "boolean": "true/false", "string": "text", "null": "null"}
@@ -70,12 +70,10 @@ def type_text(annotation: Any) -> str:
 
 def argument_texts(component: Callable[..., object]) -> dict[str, str]:
     """Meaning of each parameter from the ``Args:`` or ``Attributes:`` section of a Google docstring."""
-    owner: object = component
-    if inspect.isclass(component):  # options that are inherited are described where they are declared
-        owner = next(base for base in component.__mro__ if "__init__" in vars(base))
+    owners = reversed(component.__mro__) if inspect.isclass(component) else (component,)
     texts: dict[str, str] = {}
-    for documented in (owner, component):
-        texts |= _sections(inspect.getdoc(documented) or "")
+    for documented in owners:  # options that are inherited are described where they are declared
+        texts |= _sections(inspect.cleandoc(documented.__doc__ or ""))
     return texts
 
 

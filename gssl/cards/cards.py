@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from gssl.augment.base import Augmenter, Compose
-from gssl.cli.command import Answer, Table
-from gssl.cli.describe import (
+from gssl.cards.answer import Answer, Table
+from gssl.cards.describe import (
     argument_texts,
     default_text,
     description,
@@ -36,6 +36,8 @@ from gssl.samplers.base import Sampler
 from gssl.samplers.propagation.base import Propagation
 from gssl.training.config import TrainConfig
 
+Published = Callable[[str], list[dict[str, Any]]]
+
 FAMILIES: dict[str, Resolver[Any]] = {
     "method": METHODS,
     "encoder": ENCODERS,
@@ -50,20 +52,24 @@ FAMILIES: dict[str, Resolver[Any]] = {
 _BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
 
 
-def cards(name: str) -> list[Answer]:
+def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
     """One card for each component or dataset of that name, or for the object at an import path.
+
+    Args:
+        name: of a component or dataset, or an import path.
+        published: the committed published numbers that are about a method.
 
     Raises:
         InputError: nothing has that name; the nearest names are listed.
     """
     if ":" in name and name.lower().partition(":")[0] not in {known.lower() for known in DATASETS.names()}:
-        return [_card(*_imported(name))]
+        return [_card(*_imported(name), published)]
     kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
     if not kinds and "+" in name:
-        return [_card("sampler", SAMPLERS.canonical(name), None)]
+        return [_card("sampler", SAMPLERS.canonical(name), None, published)]
     if not kinds:
         raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
-    return [_card(kind, FAMILIES[kind].canonical(name), None) for kind in kinds]
+    return [_card(kind, FAMILIES[kind].canonical(name), None, published) for kind in kinds]
 
 
 def _imported(path: str) -> tuple[str, str, Any]:
@@ -74,12 +80,12 @@ def _imported(path: str) -> tuple[str, str, Any]:
     raise InputError(f"{path} is not a method, encoder, augmenter, probe or sampler")
 
 
-def _card(kind: str, name: str, found: Any) -> Answer:
+def _card(kind: str, name: str, found: Any, published: Published) -> Answer:
     if kind == "dataset":
         return _dataset_card(name)
     found = FAMILIES[kind].get(name) if found is None else found
     if kind == "method":
-        return _method_card(name, found)
+        return _method_card(name, found, published(name))
     if kind in ("sampler", "selection", "propagation"):
         return _sampler_card(kind, name, found)
     facts = _facts(found)
@@ -118,10 +124,9 @@ def _sampler_card(kind: str, name: str, found: Any) -> Answer:
     return Answer(data, [_head(kind, name, summary(found), facts), *texts, *_nonempty(table)])
 
 
-def _method_card(name: str, method: type[Method]) -> Answer:
+def _method_card(name: str, method: type[Method], numbers: list[dict[str, Any]]) -> Answer:
     facts = {**_facts(method), "parts": ", ".join(_parts(method)) or "none of its own"}
     presets = presets_of(name)
-    numbers = _published(name)
     data = {
         "name": name,
         "kind": "method",
@@ -226,13 +231,6 @@ def _space_text(space: Space) -> str:
         return " | ".join(map(value_text, space.values))
     kind = "real" if isinstance(space, Float) else "integer"
     return f"{kind} from {space.low:g} to {space.high:g}{', logarithmic' if space.log else ''}"
-
-
-def _published(method: str) -> list[dict[str, Any]]:
-    """Committed published numbers that are about the method."""
-    from gssl.benchmarks.publications import published
-
-    return [entry.model_dump() for entry in published() if entry.method == method]
 
 
 def _published_table(entries: list[dict[str, Any]]) -> Table:

@@ -1,0 +1,28 @@
+"""Answers: the same for people, as tables, and for programs, as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column names; an empty title prints none."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found out.
+
+    Attributes:
+        data: the one object that ``--json`` prints.
+        blocks: the same for people, tables and paragraphs from top to bottom.
+    """
+
+    data: Mapping[str, object]
+    blocks: Sequence[Table | str]
