@@ -267,6 +267,19 @@ def test_the_command_repeats_task_and_setting(lab: "Lab", how: tuple[str, ...]) 
     assert (row.task, row.setting) == (first["task"], first["setting"])
 
 
+def test_an_encoder_from_other_data_stands_beside_one_from_scratch(lab: "Lab") -> None:
+    size = ("--set", "encoder.hidden_dim=4", "--epochs", "1", "--probe", "LBFGS", "--seeds", "2")
+    lab.gssl("run", "tiny:Denoise", "digit-graphs", *size)
+    lab.gssl("run", "tiny:Denoise", "digit-graphs", *size, "--pretrain-on", "digit-graphs")
+    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
+        [stats] = analyse(boards_of(cells_of(store.rows())), ())
+    assert {entry.cell.variant for entry in stats.chosen} == {
+        "tiny:Denoise",
+        "tiny:Denoise, pretrained on digit-graphs",
+    }
+    assert [comparison.pairs for comparison in stats.comparisons] == [2]
+
+
 def test_seeds_with_gaps_take_several_commands() -> None:
     config = {"dataset": "x y", **{kind: {"name": "A"} for kind in ("method", "encoder", "sampler", "probe")}}
     found = commands(config, [0, 1, 5])
