@@ -29,9 +29,9 @@ from torch import Tensor
 
 from gssl.benchmarks.rows import markdown_table
 from gssl.config.resolve import Request
+from gssl.convergence.comparison import Comparison, SamplerChoice, trainings
 from gssl.convergence.plot import draw
 from gssl.convergence.record import Cell, Trajectory
-from gssl.convergence.run import Comparison, SamplerChoice, trainings
 from gssl.convergence.summary import By, Score, Setting, chosen, settings
 from gssl.convergence.watch import Plan
 from gssl.datasets.load import load_dataset

@@ -7,16 +7,16 @@ from __future__ import annotations
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
-from gssl.datasets.stored import read_stored
 from gssl.datasets.types import Dataset
 
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:
     """PyG makes the graphs undirected and the word counts 0 or 1."""
     source = _source(spec)
-    data = prepared(source, store, lambda folder: read_stored(folder / source.processed[0])).values
+    data = prepared(source, store, lambda folder: read_processed(folder / source.processed[0])).values
     arrays = Arrays(edge_index=data["edge_index"], x=data["x"], y=data["y"], notes=origin_notes(source, store))
     return assemble(spec, arrays)
 

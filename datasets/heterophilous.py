@@ -5,10 +5,10 @@ from __future__ import annotations
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.splits import mask_splits
 from gssl.datasets.store import Store
-from gssl.datasets.stored import read_stored
 from gssl.datasets.types import Dataset
 
 
@@ -21,7 +21,7 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
         name=name,
         raw=(f"raw/{name}.npz",),
     )
-    data = prepared(source, store, lambda folder: read_stored(folder / source.processed[0])).values
+    data = prepared(source, store, lambda folder: read_processed(folder / source.processed[0])).values
     return assemble(
         spec,
         Arrays(

@@ -11,9 +11,9 @@ from gssl.datasets import categories
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
-from gssl.datasets.stored import read_stored
 from gssl.datasets.types import Dataset
 
 _FILES = {
@@ -46,7 +46,7 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
     source = SmilesSource(
         dataset="MoleculeNet", folder=f"MoleculeNet/{name}", name=name, raw=(f"raw/{_FILES[spec.name]}.csv",)
     )
-    stored = prepared(source, store, lambda folder: read_stored(folder / source.processed[0]))
+    stored = prepared(source, store, lambda folder: read_processed(folder / source.processed[0]))
     return assemble(
         spec,
         Arrays(

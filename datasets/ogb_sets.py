@@ -18,9 +18,9 @@ from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.ogb_links import read_links
 from gssl.datasets.ogb_source import OgbSource, from_folder, published
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import Processed, read_processed
 from gssl.datasets.splits import preset_split
 from gssl.datasets.store import Store
-from gssl.datasets.stored import Stored, read_stored
 from gssl.datasets.types import Dataset, LabelKind, LinkSplit, Metric, Split
 from gssl.graph.sparse import SparseMatrix
 
@@ -76,8 +76,8 @@ def _kind(source: OgbSource) -> LabelKind:
 
 
 def _read(spec: DatasetSpec, source: OgbSource, store: Store) -> Dataset:
-    def read(folder: Path) -> tuple[Stored, Split | LinkSplit]:
-        stored = read_stored(folder / source.processed[0])
+    def read(folder: Path) -> tuple[Processed, Split | LinkSplit]:
+        stored = read_processed(folder / source.processed[0])
         kind = str(source.meta["split"])
         if source.target == "link":
             return stored, read_links(folder / "split" / kind, stored.edge_index, stored.num_nodes)
@@ -115,13 +115,13 @@ def _split(folder: Path, kind: str, num_items: int) -> Split:
     return preset_split(kind, num_items, *parts)
 
 
-def _molecules(arrays: Arrays, stored: Stored) -> Arrays:
+def _molecules(arrays: Arrays, stored: Processed) -> Arrays:
     x: Tensor | SparseMatrix = categories.atoms(stored.values["x"], categories.OGB)
     bonds = categories.bonds(stored.values["edge_attr"], categories.OGB)
     return replace(arrays, x=x, edge_attr=bonds, notes=(*arrays.notes, categories.NOTE), vocabulary=categories.OGB)
 
 
-def _edges_to_nodes(arrays: Arrays, stored: Stored) -> Arrays:
+def _edges_to_nodes(arrays: Arrays, stored: Processed) -> Arrays:
     """ogbn-proteins has features on edges only; a node gets the mean over its edges, as in OGB's examples."""
     target, values = stored.values["edge_index"][1], stored.values["edge_attr"].float()
     total = torch.zeros(stored.num_nodes, values.shape[1]).index_add_(0, target, values)

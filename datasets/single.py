@@ -12,10 +12,10 @@ import torch
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import Processed, block_diagonal, read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.splits import mask_splits, preset_split
 from gssl.datasets.store import Store
-from gssl.datasets.stored import Stored, block_diagonal, read_stored
 from gssl.datasets.types import Dataset
 
 _SAINT = ("raw/adj_full.npz", "raw/feats.npy", "raw/class_map.json", "raw/role.json")
@@ -37,21 +37,21 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
     processed = _THREE if spec.name == "PPI" else ("processed/data.pt",)
     source = PygSource(dataset=spec.name, folder=spec.name, raw=_RAW[spec.name], processed=processed)
 
-    def read(folder: Path) -> list[Stored]:
-        return [read_stored(folder / name) for name in processed]
+    def read(folder: Path) -> list[Processed]:
+        return [read_processed(folder / name) for name in processed]
 
     parts = prepared(source, store, read)
     arrays = _one(parts[0], origin_notes(source, store)) if len(parts) == 1 else _inductive(parts, source, store)
     return assemble(spec, arrays)
 
 
-def _one(stored: Stored, notes: tuple[str, ...]) -> Arrays:
+def _one(stored: Processed, notes: tuple[str, ...]) -> Arrays:
     data = stored.values
     splits = mask_splits("preset", data["train_mask"], data["val_mask"], data["test_mask"])
     return Arrays(edge_index=data["edge_index"], x=data["x"], y=data["y"], splits=splits, notes=notes)
 
 
-def _inductive(parts: list[Stored], source: PygSource, store: Store) -> Arrays:
+def _inductive(parts: list[Processed], source: PygSource, store: Store) -> Arrays:
     edge_index, starts = block_diagonal(parts)
     items = [torch.arange(a, b) for a, b in pairwise(starts)]
     return Arrays(

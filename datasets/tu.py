@@ -12,9 +12,9 @@ from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.checksums import verify
 from gssl.datasets.download import download
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import Processed, read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
-from gssl.datasets.stored import Stored, read_stored
 from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import safe_unzip
 
@@ -50,7 +50,7 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
         name=spec.name,
         raw=tuple(f"raw/{spec.name}_{part}.txt" for part in ("A", "graph_indicator", "graph_labels")),
     )
-    stored = prepared(source, store, lambda folder: read_stored(folder / source.processed[0]))
+    stored = prepared(source, store, lambda folder: read_processed(folder / source.processed[0]))
     x = _labels_only(stored, "x", "num_node_attributes")
     notes = origin_notes(source, store)
     if stored.sizes.get("num_node_attributes", 0):
@@ -69,7 +69,7 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
     )
 
 
-def _labels_only(stored: Stored, name: str, attributes: str) -> Tensor | None:
+def _labels_only(stored: Processed, name: str, attributes: str) -> Tensor | None:
     values = stored.get(name)
     if values is None:
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.splits import mask_splits
 from gssl.datasets.store import Store
-from gssl.datasets.stored import read_stored
 from gssl.datasets.types import Dataset
 
 _SOURCE = PygSource(
@@ -22,7 +22,7 @@ _SOURCE = PygSource(
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:
     """The 20 splits differ in training and validation nodes and share their test nodes."""
-    data = prepared(_SOURCE, store, lambda folder: read_stored(folder / _SOURCE.processed[0])).values
+    data = prepared(_SOURCE, store, lambda folder: read_processed(folder / _SOURCE.processed[0])).values
     return assemble(
         spec,
         Arrays(

@@ -11,10 +11,10 @@ from gssl.datasets import categories
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
+from gssl.datasets.processed import Processed, block_diagonal, read_processed
 from gssl.datasets.source import PygSource
 from gssl.datasets.splits import preset_split
 from gssl.datasets.store import Store
-from gssl.datasets.stored import Stored, block_diagonal, read_stored
 from gssl.datasets.types import Dataset
 
 _PICKLES = ("raw/train.pickle", "raw/val.pickle", "raw/test.pickle")
@@ -51,5 +51,5 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
     )
 
 
-def _read(folder: Path) -> list[Stored]:
-    return [read_stored(folder / name) for name in _SOURCE.processed]
+def _read(folder: Path) -> list[Processed]:
+    return [read_processed(folder / name) for name in _SOURCE.processed]

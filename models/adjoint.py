@@ -10,7 +10,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.history import BatchHistory, Place
 from gssl.models.layered import LayeredEncoder
 from gssl.models.row_weight import row_weighted, scale_gradient
-from gssl.models.stored import aggregate_with_stored
+from gssl.models.stored_rows import aggregate_with_stored
 
 
 def adjoint_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory, slot: int) -> list[Tensor]:

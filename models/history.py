@@ -14,7 +14,7 @@ from gssl.models.adjoint import adjoint_layers
 from gssl.models.compensated import compensated_layers
 from gssl.models.control import controlled_layers
 from gssl.models.layered import LayeredEncoder
-from gssl.models.stored import aggregate_with_stored
+from gssl.models.stored_rows import aggregate_with_stored
 
 
 def layers_with_history(encoder: LayeredEncoder, batch: MiniBatch, history: BatchHistory) -> list[Tensor]:

@@ -248,7 +248,7 @@ def tuner(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Tuner:
     Pictures take longer than these studies and are not drawn.
     """
     (lab.folder / "space.yaml").write_text(SPACE)
-    monkeypatch.setattr("gssl.search.run.draw", lambda job, study, folder: [])
+    monkeypatch.setattr("gssl.search.tuning.draw", lambda job, study, folder: [])
     tuner = Tuner(lab)
     tuner.write()
     return tuner

@@ -15,8 +15,8 @@ from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
 
 if TYPE_CHECKING:
+    from gssl.benchmarks.bench.carry_out import Outcome
     from gssl.benchmarks.bench.display import Display
-    from gssl.benchmarks.bench.run import Outcome
     from gssl.benchmarks.bench.table import Row
 
 _EXAMPLES = (
@@ -65,9 +65,9 @@ def run(args: Namespace) -> Answer:
 
 
 def _bench(args: Namespace, db: str) -> Outcome:
+    from gssl.benchmarks.bench.carry_out import Options, bench
     from gssl.benchmarks.bench.engines import ENGINES
     from gssl.benchmarks.bench.expand import Selection
-    from gssl.benchmarks.bench.run import Options, bench
     from gssl.benchmarks.bench.suite import load_suite
 
     options = Options(

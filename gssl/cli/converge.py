@@ -14,7 +14,7 @@ from gssl.cli.parser import add_json, choice, integer, positive
 from gssl.cli.request import add_subject
 
 if TYPE_CHECKING:
-    from gssl.convergence.run import SamplerChoice
+    from gssl.convergence.comparison import SamplerChoice
     from gssl.convergence.summary import By, Setting
 
 _EXAMPLES = (
@@ -29,8 +29,8 @@ def run(args: Namespace) -> Answer:
     """Train, observe, compare."""
     from gssl.common.errors import TrainingError
     from gssl.config.resolve import Request
+    from gssl.convergence.comparison import Comparison, trainings
     from gssl.convergence.plot import check, draw
-    from gssl.convergence.run import Comparison, trainings
     from gssl.convergence.summary import chosen, settings
     from gssl.convergence.watch import Plan
 
@@ -83,7 +83,7 @@ def run(args: Namespace) -> Answer:
 
 def _samplers(args: Namespace) -> tuple[SamplerChoice, ...]:
     from gssl.common.errors import InputError
-    from gssl.convergence.run import SamplerChoice
+    from gssl.convergence.comparison import SamplerChoice
 
     plain = filter(None, (name.strip() for name in args.samplers.split(",")))
     found = [SamplerChoice(name) for name in plain]

@@ -24,7 +24,7 @@ _EXAMPLES = (
 
 def run(args: Namespace) -> Answer:
     """Search, and judge what was found."""
-    from gssl.search.run import Order, tune
+    from gssl.search.tuning import Order, tune
 
     order = Order(
         base=request_of(args),

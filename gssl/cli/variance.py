@@ -30,7 +30,7 @@ def run(args: Namespace) -> Answer:
     from gssl.config.layer import from_assignments
     from gssl.config.resolve import Request
     from gssl.experiment.prepare import prepare
-    from gssl.variance.run import VarianceRequest, known_options, sampler_errors
+    from gssl.variance.sampler_errors import VarianceRequest, known_options, sampler_errors
 
     samplers = tuple(filter(None, (name.strip() for name in args.samplers.split(","))))
     options = tuple(from_assignments(args.set).section("sampler").options.items())

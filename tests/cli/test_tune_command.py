@@ -124,7 +124,7 @@ def test_a_lead_that_fresh_seeds_do_not_confirm_is_called_chance(
     space.write_text("train.lr: {type: float, low: 0.001, high: 0.1, log: true}\n", encoding="utf-8")
     words = ("tune", "BGRL", "digits", "--trials", "4", "--algorithm", "random", "--space", str(space), *SMALL)
     for differences, doubted in (([-0.1, 0.05], True), ([0.1, -0.05], False), (None, False)):
-        monkeypatch.setattr("gssl.search.run.gains", lambda *_, found=differences: found)
+        monkeypatch.setattr("gssl.search.tuning.gains", lambda *_, found=differences: found)
         found = answer(capfd, *words)
         assert found["runs"]["tuned"]["config_hash"] != found["runs"]["default"]["config_hash"]
         assert any("no better than the defaults" in note for note in found["notes"]) == doubted

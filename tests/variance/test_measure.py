@@ -10,7 +10,7 @@ from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.types import Dataset
 from gssl.testing.toy import toy_dataset
 from gssl.variance.measure import SamplerError
-from gssl.variance.run import VarianceRequest, sampler_errors
+from gssl.variance.sampler_errors import VarianceRequest, sampler_errors
 
 DATASET = toy_dataset("node")
 SAMPLERS = ("uniform+exact", "minvar+exact", "uniform+neighbor", "uniform+history", "uniform+adjoint", "minvar+adjoint")

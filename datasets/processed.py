@@ -15,7 +15,7 @@ from gssl.datasets.pickles import load_tensors
 
 
 @dataclass(frozen=True)
-class Stored:
+class Processed:
     """Graphs as ``InMemoryDataset`` keeps them: every attribute concatenated over the graphs.
 
     Attributes:
@@ -57,7 +57,7 @@ class Stored:
         return int(self.values["num_nodes"]) if x is None else int(x.shape[0])
 
 
-def read_stored(path: Path) -> Stored:
+def read_processed(path: Path) -> Processed:
     """Read one processed file.
 
     Raises:
@@ -69,10 +69,10 @@ def read_stored(path: Path) -> Stored:
     data, slices, *rest = content
     sizes = rest[0] if rest and isinstance(rest[0], dict) else {}
     values = data if isinstance(data, dict) else data.to_dict()
-    return Stored(values, slices or None, sizes)
+    return Processed(values, slices or None, sizes)
 
 
-def block_diagonal(parts: Sequence[Stored]) -> tuple[Tensor, list[int]]:
+def block_diagonal(parts: Sequence[Processed]) -> tuple[Tensor, list[int]]:
     """Edges of several files side by side, shape (2, num_edges), and where the nodes of each begin (and the end)."""
     starts = [0]
     edges = []
