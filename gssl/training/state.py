@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
-from gssl.method import Method, Player
+from gssl.method import MAIN, Method, Player
 from gssl.samplers.base import Sampler
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
@@ -81,7 +81,7 @@ class Turn:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """One training under way: what it works with, where it is and what it found.
 
     ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
@@ -138,8 +138,10 @@ class Run:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
         self.method.load_state_dict(state["method"])
+        # One optimizer, where an earlier version wrote the checkpoint.
+        optimizers = state["optimizers"] if "optimizers" in state else {MAIN: state["optimizer"]}
         for turn in self.turns:
-            turn.optimizer.load_state_dict(state["optimizers"][turn.name])
+            turn.optimizer.load_state_dict(optimizers[turn.name])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(*state["position"])
         self.curve = [EpochRecord.from_plain(record) for record in state["curve"]]
