@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -35,9 +35,14 @@ class VGAE(GAE):
     search_space: ClassVar[Mapping[str, Space]] = {**GAE.search_space, "kl_weight": Float(1e-6, 1e-1, log=True)}
 
     def __init__(
-        self, encoder: Encoder, *, negatives_per_edge: Positive = 1.0, kl_weight: NonNegative | None = None
+        self,
+        encoder: Encoder,
+        *,
+        negatives_per_edge: Positive = 1.0,
+        kl_weight: NonNegative | None = None,
+        **inherited: Any,
     ) -> None:
-        super().__init__(encoder, negatives_per_edge=negatives_per_edge)
+        super().__init__(encoder, negatives_per_edge=negatives_per_edge, **inherited)
         if encoder.out_dim % 2:
             raise InputError(f"VGAE splits encoder.out_dim in two halves, so {encoder.out_dim} must be even")
         self.kl_weight = kl_weight
@@ -49,13 +54,23 @@ class VGAE(GAE):
     def embed(self, batch: MiniBatch) -> Tensor:
         return super().embed(batch).chunk(2, dim=1)[0]
 
-    def error(self, embedding: Tensor, view: MiniBatch, target: EdgeTarget) -> Tensor:
-        mean, log_std = embedding.chunk(2, dim=1)
-        log_std = log_std.clamp(max=10)
+    def sample(self, embedding: Tensor) -> Tensor:
+        """A draw from the posterior of each node, shape (num_targets, out_dim / 2)."""
+        mean, log_std = _moments(embedding)
         noise = torch.randn(mean.shape, generator=self.rng, device=mean.device, dtype=mean.dtype)
-        z = mean + noise * log_std.exp()
+        return mean + noise * log_std.exp()
+
+    def error(self, embedding: Tensor, view: MiniBatch, target: EdgeTarget) -> Tensor:
+        z = self.sample(embedding)
+        mean, log_std = _moments(embedding)
         kl_weight = 1 / _population(view) if self.kl_weight is None else self.kl_weight
         return super().error(z, view, target) + kl_weight * gaussian_kl(mean, log_std, weight=view.weight)
+
+
+def _moments(embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and logarithm of the standard deviation of each node's posterior."""
+    mean, log_std = embedding.chunk(2, dim=1)
+    return mean, log_std.clamp(max=10)
 
 
 def _population(batch: MiniBatch) -> float:

@@ -1,0 +1,80 @@
+"""What methods share that tell edges from non-edges: the pairs of a batch, their weights, and the samplers that fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.options import Positive
+from gssl.graph.batch import MiniBatch
+from gssl.graph.sparse import Pattern
+from gssl.method import PredictiveMethod
+from gssl.models.encoder import Encoder
+from gssl.objectives.edges import uniform_negatives
+from gssl.samplers.base import Sampler
+from gssl.samplers.pair import PairSampler
+
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeTarget:
+    """Edges and non-edges among the targets of a batch, each of shape (2, n), int64: rows, the source first."""
+
+    positive: Tensor
+    negative: Tensor
+
+    def weights(self, weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Importance weight of each pair: the product of its ends'."""
+        if weight is None:
+            return None, None
+        return tuple(weight[p[0]] * weight[p[1]] for p in (self.positive, self.negative))  # type: ignore[return-value]
+
+
+def among_targets(batch: MiniBatch) -> Pattern:
+    """The edges among the targets that are in the last block of a batch, shape (num_targets, num_targets)."""
+    pattern, size = batch.blocks[-1].pattern, batch.num_targets
+    if pattern.num_rows == pattern.num_cols == size:
+        return pattern
+    rows = pattern.head(size)
+    kept = rows.filter(rows.col < size)
+    return Pattern(kept.rowptr, kept.col, size)
+
+
+class EdgePrediction(PredictiveMethod[Told]):
+    """Thin base of methods that tell edges of a batch from uniform non-edges.
+
+    On sampled batches the pairs are those of targets, each with the product of their weights: clusters have many
+    edges, uniform draws few.
+
+    Args:
+        encoder: gives the embeddings.
+        negatives_per_edge: non-edges drawn for every edge that is to be told, anew at each step.
+    """
+
+    def __init__(self, encoder: Encoder, *, negatives_per_edge: Positive = 1.0) -> None:
+        super().__init__(encoder)
+        self.negatives_per_edge = negatives_per_edge
+
+    def negatives(self, pattern: Pattern, num_edges: int, *, undirected: bool = False) -> Tensor:
+        """Non-edges to tell so many edges from, shape (2, n), int64; some even where there is no edge.
+
+        Args:
+            pattern: all edges among the targets, hidden ones included.
+            num_edges: how many.
+            undirected: whether opposites of edges count as edges.
+        """
+        count = round(self.negatives_per_edge * max(num_edges, 1))
+        return uniform_negatives(pattern, count, self.rng, undirected=undirected)
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        super().check_sampler(sampler)
+        if isinstance(sampler, PairSampler) and not sampler.propagation.complete:
+            raise InputError(
+                f"{type(self).__name__} tells edges from non-edges among the targets, but the propagation "
+                f"{type(sampler.propagation).__name__} leaves some edges among them out; propagations that fit: "
+                "exact, induced, saint, history, lmc, adjoint, vrgcn, for example --sampler clustergcn"
+            )
