@@ -7,6 +7,7 @@ import torch
 
 from gssl.datasets.types import Level
 from gssl.method import Method
+from gssl.methods.adgcl import ADGCL
 from gssl.methods.bgrl import BGRL
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
@@ -14,6 +15,7 @@ from gssl.methods.grace import GRACE
 from gssl.methods.graphcl import GraphCL
 from gssl.methods.graphmae import GraphMAE
 from gssl.methods.infograph import InfoGraph
+from gssl.methods.joao import JOAO, JOAOv2
 from gssl.methods.reference import Raw, Untrained
 from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE
@@ -50,6 +52,19 @@ class TestGraphMAE(MethodContract):
 
 class TestGraphCL(MethodContract):
     method = GraphCL
+
+
+class TestJOAO(MethodContract):
+    method = JOAO
+
+
+class TestJOAOv2(MethodContract):
+    method = JOAOv2
+
+
+class TestADGCL(MethodContract):
+    method = ADGCL
+    options = {"augmenter_dim": 8, "augmenter_layers": 2}
 
 
 class TestInfoGraph(MethodContract):
