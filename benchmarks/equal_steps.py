@@ -23,7 +23,7 @@ from gssl.common.errors import InputError
 from gssl.convergence.record import Trajectory, read
 from gssl.convergence.summary import Score
 
-Setting = tuple[str, int]
+SamplerAndSize = tuple[str, int]
 """Sampler and batch size."""
 Values = Mapping[int, float]
 """A value for each seed."""
@@ -42,9 +42,9 @@ class Found:
     losses: Values
 
 
-def at_step(trainings: Sequence[Trajectory], step: int) -> dict[Setting, Found]:
+def at_step(trainings: Sequence[Trajectory], step: int) -> dict[SamplerAndSize, Found]:
     """What each setting reached after ``step`` updates; without those that ended early or were not observed there."""
-    rates: dict[Setting, dict[float, list[Trajectory]]] = defaultdict(lambda: defaultdict(list))
+    rates: dict[SamplerAndSize, dict[float, list[Trajectory]]] = defaultdict(lambda: defaultdict(list))
     for training in trainings:
         if not training.error and any(point.step == step for point in training.points):
             rates[training.sampler, training.batch_size][training.lr].append(training)
@@ -88,7 +88,7 @@ def report(trainings: Sequence[Trajectory]) -> str:
     return "\n".join(lines)
 
 
-def _cell(column: Mapping[Setting, Values], setting: Setting, first: Setting) -> str:
+def _cell(column: Mapping[SamplerAndSize, Values], setting: SamplerAndSize, first: SamplerAndSize) -> str:
     values = column.get(setting)
     if values is None:
         return "none"

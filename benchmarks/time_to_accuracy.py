@@ -29,11 +29,11 @@ from torch import Tensor
 
 from gssl.benchmarks.rows import markdown_table
 from gssl.config.resolve import Request
-from gssl.convergence.comparison import Comparison, SamplerChoice, trainings
+from gssl.convergence.comparison import SamplerChoice, SamplerComparison, trainings
 from gssl.convergence.plot import draw
 from gssl.convergence.record import Cell, Trajectory
-from gssl.convergence.summary import By, Score, Setting, chosen, settings
-from gssl.convergence.watch import Plan
+from gssl.convergence.summary import By, Candidate, Score, candidates, chosen
+from gssl.convergence.watch import ObservationPlan
 from gssl.datasets.load import load_dataset
 
 _MINVAR = "norms=online draw=fixed mix=0 floor=0.5"
@@ -94,12 +94,12 @@ _OWN = {
 _AXES: tuple[By, By] = ("seconds", "steps")
 _FRESH = (1, 2, 3)  # seed 0 chooses
 _MORE = 101  # the first seed of those that choose together with it
-_AT_ONCE = Plan(1e-3, 0, 1, "cpu")
+_AT_ONCE = ObservationPlan(1e-3, 0, 1, "cpu")
 _CONSOLE = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
-class Problem:
+class Race:
     """What is trained, for how long, with which batch sizes, learning rates and gamma of MVS.
 
     ``plan`` is that of the tables, ``search`` that of the choice before, which is made on ``search_seeds``.
@@ -107,8 +107,8 @@ class Problem:
 
     method: str
     data: str
-    plan: Plan
-    search: Plan
+    plan: ObservationPlan
+    search: ObservationPlan
     sizes: tuple[int, ...]
     rates: tuple[float, ...]
     gamma: float
@@ -125,17 +125,17 @@ class Problem:
     def _dense(self) -> bool:
         return isinstance(load_dataset(self.data).graph.x, Tensor)
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> SamplerComparison:
         """Everything that is tried for the choice."""
         given = (*_SETTINGS, *_OWN.get(self.method, ()))
         base = Request(method=self.method, encoder="GCN", preset="none", assignments=given)
         choices = tuple(SamplerChoice(name, tuple(options)) for name, *options in map(str.split, self.samplers))
         seeds, plan = self.search_seeds, self.search
-        return Comparison(base, self.data, choices, self.sizes, self.rates, seeds, plan, False, self.probe_items)
+        return SamplerComparison(base, self.data, choices, self.sizes, self.rates, seeds, plan, False, self.probe_items)
 
     def choose(self, out: Path) -> dict[By, frozenset[Cell]]:
         """The best setting of every sampler on the seeds of the choice, by seconds and by steps."""
-        every = settings(trainings(self.comparison(), out, _CONSOLE.print))
+        every = candidates(trainings(self.comparison(), out, _CONSOLE.print))
         return {by: frozenset(setting.cell for setting in chosen(every, by)) for by in _AXES}
 
     def judge(self, kept: Mapping[By, Collection[Cell]], out: Path) -> Iterator[Trajectory]:
@@ -155,22 +155,22 @@ class Problem:
         """What the weights score before training, on the fresh seeds; they are the same with every sampler."""
         first = replace(self.comparison(), plan=_AT_ONCE, seeds=_FRESH)
         one = replace(first, samplers=first.samplers[:1], batch_sizes=self.sizes[:1], rates=self.rates[:1])
-        (setting,) = settings(trainings(one, out))
+        (setting,) = candidates(trainings(one, out))
         assert setting.at_steps is not None
         return setting.at_steps
 
 
-def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence[Trajectory], untrained: Score) -> str:
+def table(race: Race, kept: Mapping[By, Collection[Cell]], found: Sequence[Trajectory], untrained: Score) -> str:
     """Both orders of the samplers, in Markdown."""
     limits: dict[By, str] = {
-        "seconds": f"{problem.plan.seconds:g} s of processor time",
-        "steps": f"{problem.plan.steps} steps",
+        "seconds": f"{race.plan.seconds:g} s of processor time",
+        "steps": f"{race.plan.steps} steps",
     }
     lines = []
     for by, limit in limits.items():
         what = f"Best validation {found[0].metric} within {limit}"
-        lines += [f"{what}: {problem.method} on {problem.data}, {len(_FRESH)} seeds", ""]
-        ranked = chosen(settings(t for t in found if t.cell in kept[by]), by)
+        lines += [f"{what}: {race.method} on {race.data}, {len(_FRESH)} seeds", ""]
+        ranked = chosen(candidates(t for t in found if t.cell in kept[by]), by)
         cells = [
             (s.sampler, f"{s.batch_size}", f"{s.lr:g}", f"{s.score(by) or 'none'}", f"{s.steps_per_second:.0f}")
             for s in ranked
@@ -180,7 +180,7 @@ def table(problem: Problem, kept: Mapping[By, Collection[Cell]], found: Sequence
     return "\n".join(lines)
 
 
-def leaders(ranked: Sequence[Setting]) -> tuple[Setting, Setting]:
+def leaders(ranked: Sequence[Candidate]) -> tuple[Candidate, Candidate]:
     """The best sampler that draws by gradient norm, and the best that does not.
 
     Args:
@@ -190,7 +190,7 @@ def leaders(ranked: Sequence[Setting]) -> tuple[Setting, Setting]:
     return drawn, next(s for s in ranked if not s.sampler.startswith(BY_NORM))
 
 
-def _lead(ranked: Sequence[Setting], by: By, found: Sequence[Trajectory]) -> str:
+def _lead(ranked: Sequence[Candidate], by: By, found: Sequence[Trajectory]) -> str:
     """One of the leaders against the other, on each seed."""
     drawn, other = leaders(ranked)
     first, second = ({t.seed: t.best(by=by) for t in found if t.cell == s.cell} for s in (drawn, other))
@@ -216,22 +216,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--confirm", type=int, default=0, help="further seeds for the two best at equal seconds")
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/samplers"))
     given = parser.parse_args(arguments)
-    plan = Plan(given.seconds, given.steps, given.points, "cpu", first=given.points > 1)
+    plan = ObservationPlan(given.seconds, given.steps, given.points, "cpu", first=given.points > 1)
     search = replace(plan, points=given.search_points, first=False)
     sizes, rates = tuple(given.sizes), tuple(given.rates)
     seeds = (0, *range(_MORE, _MORE + given.search_seeds - 1))
-    problem = Problem(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items, seeds)
+    race = Race(given.method, given.data, plan, search, sizes, rates, given.gamma, given.probe_items, seeds)
     name = f"{given.method}-{given.data}"
-    kept = problem.choose(given.folder / f"{name}-choice.jsonl")
-    found = list(problem.judge(kept, given.folder / f"{name}.jsonl"))
-    text = table(problem, kept, found, problem.untrained(given.folder / f"{name}.jsonl"))
+    kept = race.choose(given.folder / f"{name}-choice.jsonl")
+    found = list(race.judge(kept, given.folder / f"{name}.jsonl"))
+    text = table(race, kept, found, race.untrained(given.folder / f"{name}.jsonl"))
     (given.folder / f"{name}.md").write_text(text, encoding="utf-8")
     draw(found, given.folder / f"{name}.svg", title=f"{given.method} on {given.data}", kept=kept)
     sys.stdout.write(text)
     if given.confirm:
-        ranked = chosen(settings(t for t in found if t.cell in kept["seconds"]), "seconds")
+        ranked = chosen(candidates(t for t in found if t.cell in kept["seconds"]), "seconds")
         pair = [setting.cell for setting in leaders(ranked)]
-        problem.confirm(pair, given.confirm, given.folder / f"{name}-confirm.jsonl")
+        race.confirm(pair, given.confirm, given.folder / f"{name}-confirm.jsonl")
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ SETTINGS: Resolver[Any] = Resolver(
         "frozen": "gssl.settings.frozen:Frozen",
         "finetune": "gssl.settings.labelled:Finetune",
         "auxiliary": "gssl.settings.labelled:AuxiliaryLearning",
-        "supervised": "gssl.settings.labelled:Supervised",
+        "supervised": "gssl.settings.labelled:SupervisedLearning",
     },
     group="gssl.settings",
 )

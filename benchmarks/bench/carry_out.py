@@ -13,7 +13,7 @@ from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.compare import Difference, beside
 from gssl.benchmarks.bench.display import Display
 from gssl.benchmarks.bench.engines import Engine
-from gssl.benchmarks.bench.expand import Selection, expand, guests_of, level_of
+from gssl.benchmarks.bench.expand import SuitePart, expand, guests_of, level_of
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.suite import Suite
 from gssl.benchmarks.bench.table import Row, ranked, suite_rows
@@ -50,7 +50,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SuiteOutcome:
     """What a suite has led to so far.
 
     Attributes:
@@ -73,7 +73,7 @@ class Outcome:
     busy_seconds: float
 
 
-def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, display: Display) -> Outcome:
+def bench(suite: Suite, selection: SuitePart, options: Options, engine: Engine, display: Display) -> SuiteOutcome:
     """Carry out what is missing of a suite.
 
     Args:
@@ -104,7 +104,7 @@ def bench(suite: Suite, selection: Selection, options: Options, engine: Engine, 
         made = suite_rows(cells, rows, scores)
         made, differences = _among_stored(made, guests, scores, cells, store)
     counts = Counter(rows[key].status for key in keys)
-    return Outcome(
+    return SuiteOutcome(
         cells,
         {status: counts[status] for status in STATUSES},
         len(ended),

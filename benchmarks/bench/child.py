@@ -26,7 +26,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 @dataclass(frozen=True)
-class Task:
+class CellJob:
     """A cell with what its process needs to know.
 
     Attributes:
@@ -94,7 +94,7 @@ def main(
         link.send(error)
 
 
-def compute(task: Task) -> Report:
+def compute(job: CellJob) -> Report:
     """Carry out a cell: load, pretrain, judge, store.
 
     Returns:
@@ -106,7 +106,7 @@ def compute(task: Task) -> Report:
         return Report(verdict, message, time.perf_counter() - started, run)
 
     try:
-        return ended("done", run=_run(task))
+        return ended("done", run=_run(job))
     except _Unavailable as error:
         return ended("skipped", str(error))
     except KeyboardInterrupt:
@@ -141,7 +141,7 @@ class _Unavailable(Exception):  # noqa: N818  not a fault of the cell
     """The data cannot be had here."""
 
 
-def _run(task: Task) -> RunKey:
+def _run(job: CellJob) -> RunKey:
     from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
     from gssl.results.folder import folder_name
@@ -149,7 +149,7 @@ def _run(task: Task) -> RunKey:
     from gssl.training.progress import Quiet
 
     try:  # that the request is right was checked before, so what can go wrong here is the data
-        config, dataset = prepare(task.cell.request(), task.cell.dataset)
+        config, dataset = prepare(job.cell.request(), job.cell.dataset)
     except StorageError:
         raise
     except InputError as error:
@@ -157,12 +157,12 @@ def _run(task: Task) -> RunKey:
     result = run_experiment(
         config,
         dataset,
-        device=task.device,
+        device=job.device,
         display=lambda title: Quiet(),
         say=lambda message: print(message, file=sys.stderr),  # noqa: T201  the log
-        threads=task.threads,
-        out=runs_root() / f"{folder_name(config)}-{task.cell.seed}-{task.token}",
-        db=task.db,
+        threads=job.threads,
+        out=runs_root() / f"{folder_name(config)}-{job.cell.seed}-{job.token}",
+        db=job.db,
     )
     return RunKey(
         method=result["method"],
@@ -172,7 +172,7 @@ def _run(task: Task) -> RunKey:
         split_hash=result["split_hash"],
         probe=result["probe"],
         probe_version=result["probe_version"],
-        seed=task.cell.seed,
+        seed=job.cell.seed,
         environment_hash=result["environment_hash"],
     )
 

@@ -33,7 +33,7 @@ class Display(Protocol):
         """The work is over."""
 
 
-class Quiet:
+class Silent:
     """Shows nothing."""
 
     def start(self, cells: Sequence[Cell], rows: Mapping[str, CellRow], workers: int) -> None:
@@ -49,7 +49,7 @@ class Quiet:
         pass
 
 
-class Lines(Quiet):
+class Lines(Silent):
     """One line for every cell that ends, for logs.
 
     Args:
@@ -73,7 +73,7 @@ class Lines(Quiet):
         self._say(f"{self._finished}/{self._total} {title}: {done.status} in {done.seconds:.1f} s{reason}")
 
 
-class LiveBoard(Quiet):
+class LiveBoard(Silent):
     """A live table on standard error: how many cells are in which status, what runs, and the time that is left."""
 
     def __init__(self) -> None:

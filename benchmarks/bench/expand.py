@@ -31,7 +31,7 @@ _AUTO = {"default": None, "auto": None}
 
 
 @dataclass(frozen=True)
-class Selection:
+class SuitePart:
     """What the command line takes of a suite.
 
     Attributes:
@@ -47,7 +47,7 @@ class Selection:
     epochs: int | None = None
 
 
-def expand(suite: Suite, selection: Selection | None = None, guests: Sequence[tuple[str, int]] = ()) -> list[Cell]:
+def expand(suite: Suite, selection: SuitePart | None = None, guests: Sequence[tuple[str, int]] = ()) -> list[Cell]:
     """The cells of a suite, the first seed of everything first.
 
     Args:
@@ -58,7 +58,7 @@ def expand(suite: Suite, selection: Selection | None = None, guests: Sequence[tu
     Raises:
         InputError: an unknown name, a cell that stands there twice, or a selection that leaves nothing.
     """
-    selection = selection or Selection()
+    selection = selection or SuitePart()
     names = _Names()
     cells = [
         cell
@@ -87,7 +87,7 @@ def _with_guests(group: Group, number: int, guests: Sequence[tuple[str, int]]) -
     return group.model_copy(update={"methods": [*group.methods, *joining]})
 
 
-def _cells(suite: Suite, number: int, group: Group, selection: Selection, names: _Names) -> Iterator[Cell]:
+def _cells(suite: Suite, number: int, group: Group, selection: SuitePart, names: _Names) -> Iterator[Cell]:
     budgets = group.budgets or [suite.content.budget]
     seeds = seed_list(selection.seeds or (suite.content.seeds if group.seeds is None else group.seeds) or 0)
     place = f"{suite.file.name}: groups.{number}"
@@ -275,7 +275,7 @@ def level_of(dataset: str) -> str | None:
     return {"ogbn-": "node", "ogbg-": "graph"}.get(dataset[:5])
 
 
-def _chosen(cells: Sequence[Cell], selection: Selection, names: _Names) -> list[Cell]:
+def _chosen(cells: Sequence[Cell], selection: SuitePart, names: _Names) -> list[Cell]:
     methods = None if selection.methods is None else {names.of(METHODS, name) for name in selection.methods}
     datasets = None if selection.datasets is None else {names.dataset(name) for name in selection.datasets}
     for asked, there, kind in (

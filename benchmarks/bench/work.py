@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gssl.benchmarks.bench.cell import Cell
-from gssl.benchmarks.bench.child import Report, Task, compute
+from gssl.benchmarks.bench.child import CellJob, Report, compute
 from gssl.benchmarks.bench.process import End, Limits, Processes
 from gssl.common.errors import StorageError
 from gssl.common.files import cannot_write
@@ -41,7 +41,7 @@ class Worker:
     Attributes:
         cells: the table in the store.
         processes: where cells are computed.
-        device, threads: see :class:`gssl.benchmarks.bench.child.Task`.
+        device, threads: see :class:`gssl.benchmarks.bench.child.CellJob`.
         db: URL of the store.
         stopping: whether the runner was asked to stop.
         started: told of every cell that begins.
@@ -96,14 +96,14 @@ class Worker:
     def _ending(self, cell: Cell, claim: Claim) -> Ending | None:
         """How the cell ended; None if it was stopped."""
         limits = Limits(cell.budget.seconds, cell.budget.memory_mb)
-        task = Task(cell, claim.token, self.db, self.device, self.threads)
+        job = CellJob(cell, claim.token, self.db, self.device, self.threads)
         log = log_folder() / f"{claim.key}-{claim.token}.log"
         busy_until, killed = time.monotonic() + _BUSY_SECONDS, 0
         while True:
             if cell.dataset in self._unavailable:  # no use in waiting for the same download again
                 return Ending("skipped", self._unavailable[cell.dataset])
             end = self.processes.call(
-                compute, task, log=log, limits=limits, stopping=self.stopping, beat=_every(self.cells, claim)
+                compute, job, log=log, limits=limits, stopping=self.stopping, beat=_every(self.cells, claim)
             )
             if end.cause == "killed" and killed < _KILLS:
                 killed += 1

@@ -169,10 +169,10 @@ def train(case: Case, threads: int) -> Footprint:
     torch.set_num_threads(threads)
     tiny = rmat(nodes=2048, degree=8, features=case.features).graph
     for options in ({"gamma": 1.0, "checkpoint_every": 2, "checkpoint_batch": 512}, {"norms": "online"}):
-        Training(tiny, replace(case, batch_size=256, options=options), warm=1, steps=2).run()
+        MvsTraining(tiny, replace(case, batch_size=256, options=options), warm=1, steps=2).run()
     libraries = _resident()
     graph = load_rmat(case.folder, case.features)
-    training = Training(graph, case, warm=_WARM, steps=case.repeats)
+    training = MvsTraining(graph, case, warm=_WARM, steps=case.repeats)
     training.run()
     watch, store, pattern = training.watch, training.store, graph.block.pattern
     held = {
@@ -197,7 +197,7 @@ def train(case: Case, threads: int) -> Footprint:
     )
 
 
-class Training:
+class MvsTraining:
     """BGRL by MVS for a number of steps.
 
     Attributes:

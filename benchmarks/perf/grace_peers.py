@@ -18,7 +18,7 @@ from torch_geometric.data import Data as PyGData
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCNConv
 
-from gssl.benchmarks.perf.grace_task import Task
+from gssl.benchmarks.perf.grace_setup import GraceSetup
 from gssl.benchmarks.perf.measure import Step
 from gssl.benchmarks.perf.stand_ins import stand_in
 
@@ -38,7 +38,7 @@ class Library:
     name: str
     package: str
     distribution: str
-    build: Callable[[Task], Step]
+    build: Callable[[GraceSetup], Step]
     loss: Callable[[Tensor, Tensor, float], Tensor]
 
     @property
@@ -49,9 +49,9 @@ class Library:
 class Encoder(nn.Module):
     """Two GCN layers with ReLU on ``edge_index``, which both peers leave to their user."""
 
-    def __init__(self, task: Task, in_dim: int) -> None:
+    def __init__(self, setup: GraceSetup, in_dim: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([GCNConv(in_dim, task.hidden), GCNConv(task.hidden, task.out)])
+        self.convs = nn.ModuleList([GCNConv(in_dim, setup.hidden), GCNConv(setup.hidden, setup.out)])
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         for conv in self.convs:
@@ -66,17 +66,17 @@ class BatchEncoder(Encoder):
         return super().forward(batch.x, batch.edge_index)
 
 
-def pygcl_step(task: Task) -> Step:
+def pygcl_step(setup: GraceSetup) -> Step:
     """The step of PyGCL's GRACE example without its embedding of the unaugmented graph, which it does not train on."""
     stand_in("dgl", "torch_scatter", "torch_sparse")
     from GCL.augmentors import Compose, EdgeRemoving, FeatureMasking
 
-    edge_index, x = task.plain()
-    encoder = Encoder(task, x.shape[1])
-    head = nn.Sequential(nn.Linear(task.out, task.out), nn.ELU(), nn.Linear(task.out, task.out))
-    rates = zip(task.drop_edge, task.mask_feature, strict=True)
+    edge_index, x = setup.plain()
+    encoder = Encoder(setup, x.shape[1])
+    head = nn.Sequential(nn.Linear(setup.out, setup.out), nn.ELU(), nn.Linear(setup.out, setup.out))
+    rates = zip(setup.drop_edge, setup.mask_feature, strict=True)
     views = [Compose([EdgeRemoving(pe=edge), FeatureMasking(pf=feature)]) for edge, feature in rates]
-    contrast = _pygcl_contrast(task.temperature)
+    contrast = _pygcl_contrast(setup.temperature)
     optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()])
 
     def update() -> None:
@@ -105,7 +105,7 @@ def _pygcl_contrast(temperature: float) -> nn.Module:
     return contrast
 
 
-def dig_step(task: Task) -> Step:
+def dig_step(setup: GraceSetup) -> Step:
     """One epoch of DIG's own training loop over a loader with the one graph.
 
     Its views differ from the paper's: they also add as many random edges as they drop, and mask nodes instead of
@@ -116,10 +116,10 @@ def dig_step(task: Task) -> Step:
     from dig.sslgraph.method.contrastive.model import contrastive
 
     contrastive.trange = partial(contrastive.trange, disable=True)  # its progress bar
-    edge_index, x = task.plain()
+    edge_index, x = setup.plain()
     loader: Iterable[Batch] = list(DataLoader([PyGData(x=x, edge_index=edge_index)]))
-    encoder = BatchEncoder(task, x.shape[1])
-    method = GRACE(task.out, *task.drop_edge, *task.mask_feature, tau=task.temperature, device=torch.device("cpu"))
+    encoder = BatchEncoder(setup, x.shape[1])
+    method = GRACE(setup.out, *setup.drop_edge, *setup.mask_feature, tau=setup.temperature, device=torch.device("cpu"))
     optimizer = torch.optim.Adam(encoder.parameters())  # the method adds its head
     epochs = method.train(encoder, loader, optimizer, 10**9, per_epoch_out=True)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
-from gssl.benchmarks.perf.grace_task import Task, available_data
+from gssl.benchmarks.perf.grace_setup import GraceSetup, available_data
 from gssl.benchmarks.perf.machine import describe, thread_count
 from gssl.benchmarks.perf.measure import Side, Step, measure
 from gssl.benchmarks.perf.result import PerfResult, compare
@@ -36,10 +36,10 @@ def run(
         threads: of all sides; PyTorch's default if None.
     """
     threads = thread_count(threads)
-    task = Task(data=available_data() if data == "auto" else data, nodes=nodes)
+    setup = GraceSetup(data=available_data() if data == "auto" else data, nodes=nodes)
     peers = [library for library in LIBRARIES if library.installed]
-    sides = [Side("gssl", partial(ours, task))] + [Side(peer.name, partial(peer.build, task)) for peer in peers]
-    (mine, *theirs), figures = measure(sides, partial(agreement, peers, task), repeats=repeats, threads=threads)
+    sides = [Side("gssl", partial(ours, setup))] + [Side(peer.name, partial(peer.build, setup)) for peer in peers]
+    (mine, *theirs), figures = measure(sides, partial(agreement, peers, setup), repeats=repeats, threads=threads)
     environment = describe(threads)
     environment["peers"] = installed(tuple(peer.distribution for peer in peers))
     return compare(
@@ -49,10 +49,10 @@ def run(
         absent={p.name: f"pip install --no-deps {p.distribution}" for p in LIBRARIES if p not in peers},
         figures=figures,
         config={
-            "data": task.data,
-            "nodes": len(task.plain()[1]),
-            "encoder": f"GCN {task.features}-{task.hidden}-{task.out}",
-            "temperature": task.temperature,
+            "data": setup.data,
+            "nodes": len(setup.plain()[1]),
+            "encoder": f"GCN {setup.features}-{setup.hidden}-{setup.out}",
+            "temperature": setup.temperature,
             "repeats": repeats,
             "threads": threads,
         },
@@ -60,16 +60,16 @@ def run(
     )
 
 
-def ours(task: Task) -> Step:
+def ours(setup: GraceSetup) -> Step:
     """The update of the training loop, without its bookkeeping."""
-    graph = task.graph()
+    graph = setup.graph()
     batch = graph.full_batch()
     method = GRACE(
-        GCN(graph.in_dim, hidden_dim=task.hidden, out_dim=task.out),
-        drop_edge=task.drop_edge,
-        mask_feature=task.mask_feature,
-        temperature=task.temperature,
-        projector_dim=task.out,
+        GCN(graph.in_dim, hidden_dim=setup.hidden, out_dim=setup.out),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        temperature=setup.temperature,
+        projector_dim=setup.out,
     )
     optimizer = torch.optim.Adam(method.parameters())
     method.reseed(0, torch.device("cpu"))
@@ -85,17 +85,17 @@ def ours(task: Task) -> Step:
     return update
 
 
-def agreement(libraries: Sequence[Library], task: Task) -> dict[str, float]:
+def agreement(libraries: Sequence[Library], setup: GraceSetup) -> dict[str, float]:
     """Relative difference between our loss, and the norm of its gradient's difference, and each peer's."""
     rng = torch.Generator().manual_seed(0)
-    z1 = torch.randn(min(task.nodes, 500), task.out, generator=rng)
+    z1 = torch.randn(min(setup.nodes, 500), setup.out, generator=rng)
     z2 = (z1 + torch.randn(z1.shape, generator=rng)).requires_grad_()
     z1.requires_grad_()
-    loss = info_nce(z1, z2, temperature=task.temperature)
+    loss = info_nce(z1, z2, temperature=setup.temperature)
     gradient = torch.cat(torch.autograd.grad(loss, (z1, z2)))
     figures = {}
     for library in libraries:
-        other = library.loss(z1, z2, task.temperature)
+        other = library.loss(z1, z2, setup.temperature)
         theirs = torch.cat(torch.autograd.grad(other, (z1, z2)))
         figures[f"{library.name} loss_difference"] = abs(loss.item() / other.item() - 1)
         figures[f"{library.name} gradient_difference"] = float((gradient - theirs).norm() / theirs.norm())

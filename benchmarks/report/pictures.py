@@ -14,7 +14,7 @@ from gssl.benchmarks.report import svg
 from gssl.benchmarks.report.extras import VarianceFile
 from gssl.benchmarks.report.folders import Curve, Projection
 from gssl.convergence.record import Point, Trajectory
-from gssl.convergence.summary import By, chosen, settings
+from gssl.convergence.summary import By, candidates, chosen
 
 COLOURS = 10  # of the style sheet: .c0 to .c9
 
@@ -123,7 +123,7 @@ def convergence(trainings: Sequence[Trajectory], by: By, *, title: str) -> Marku
         groups.setdefault((training.sampler, training.batch_size, training.lr), []).append(training)
     found = [
         Line(best.sampler, _mean_curve([t.points for t in groups[best.sampler, best.batch_size, best.lr]], by))
-        for best in chosen(settings(trainings), by)
+        for best in chosen(candidates(trainings), by)
     ]
     across = f"seconds ({trainings[0].clock})" if by == "seconds" else "steps"
     return lines(found, title=title, across=across, up=f"validation {trainings[0].metric}")

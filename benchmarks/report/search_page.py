@@ -23,7 +23,7 @@ _PICTURES = {
 }
 
 
-class Trial(BaseModel):
+class TrialEntry(BaseModel):
     """One trial as ``gssl tune`` writes it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -57,7 +57,7 @@ class StudyFile(BaseModel):
     directions: list[str] = Field(min_length=1)
     algorithm: str
     pruner: str
-    trials: list[Trial]
+    trials: list[TrialEntry]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Search:
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> TrialEntry | None:
         """The trial with the best first value."""
         complete = [trial for trial in self.file.trials if trial.state == "complete" and trial.values]
         sign = -1 if self.file.directions[0].lower() == "minimize" else 1
@@ -116,7 +116,7 @@ class Search:
         lines = tuple(Line(tuple(self._items(trial, parameters))) for trial in self.file.trials)
         return DataTable(f"study-{number}", f"Trials of {self.title}", columns, lines)
 
-    def _items(self, trial: Trial, parameters: list[str]) -> Iterator[Item]:
+    def _items(self, trial: TrialEntry, parameters: list[str]) -> Iterator[Item]:
         yield Item(str(trial.number), float(trial.number))
         yield Item(trial.state, trial.state, note=" (defaults)" if trial.default else "")
         values = trial.values or []

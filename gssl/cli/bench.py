@@ -15,7 +15,7 @@ from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
 
 if TYPE_CHECKING:
-    from gssl.benchmarks.bench.carry_out import Outcome
+    from gssl.benchmarks.bench.carry_out import SuiteOutcome
     from gssl.benchmarks.bench.display import Display
     from gssl.benchmarks.bench.table import Row
 
@@ -64,10 +64,10 @@ def run(args: Namespace) -> Answer:
     return Answer(data, blocks)
 
 
-def _bench(args: Namespace, db: str) -> Outcome:
+def _bench(args: Namespace, db: str) -> SuiteOutcome:
     from gssl.benchmarks.bench.carry_out import Options, bench
     from gssl.benchmarks.bench.engines import ENGINES
-    from gssl.benchmarks.bench.expand import Selection
+    from gssl.benchmarks.bench.expand import SuitePart
     from gssl.benchmarks.bench.suite import load_suite
 
     options = Options(
@@ -78,19 +78,19 @@ def _bench(args: Namespace, db: str) -> Outcome:
         fresh=args.fresh,
         retry=tuple(name.replace("-", " ") for name in args.retry or ()),
     )
-    selection = Selection(args.methods, args.datasets, args.seeds, args.epochs)
+    selection = SuitePart(args.methods, args.datasets, args.seeds, args.epochs)
     return bench(load_suite(args.suite), selection, options, ENGINES[args.engine](args.workers), _display(args))
 
 
 def _display(args: Namespace) -> Display:
-    from gssl.benchmarks.bench.display import Lines, LiveBoard, Quiet
+    from gssl.benchmarks.bench.display import Lines, LiveBoard, Silent
 
     if args.json:
-        return Quiet()
+        return Silent()
     return LiveBoard() if sys.stderr.isatty() else Lines(say)
 
 
-def _data(args: Namespace, outcome: Outcome) -> dict[str, Any]:
+def _data(args: Namespace, outcome: SuiteOutcome) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -139,7 +139,7 @@ def _table(dataset: str, axes: Sequence[str], rows: Sequence[Row]) -> Table:
     return Table(f"{one_line(dataset)} ({metric})", columns, lines)
 
 
-def _remarks(outcome: Outcome) -> list[str]:
+def _remarks(outcome: SuiteOutcome) -> list[str]:
     from gssl.benchmarks.bench.display import duration, one_line
 
     counts = ", ".join(f"{number} {status}" for status, number in outcome.counts.items() if number)

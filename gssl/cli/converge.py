@@ -15,7 +15,7 @@ from gssl.cli.request import add_subject
 
 if TYPE_CHECKING:
     from gssl.convergence.comparison import SamplerChoice
-    from gssl.convergence.summary import By, Setting
+    from gssl.convergence.summary import By, Candidate
 
 _EXAMPLES = (
     "gssl converge supervised Cora --samplers full,graphsage,minvar+adjoint --batch-size 64 --seconds 5",
@@ -29,12 +29,12 @@ def run(args: Namespace) -> Answer:
     """Train, observe, compare."""
     from gssl.common.errors import TrainingError
     from gssl.config.resolve import Request
-    from gssl.convergence.comparison import Comparison, trainings
+    from gssl.convergence.comparison import SamplerComparison, trainings
     from gssl.convergence.plot import check, draw
-    from gssl.convergence.summary import chosen, settings
-    from gssl.convergence.watch import Plan
+    from gssl.convergence.summary import candidates, chosen
+    from gssl.convergence.watch import ObservationPlan
 
-    comparison = Comparison(
+    comparison = SamplerComparison(
         base=Request(
             method=args.method,
             encoder=args.encoder,
@@ -47,7 +47,7 @@ def run(args: Namespace) -> Answer:
         batch_sizes=_numbers(args.batch_size, "--batch-size", int),
         rates=_numbers(args.lr, "--lr", float),
         seeds=tuple(range(args.seed, args.seed + args.seeds)),
-        plan=Plan(args.seconds, args.steps, args.points, args.clock),
+        plan=ObservationPlan(args.seconds, args.steps, args.points, args.clock),
         gradient_error=args.gradient_error,
         probe_items=args.probe_items,
     )
@@ -58,7 +58,7 @@ def run(args: Namespace) -> Answer:
         raise TrainingError(f"every training ended early; the first: {found[0].error}")
     if args.plot is not None:
         draw(found, args.plot, title=f"{found[0].method} on {found[0].dataset}")
-    every = settings(found)
+    every = candidates(found)
     data: dict[str, Any] = {
         "method": found[0].method,
         "dataset": found[0].dataset,
@@ -105,7 +105,7 @@ def _numbers(text: str, flag: str, kind: type[int] | type[float]) -> tuple[Any, 
     return values
 
 
-def _table(rows: list[Setting], by: By, title: str) -> Table:
+def _table(rows: list[Candidate], by: By, title: str) -> Table:
     columns = ("sampler", "batch", "lr", "validation", "steps/s", "failed")
     return Table(
         title,

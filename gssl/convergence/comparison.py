@@ -18,7 +18,7 @@ from gssl.config.components import sampler_factory
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.convergence.record import Key, Trajectory, append, read
-from gssl.convergence.watch import CLOCKS, Plan, Watch
+from gssl.convergence.watch import CLOCKS, ObservationPlan, Observer
 from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.plugins import plugin_digests
@@ -62,7 +62,7 @@ class SamplerChoice:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SamplerComparison:
     """What to train.
 
     Attributes:
@@ -85,14 +85,14 @@ class Comparison:
     batch_sizes: tuple[int, ...]
     rates: tuple[float, ...]
     seeds: tuple[int, ...]
-    plan: Plan
+    plan: ObservationPlan
     gradient_error: bool = False
     probe_items: int | None = None
     only: frozenset[tuple[str, int | None, float]] | None = None
 
 
 def trainings(
-    comparison: Comparison, out: Path | None, say: Callable[[str], None] = lambda _: None
+    comparison: SamplerComparison, out: Path | None, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[Trajectory]:
     """Every training of the grid; those that ``out`` holds are not repeated, and new ones are added to it.
 
@@ -127,7 +127,7 @@ def trainings(
         yield known
 
 
-def _cells(comparison: Comparison) -> tuple[Dataset, list[tuple[SamplerChoice, RunConfig]]]:
+def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerChoice, RunConfig]]]:
     """The dataset, and the configuration of every sampler with every batch size and learning rate.
 
     Raises:
@@ -156,12 +156,12 @@ def _cells(comparison: Comparison) -> tuple[Dataset, list[tuple[SamplerChoice, R
     return dataset, cells
 
 
-def _sizes(choice: SamplerChoice, comparison: Comparison) -> tuple[int | None, ...]:
+def _sizes(choice: SamplerChoice, comparison: SamplerComparison) -> tuple[int | None, ...]:
     """Batch sizes for a sampler; one that takes everything at once has none."""
     return comparison.batch_sizes if "batch_size" in options_of(sampler_factory(choice.name)) else (None,)
 
 
-def _request(comparison: Comparison, choice: SamplerChoice, size: int | None, rate: float) -> Request:
+def _request(comparison: SamplerComparison, choice: SamplerChoice, size: int | None, rate: float) -> Request:
     base = comparison.base
     for text in base.assignments:
         key = text.partition("=")[0].strip().removeprefix("train.")
@@ -214,7 +214,7 @@ def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
         pretrain(method, training.sampler(method), config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
 
 
-def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: Comparison) -> Trajectory:
+def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: SamplerComparison) -> Trajectory:
     training, plan, error = _training(config, dataset, seed, comparison.probe_items), comparison.plan, ""
     full = training.dataset.graph.full_batch() if comparison.gradient_error else None
     method, metric = training.method(), training.task.metric
@@ -222,7 +222,7 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
     start = CLOCKS[plan.clock]()
     sampler.prepare()
     preparation = CLOCKS[plan.clock]() - start
-    watch = Watch(plan, lambda: sign * training.val(method), method, full)
+    watch = Observer(plan, lambda: sign * training.val(method), method, full)
     try:
         pretrain(method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
     except TrainingError as failure:

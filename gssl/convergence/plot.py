@@ -10,7 +10,7 @@ import numpy as np
 
 from gssl.common.errors import InputError
 from gssl.convergence.record import Cell, Point, Trajectory
-from gssl.convergence.summary import By, chosen, settings
+from gssl.convergence.summary import By, candidates, chosen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def draw(
     """
     points = [point for training in trainings for point in training.points]
     shown: list[Shown] = [key for key in _LABELS if any(getattr(point, key) is not None for point in points)]
-    ranked = {by: chosen(settings(t for t in trainings if kept is None or t.cell in kept[by]), by) for by in _AXES}
+    ranked = {by: chosen(candidates(t for t in trainings if kept is None or t.cell in kept[by]), by) for by in _AXES}
     styles = _styles(list(dict.fromkeys(setting.sampler for by in _AXES for setting in ranked[by])))
     legend = 0.3 + 0.16 * len(styles)  # inches
     figure = _figure(figsize=(13, 3.2 * len(shown) + legend), layout="constrained")

@@ -16,7 +16,7 @@ By = Literal["seconds", "steps"]
 
 @dataclass(frozen=True)
 class Score:
-    """Validation score of one setting over its seeds: mean, standard deviation (0 for one seed), number of seeds."""
+    """Validation score of one candidate over its seeds: mean, standard deviation (0 for one seed), number of seeds."""
 
     mean: float
     std: float
@@ -32,7 +32,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Candidate:
     """One sampler with a batch size and a learning rate.
 
     Attributes:
@@ -60,13 +60,13 @@ class Setting:
         return self.at_seconds if by == "seconds" else self.at_steps
 
 
-def settings(trainings: Iterable[Trajectory]) -> list[Setting]:
-    """Every setting, in the order of its first training."""
+def candidates(trainings: Iterable[Trajectory]) -> list[Candidate]:
+    """Every candidate, in the order of its first training."""
     groups: dict[Cell, list[Trajectory]] = defaultdict(list)
     for training in trainings:
         groups[training.cell].append(training)
     return [
-        Setting(
+        Candidate(
             *key,
             at_seconds=_score(group, "seconds"),
             at_steps=_score(group, "steps"),
@@ -77,23 +77,23 @@ def settings(trainings: Iterable[Trajectory]) -> list[Setting]:
     ]
 
 
-def chosen(found: Sequence[Setting], by: By) -> list[Setting]:
-    """For each sampler the setting with the best mean validation score, the best sampler first.
+def chosen(found: Sequence[Candidate], by: By) -> list[Candidate]:
+    """For each sampler the candidate with the best mean validation score, the best sampler first.
 
     Settings in which a training ended early come after all others of the sampler, and those without a score last, so
     that every sampler is there.
     """
-    best: dict[str, Setting] = {}
-    for setting in found:
-        known = best.get(setting.sampler)
-        if known is None or _rank(setting, by) > _rank(known, by):
-            best[setting.sampler] = setting
+    best: dict[str, Candidate] = {}
+    for candidate in found:
+        known = best.get(candidate.sampler)
+        if known is None or _rank(candidate, by) > _rank(known, by):
+            best[candidate.sampler] = candidate
     return sorted(best.values(), key=lambda s: (s.score(by) is not None, _rank(s, by)[-1]), reverse=True)
 
 
-def _rank(setting: Setting, by: By) -> tuple[bool, bool, float]:
-    score = setting.score(by)
-    return score is not None, not setting.failed, -math.inf if score is None else score.mean
+def _rank(candidate: Candidate, by: By) -> tuple[bool, bool, float]:
+    score = candidate.score(by)
+    return score is not None, not candidate.failed, -math.inf if score is None else score.mean
 
 
 def _score(group: Sequence[Trajectory], by: By) -> Score | None:

@@ -20,7 +20,7 @@ CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": ti
 
 
 @dataclass(frozen=True)
-class Plan:
+class ObservationPlan:
     """When a training is observed; it ends when both the time and the steps are reached.
 
     Attributes:
@@ -40,7 +40,7 @@ class Plan:
 
 
 @dataclass
-class Watch:
+class Observer:
     """What :func:`~gssl.training.loop.pretrain` calls before each update. Its clock starts when it is made.
 
     Observing leaves the training as it was: weights, gradients, running statistics and random streams are the same
@@ -54,7 +54,7 @@ class Watch:
         points: what was observed.
     """
 
-    plan: Plan
+    plan: ObservationPlan
     validate: Callable[[], float]
     method: Method
     full: MiniBatch | None = None

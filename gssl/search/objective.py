@@ -16,7 +16,7 @@ from gssl.samplers.base import Sampler
 from gssl.search.job import Job
 from gssl.search.translate import suggest
 from gssl.search.trials import ERROR, INTERRUPTED, OWNER, counts, owner
-from gssl.search.watch import Watch
+from gssl.search.watch import TrialWatch
 from gssl.settings.base import Training
 from gssl.settings.problem import Problem
 from gssl.training.loop import pretrain
@@ -90,7 +90,7 @@ class Objective:
             rehearsal = make_rehearsal(job.problem.under(job.config(values)), job.seed, job.device)
         except InputError as error:  # values that are right by themselves and do not go together
             raise TrainingError(str(error)) from None
-        watch = Watch(
+        watch = TrialWatch(
             trial,
             rehearsal.method,
             rehearsal.score,
@@ -135,7 +135,7 @@ class Rehearsal:
         """Validation score of the method in evaluation mode."""
         return self.training.val(self.method)
 
-    def train(self, device: str, watch: Watch) -> TrainResult:
+    def train(self, device: str, watch: TrialWatch) -> TrainResult:
         """Train as a run with this seed would.
 
         Raises:

@@ -16,7 +16,7 @@ class Orphaned(KeyboardInterrupt):
     """The command that started this worker is gone."""
 
 
-class Watch:
+class TrialWatch:
     """What :func:`~gssl.training.loop.pretrain` calls before each update.
 
     Args:

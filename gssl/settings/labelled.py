@@ -142,7 +142,7 @@ class AuxiliaryTraining(LabelTraining):
         return Auxiliary(companion, weight=self.weight, dropout=self.dropout)
 
 
-class Supervised(Setting):
+class SupervisedLearning(Setting):
     """Labels alone: the setting of the method ``supervised``, trained once for each split.
 
     Args:

@@ -31,7 +31,7 @@ from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult
 from gssl.training.schedule import rate_factor
 from gssl.training.signals import DeferredSignals
-from gssl.training.state import Best, Position, Run, Turn
+from gssl.training.state import Best, Position, TrainingRun, Turn
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -128,7 +128,7 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
     return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
 
 
-def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> Run:
+def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> TrainingRun:
     method.check_sampler(sampler)
     fabric = build_fabric(device, config.precision)
     fabric.to_device(method)
@@ -137,7 +137,7 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
     if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
     method.zero_grad()
-    return Run(
+    return TrainingRun(
         method=method,
         sampler=sampler,
         config=config,
@@ -158,7 +158,7 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual:
     return Turn(name, player, cast("torch.optim.Optimizer", wrapped), player.loss or usual)
 
 
-def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
+def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
     """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
     method, position = run.method, run.position
     pending = False
@@ -210,7 +210,7 @@ def _epoch(run: Run, saver: _Saver, watch: Callable[[float], bool] | None) -> No
         )
 
 
-def _needs_no_encoder(run: Run, batch: MiniBatch) -> bool:
+def _needs_no_encoder(run: TrainingRun, batch: MiniBatch) -> bool:
     """Whether norms of the batch come from the measured module alone: adjoints are those of all layers, and the loss
     scaler of 16-bit precision must scale every gradient alike.
     """
@@ -218,12 +218,12 @@ def _needs_no_encoder(run: Run, batch: MiniBatch) -> bool:
     return not stored and run.config.precision != "16-mixed"
 
 
-def _batches(run: Run) -> Generator[MiniBatch, None, None]:
+def _batches(run: TrainingRun) -> Generator[MiniBatch, None, None]:
     # A generator of its own can be closed, and with it that of the sampler, whatever iterator that is.
     yield from run.sampler.epoch(run.position.epoch)
 
 
-def _begin(run: Run, batches: Iterator[MiniBatch]) -> None:
+def _begin(run: TrainingRun, batches: Iterator[MiniBatch]) -> None:
     """Start the random streams of an epoch, and pass over the batches before an interruption."""
     method, position = run.method, run.position
     method.train()
@@ -237,7 +237,7 @@ def _begin(run: Run, batches: Iterator[MiniBatch]) -> None:
         run.restore_rng()
 
 
-def _renew(run: Run) -> None:
+def _renew(run: TrainingRun) -> None:
     """Let the method make what it makes from current embeddings."""
     method = run.method
     if type(method).begin_epoch is Method.begin_epoch:
@@ -256,7 +256,7 @@ def _seed_global(seed: int, device: torch.device) -> None:
 
 
 @torch.no_grad()
-def _refresh(run: Run, batch: MiniBatch) -> None:
+def _refresh(run: TrainingRun, batch: MiniBatch) -> None:
     """Let the encoder write the history, without dropout."""
     run.method.eval()
     with run.fabric.autocast():
@@ -264,7 +264,7 @@ def _refresh(run: Run, batch: MiniBatch) -> None:
     run.method.train()
 
 
-def _earlier_turns(run: Run, batch: MiniBatch) -> None:
+def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
     """The turns of all players but the last."""
     for turn in run.turns[:-1]:
         with _alone(run, turn):
@@ -277,7 +277,7 @@ def _earlier_turns(run: Run, batch: MiniBatch) -> None:
 
 
 @contextmanager
-def _alone(run: Run, turn: Turn) -> Iterator[None]:
+def _alone(run: TrainingRun, turn: Turn) -> Iterator[None]:
     """While entered, nobody but this player gets gradients."""
     others = [p for other in run.turns if other is not turn for p in other.parameters]
     for parameter in others:
@@ -289,7 +289,7 @@ def _alone(run: Run, turn: Turn) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _update(run: Run, turn: Turn, done: int) -> None:
+def _update(run: TrainingRun, turn: Turn, done: int) -> None:
     """One optimizer step of a player with its accumulated gradients, after ``done`` batches of the epoch."""
     position, config = run.position, run.config
     before = position.epoch + min(done / run.sampler.batches_per_epoch, 1.0)
@@ -304,14 +304,14 @@ def _update(run: Run, turn: Turn, done: int) -> None:
     turn.optimizer.zero_grad()
 
 
-def _progress(run: Run) -> float:
+def _progress(run: TrainingRun) -> float:
     """The finished share of training, in (0, 1]."""
     position = run.position
     done = position.epoch + min(position.batches / run.sampler.batches_per_epoch, 1.0)
     return done / run.config.epochs
 
 
-def _clipped(run: Run, turn: Turn) -> float:
+def _clipped(run: TrainingRun, turn: Turn) -> float:
     """Clip the gradients if the configuration says so; their norm before."""
     largest = run.config.clip_norm
     if largest is None:
@@ -321,7 +321,7 @@ def _clipped(run: Run, turn: Turn) -> float:
     return norm.item()
 
 
-def _close_epoch(run: Run, validate: Callable[[], float] | None) -> None:
+def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None:
     """Book the epoch, keep its weights if they are the best, and move to the next."""
     done = run.position
     score = None
@@ -346,7 +346,7 @@ def _close_epoch(run: Run, validate: Callable[[], float] | None) -> None:
         run.best = Best.copy_of(run.method, done.epoch, criterion)
 
 
-def _checked(run: Run, value: float, what: str) -> float:
+def _checked(run: TrainingRun, value: float, what: str) -> float:
     """The value itself.
 
     Raises:
@@ -367,7 +367,7 @@ def _checked(run: Run, value: float, what: str) -> float:
 class _Saver:
     """Decides between updates whether to write a checkpoint and whether to stop."""
 
-    def __init__(self, run: Run, signals: DeferredSignals, path: Path | None, config_key: str) -> None:
+    def __init__(self, run: TrainingRun, signals: DeferredSignals, path: Path | None, config_key: str) -> None:
         self._run = run
         self._signals = signals
         self._path = path

@@ -20,7 +20,7 @@ from gssl.training.norms import GradientNorms
 
 
 @dataclass(frozen=True, eq=False)
-class Frozen:
+class FrozenMethod:
     """A method whose weights do not change, in evaluation mode (no dropout, stored batch statistics).
 
     Attributes:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.samplers.pair import PairSampler
-from gssl.variance.frozen import Frozen
+from gssl.variance.frozen import FrozenMethod
 from gssl.variance.moments import Error, Moments
 
 
@@ -49,7 +49,9 @@ class _Cost:
     edges: list[int] = field(default_factory=list)
 
 
-def measure(frozen: Frozen, truth: list[Tensor], exact: list[Tensor], sampler: PairSampler, draws: int) -> SamplerError:
+def measure(
+    frozen: FrozenMethod, truth: list[Tensor], exact: list[Tensor], sampler: PairSampler, draws: int
+) -> SamplerError:
     """Redraw batches and compare their gradients with the full one.
 
     Args:
@@ -99,7 +101,7 @@ def _batches(sampler: PairSampler, draws: int) -> Iterator[tuple[MiniBatch, floa
         epoch += 1
 
 
-def _embedding_errors(frozen: Frozen, batch: MiniBatch, exact: list[Tensor]) -> list[float]:
+def _embedding_errors(frozen: FrozenMethod, batch: MiniBatch, exact: list[Tensor]) -> list[float]:
     found = frozen.layer_outputs(batch)
     errors = []
     for own, true in zip(found, exact, strict=True):

@@ -21,7 +21,7 @@ from gssl.samplers.pair import PairSampler
 from gssl.settings.problem import Problem, make_problem
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
-from gssl.variance.frozen import Frozen
+from gssl.variance.frozen import FrozenMethod
 from gssl.variance.measure import SamplerError, measure
 
 Norms = Literal["fresh", "own"]
@@ -105,7 +105,7 @@ def _maker(name: str, request: VarianceRequest) -> Callable[..., PairSampler]:
     return make
 
 
-def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[Frozen, torch.Tensor | None]:
+def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[FrozenMethod, torch.Tensor | None]:
     """The method after full-batch steps, and the nodes that its loss is about (None for all)."""
     training = problem.trainings(request.seed)[0]
     method, graph = training.method(), training.dataset.graph
@@ -113,7 +113,7 @@ def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[Frozen, torc
     train = TrainConfig(epochs=request.warmup, lr=given.lr, weight_decay=given.weight_decay, optimizer="adam")
     pretrain(method, FullBatch(graph), train, seed=derive_seed(request.seed, "train"))
     method.eval()
-    return Frozen(method, graph, request.seed), training.items
+    return FrozenMethod(method, graph, request.seed), training.items
 
 
 def known_options(samplers: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from gssl.benchmarks.bench import expand as expanding
 from gssl.benchmarks.bench.check import _subject, require_possible
-from gssl.benchmarks.bench.expand import Selection, expand, guests_of
+from gssl.benchmarks.bench.expand import SuitePart, expand, guests_of
 from gssl.benchmarks.bench.shipped import names
 from gssl.benchmarks.bench.suite import load_suite
 from gssl.common.errors import InputError
@@ -187,12 +187,12 @@ def test_keys_of_cells_without_a_task_know_nothing_of_tasks(tmp_path: Path) -> N
 def test_the_suites_that_ship_are_possible(name: str) -> None:
     found = load_suite(name)
     assert len(found.summary) > 20
-    cells = expand(found, Selection(seeds=1))
+    cells = expand(found, SuitePart(seeds=1))
     require_possible([cell for cell in cells if not cell.dataset.startswith("ogbn-wordnet")], "cpu")
 
 
 def test_the_demo_holds_every_method_at_its_level() -> None:
-    cells = expand(load_suite("demo"), Selection(seeds=1))
+    cells = expand(load_suite("demo"), SuitePart(seeds=1))
     for dataset, level in (("digits", "node"), ("digit-graphs", "graph")):
         fitting = {name for name in METHODS.paths if level in METHODS.get(name).levels}
         assert {cell.method for cell in cells if cell.dataset == dataset} == fitting
@@ -205,14 +205,14 @@ def test_a_set_that_only_some_machines_have_is_no_error() -> None:
 
 def test_a_selection_takes_a_part_and_says_what_it_does_not_find(tmp_path: Path) -> None:
     found = load_suite(suite(tmp_path))
-    cells = expand(found, Selection(methods=("grace",), seeds=3, epochs=7))
+    cells = expand(found, SuitePart(methods=("grace",), seeds=3, epochs=7))
     assert [(cell.method, cell.seed, cell.epochs) for cell in cells] == [("GRACE", seed, 7) for seed in range(3)]
     with pytest.raises(InputError, match="unknown dataset of this suite 'Cora'"):
-        expand(found, Selection(datasets=("Cora",)))
+        expand(found, SuitePart(datasets=("Cora",)))
     with pytest.raises(InputError, match="unknown method 'GRACEE'; did you mean 'GRACE'"):
-        expand(found, Selection(methods=("GRACEE",)))
+        expand(found, SuitePart(methods=("GRACEE",)))
     assert guests_of(found, ["DGI", "raw", "my:Method"]) == ["DGI", "my:Method"]
-    joined = expand(found, Selection(methods=("DGI",)), [("DGI", 0)])
+    joined = expand(found, SuitePart(methods=("DGI",)), [("DGI", 0)])
     assert {(cell.method, cell.epochs) for cell in joined} == {("DGI", 5)}
 
 

@@ -11,7 +11,7 @@ import torch
 
 from gssl.benchmarks.perf import footprint, grace_step, graphs, infonce, measure, memory, mvs, neighbor, prefetch, spmm
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
-from gssl.benchmarks.perf.grace_task import Task, available_data
+from gssl.benchmarks.perf.grace_setup import GraceSetup, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
 from gssl.common.errors import InputError
@@ -27,7 +27,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "in_fresh_process", lambda function, *args: function(*args))
 
 
-TINY = Task(nodes=60, features=40, hidden=16, out=8)
+TINY = GraceSetup(nodes=60, features=40, hidden=16, out=8)
 
 
 def headline(result: PerfResult) -> dict[str, object]:
@@ -50,7 +50,7 @@ def test_both_infonces_compute_the_same() -> None:
 
 def test_the_random_graph_has_the_shape_of_the_real_one(mirror: Path) -> None:
     assert available_data() == "Cora"
-    random, real = Task(data="random").graph(), Task(data="Cora").graph()
+    random, real = GraceSetup(data="random").graph(), GraceSetup(data="Cora").graph()
     assert random.num_nodes == real.num_nodes
     assert random.in_dim == real.in_dim
     assert random.num_edges == pytest.approx(real.num_edges, rel=0.02)

@@ -11,7 +11,7 @@ import pytest
 from gssl.common.errors import InputError
 from gssl.convergence.plot import check, draw, mean_curve
 from gssl.convergence.record import Point, Trajectory
-from gssl.convergence.summary import chosen, settings
+from gssl.convergence.summary import candidates, chosen
 
 Make = Callable[..., Trajectory]
 
@@ -22,7 +22,7 @@ def curve(*values: tuple[int, float, float]) -> tuple[Point, ...]:
 
 
 def test_each_sampler_is_judged_at_its_own_best_setting(training: Make) -> None:
-    found = settings(
+    found = candidates(
         [
             training(sampler="a", lr=0.1, points=curve((0, 0, 0.5), (10, 4, 0.6))),
             training(sampler="a", lr=0.2, points=curve((0, 0, 0.1), (10, 9, 0.9))),  # late, but good
@@ -40,7 +40,7 @@ def test_each_sampler_is_judged_at_its_own_best_setting(training: Make) -> None:
 
 
 def test_seeds_are_averaged(training: Make) -> None:
-    (setting,) = settings([training(seed=i, points=curve((0, 0, v), (8, 4, 0.0))) for i, v in enumerate((0.2, 0.4))])
+    (setting,) = candidates([training(seed=i, points=curve((0, 0, v), (8, 4, 0.0))) for i, v in enumerate((0.2, 0.4))])
     assert setting.at_steps is not None
     assert setting.at_steps.seeds == 2
     assert setting.at_steps.mean == pytest.approx(0.3)
@@ -51,7 +51,7 @@ def test_seeds_are_averaged(training: Make) -> None:
 
 def test_a_setting_that_fails_gives_way_to_one_that_does_not(training: Make) -> None:
     good_until_it_failed = training(lr=1.0, error="diverged", points=curve((0, 0, 0.9)))
-    found = settings([good_until_it_failed, training(lr=0.01, points=curve((0, 0, 0.3)))])
+    found = candidates([good_until_it_failed, training(lr=0.01, points=curve((0, 0, 0.3)))])
     assert [s.failed for s in found] == [1, 0]
     assert [s.lr for s in chosen(found, "seconds")] == [0.01]
     assert [s.lr for s in chosen(found[:1], "seconds")] == [1.0], "better than nothing"
@@ -60,7 +60,7 @@ def test_a_setting_that_fails_gives_way_to_one_that_does_not(training: Make) -> 
 def test_a_sampler_without_any_score_is_shown_last(training: Make) -> None:
     lost = training(sampler="lost", error="diverged", points=())
     half = [training(sampler="half", seed=0), training(sampler="half", seed=1, points=())]
-    found = settings([lost, *half, training(sampler="bad", points=curve((0, 0, -3.0)))])
+    found = candidates([lost, *half, training(sampler="bad", points=curve((0, 0, -3.0)))])
     assert [s.sampler for s in chosen(found, "seconds")] == ["bad", "lost", "half"]
     assert all(s.score("seconds") is None for s in chosen(found, "seconds")[1:])
 

@@ -9,7 +9,7 @@ import torch
 
 from gssl.common.errors import TrainingError
 from gssl.convergence import watch as module
-from gssl.convergence.watch import Clock, Plan, Watch, gradient_error
+from gssl.convergence.watch import Clock, ObservationPlan, Observer, gradient_error
 from gssl.methods.bgrl import BGRL
 from gssl.methods.supervised import Supervised
 from gssl.models.gcn import GCN
@@ -49,19 +49,19 @@ def supervised(dropout: float = 0.0) -> Supervised:
     return method
 
 
-def watch(plan: Plan, clocks: FakeClocks, observing: float = 50.0) -> Watch:
+def watch(plan: ObservationPlan, clocks: FakeClocks, observing: float = 50.0) -> Observer:
     """A watch whose observations take ``observing`` seconds."""
 
     def validate() -> float:
         clocks.spend(observing, observing)
         return 0.5
 
-    return Watch(plan, validate, supervised())
+    return Observer(plan, validate, supervised())
 
 
 @pytest.mark.parametrize("clock", ["wall", "cpu"])
 def test_observing_takes_no_time_and_the_right_clock_is_read(clock: Clock, clocks: FakeClocks) -> None:
-    seen = watch(Plan(4.0, 3, 2, clock), clocks)
+    seen = watch(ObservationPlan(4.0, 3, 2, clock), clocks)
     ended = []
     for step in range(8):
         clocks.spend(1.0, 2.0)
@@ -75,7 +75,7 @@ def test_observing_takes_no_time_and_the_right_clock_is_read(clock: Clock, clock
 
 
 def test_the_weights_at_the_start_can_be_left_out(clocks: FakeClocks) -> None:
-    seen = watch(Plan(10.0, 100, 2, first=False), clocks)
+    seen = watch(ObservationPlan(10.0, 100, 2, first=False), clocks)
     while True:
         clocks.spend(1.0)
         if seen(1.0):
@@ -84,7 +84,7 @@ def test_the_weights_at_the_start_can_be_left_out(clocks: FakeClocks) -> None:
 
 
 def test_moments_are_spread_over_both_plans(clocks: FakeClocks) -> None:
-    seen = watch(Plan(10.0, 100, 2), clocks)
+    seen = watch(ObservationPlan(10.0, 100, 2), clocks)
     while True:
         clocks.spend(1.0)
         if seen(1.0):
@@ -94,7 +94,7 @@ def test_moments_are_spread_over_both_plans(clocks: FakeClocks) -> None:
 
 
 def test_a_slow_step_is_observed_once(clocks: FakeClocks) -> None:
-    seen = watch(Plan(10.0, 2, 5), clocks)
+    seen = watch(ObservationPlan(10.0, 2, 5), clocks)
     clocks.spend(1000.0)
     assert not seen(1.0)
     assert [p.step for p in seen.points] == [0]
@@ -104,7 +104,7 @@ def test_a_slow_step_is_observed_once(clocks: FakeClocks) -> None:
 
 
 def test_the_loss_is_the_mean_since_the_last_point(clocks: FakeClocks) -> None:
-    seen = watch(Plan(0.5, 4, 2), clocks)
+    seen = watch(ObservationPlan(0.5, 4, 2), clocks)
     for loss in (8.0, 1.0, 3.0, 5.0, 9.0):
         clocks.spend(1.0)
         seen(loss)
@@ -112,7 +112,7 @@ def test_the_loss_is_the_mean_since_the_last_point(clocks: FakeClocks) -> None:
 
 
 def test_a_score_that_is_not_finite_ends_the_training(clocks: FakeClocks) -> None:
-    seen = Watch(Plan(1.0, 1, 1), lambda: float("nan"), supervised())
+    seen = Observer(ObservationPlan(1.0, 1, 1), lambda: float("nan"), supervised())
     with pytest.raises(TrainingError, match="validation score is nan after 0 steps"):
         seen(1.0)
 
@@ -131,7 +131,7 @@ def test_a_watched_training_is_the_training(measured: bool) -> None:
             torch.rand(3)
             return method.embed(full).mean().item()
 
-        seen = Watch(Plan(1e-9, 7, 7), validate, method, full if measured else None)
+        seen = Observer(ObservationPlan(1e-9, 7, 7), validate, method, full if measured else None)
         # Three batches an epoch: both trainings make eight updates.
         pretrain(
             method,

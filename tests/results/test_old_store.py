@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gssl.benchmarks.bench.expand import Selection, expand
+from gssl.benchmarks.bench.expand import SuitePart, expand
 from gssl.benchmarks.bench.export import export
 from gssl.benchmarks.bench.merge import merge
 from gssl.benchmarks.bench.suite import load_suite
@@ -68,7 +68,7 @@ def test_the_store_is_brought_to_this_version_and_keeps_every_value(folder: Path
 
 
 def test_its_cells_are_finished_and_their_keys_those_of_today(url: str) -> None:
-    selection = Selection(methods=("raw",), datasets=("digits",), seeds=1, epochs=2)
+    selection = SuitePart(methods=("raw",), datasets=("digits",), seeds=1, epochs=2)
     [cell] = expand(load_suite("demo"), selection)
     with Store(url) as store:
         cells = Cells(store)

@@ -19,7 +19,7 @@ Data = Literal["Cora", "random"]
 
 
 @dataclass(frozen=True)
-class Task:
+class GraceSetup:
     """GRACE's step on one graph with the hyperparameters of its authors for Cora, except the width.
 
     Attributes:
