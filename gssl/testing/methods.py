@@ -26,6 +26,7 @@ from torch import Tensor
 from gssl.common.options import validate
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.registry import ENCODERS
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
@@ -80,11 +81,17 @@ class EmbeddingContract:
             metafunc.parametrize("device", DEVICES)
 
     def build(self, kind: Kind, *, seed: int = 0) -> Method:
-        """A new method whose weights come from ``seed``; override it where options alone do not make one."""
+        """A new method whose weights come from ``seed``, prepared for the graph of the toy batches.
+
+        Override it where options alone do not make one.
+        """
         torch.manual_seed(seed)
-        encoder_class = ENCODERS.get(self.method.default_encoder)
-        encoder = encoder_class(toy_batch(kind).in_dim, **validate(encoder_class, self.encoder_options, what="encoder"))
-        return self.method(encoder, **validate(self.method, self.options, what=self.method.__name__))
+        encoder_class, batch = ENCODERS.get(self.method.default_encoder), toy_batch(kind)
+        encoder = encoder_class(batch.in_dim, **validate(encoder_class, self.encoder_options, what="encoder"))
+        method = self.method(encoder, **validate(self.method, self.options, what=self.method.__name__))
+        x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
+        method.prepare(Graph(batch.blocks[0], x, batch.graph_ptr), seed)
+        return method
 
     def close(self, actual: Tensor, expected: Tensor) -> None:
         torch.testing.assert_close(actual, expected, rtol=self.tolerance, atol=self.tolerance)
