@@ -11,11 +11,13 @@ from gssl.methods.adgcl import ADGCL
 from gssl.methods.bgrl import BGRL
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
+from gssl.methods.gca import GCA
 from gssl.methods.grace import GRACE
 from gssl.methods.graphcl import GraphCL
 from gssl.methods.graphmae import GraphMAE
 from gssl.methods.infograph import InfoGraph
 from gssl.methods.joao import JOAO, JOAOv2
+from gssl.methods.mvgrl import MVGRL
 from gssl.methods.reference import Raw, Untrained
 from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE
@@ -69,6 +71,15 @@ class TestADGCL(MethodContract):
 
 class TestInfoGraph(MethodContract):
     method = InfoGraph
+
+
+class TestMVGRL(MethodContract):
+    method = MVGRL
+
+
+class TestGCA(MethodContract):
+    method = GCA
+    options = {"projector_dim": 16}
 
 
 class TestRaw(EmbeddingContract):
