@@ -35,6 +35,7 @@ CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in ("GAE", "VGAE") for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
+    **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
 }
 
 
@@ -43,6 +44,7 @@ def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
     method: Method = METHODS.get(name)(
         ENCODERS.get(encoder)(DATASET.graph.in_dim, hidden_dim=8, num_layers=2), **options
     )
+    method.prepare(DATASET.graph, 0)
     if isinstance(method, Supervised):
         assert DATASET.labels is not None
         method.fit_labels(DATASET.labels, DATASET.splits[0])
