@@ -75,6 +75,9 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
     {
         "info_nce": "gssl.objectives.info_nce:info_nce",
         "nt_xent": "gssl.objectives.nt_xent:nt_xent",
+        "barlow_twins": "gssl.objectives.decorrelation:barlow_twins",
+        "vicreg": "gssl.objectives.decorrelation:vicreg",
+        "cca_ssg": "gssl.objectives.decorrelation:cca_ssg",
         "jsd": "gssl.objectives.jsd:jsd",
         "bootstrap_cosine": "gssl.objectives.bootstrap:bootstrap_cosine",
         "scaled_cosine_error": "gssl.objectives.scaled_cosine:scaled_cosine_error",

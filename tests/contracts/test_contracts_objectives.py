@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gssl.objectives.bootstrap import bootstrap_cosine
+from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
@@ -30,6 +31,18 @@ class TestNTXent(ObjectiveContract):
 class TestNTXentSymmetric(TestNTXent):
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return nt_xent(*inputs, weight=weight, symmetric=True, positive_in_denominator=True)
+
+
+class TestBarlowTwins(ObjectiveContract):
+    objective = barlow_twins
+
+
+class TestVICReg(ObjectiveContract):
+    objective = vicreg
+
+
+class TestCCASSG(ObjectiveContract):
+    objective = cca_ssg
 
 
 class TestBootstrapCosine(ObjectiveContract):
