@@ -34,6 +34,8 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
+        "AttrMask": "gssl.methods.attrmask:AttrMask",
+        "ContextPred": "gssl.methods.contextpred:ContextPred",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",

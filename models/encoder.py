@@ -39,6 +39,7 @@ class Encoder(nn.Module, ABC):
         uses_edge_attr: whether this one uses them.
         edge_attr: what was said about them when it was made, see ``EdgeAttr``.
         spec: the graph that it was made for, where that is known.
+        options: keywords that its class made it with, where that is known.
         readout: how node embeddings become graph embeddings.
         search_space: option name to range, for the tuner; added to what the method declares.
     """
@@ -52,6 +53,7 @@ class Encoder(nn.Module, ABC):
     uses_edge_attr: bool = False
     edge_attr: bool | None = None
     spec: GraphSpec | None = None
+    options: Mapping[str, Any] | None = None
     search_space: ClassVar[Mapping[str, Space]] = {}
 
     @property
@@ -76,6 +78,22 @@ class Encoder(nn.Module, ABC):
         """
         encoder: Self = _made(cls, spec, options)
         return encoder
+
+    def another(self, **changes: Any) -> Encoder:
+        """An encoder of the same class for the same data, with new weights.
+
+        Args:
+            changes: options that differ, for example ``num_layers=3``.
+
+        Raises:
+            InputError: it was not made by its class for a graph, so its options are not known.
+        """
+        if self.spec is None or self.options is None:
+            raise InputError(
+                f"the encoder {self.title} does not know how it was made, but this method needs another one like it; "
+                f"use {LAYER_OUTPUT_ENCODERS}, made with for_graph"
+            )
+        return type(self).for_graph(self.spec, **{**self.options, **changes})
 
     @property
     def takes_edge_weight(self) -> bool:
@@ -164,6 +182,8 @@ def _made(factory: Callable[..., Encoder], spec: GraphSpec, options: dict[str, A
         options = {**options, "edge_dim": spec.edge_dim}
     encoder = factory(spec.in_dim, **options)
     encoder.spec = spec
+    if isinstance(factory, type):
+        encoder.options = options
     if not encoder.edge_attr or encoder.uses_edge_attr:
         return encoder
     if not spec.edge_dim:

@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gssl.common.options import validate
 from gssl.datasets.types import Level
+from gssl.graph.spec import Category, GraphSpec
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
+from gssl.methods.attrmask import AttrMask
 from gssl.methods.bgrl import BGRL
+from gssl.methods.contextpred import ContextPred
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
 from gssl.methods.gca import GCA
@@ -21,9 +25,9 @@ from gssl.methods.mvgrl import MVGRL
 from gssl.methods.reference import Raw, Untrained
 from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE
-from gssl.registry import METHODS
+from gssl.registry import ENCODERS, METHODS
 from gssl.testing.methods import EmbeddingContract, MethodContract
-from gssl.testing.toy import Kind, toy_dataset
+from gssl.testing.toy import Kind, toy_batch, toy_dataset
 
 
 class TestDGI(MethodContract):
@@ -82,6 +86,21 @@ class TestGCA(MethodContract):
     options = {"projector_dim": 16}
 
 
+class TestAttrMask(MethodContract):
+    method = AttrMask
+
+    def build(self, kind: Kind, *, seed: int = 0) -> Method:
+        return of_categories(self, kind, seed)
+
+
+class TestContextPred(MethodContract):
+    method = ContextPred
+    encoder_options = {"hidden_dim": 16, "num_layers": 2}  # toy graphs are small
+
+    def build(self, kind: Kind, *, seed: int = 0) -> Method:
+        return of_categories(self, kind, seed)
+
+
 class TestRaw(EmbeddingContract):
     method = Raw
 
@@ -102,6 +121,16 @@ class TestSupervised(MethodContract):
         # Items of the toy batches, so that every weight of the contract's tests meets a label.
         method.fit_labels(dataset.labels, replace(dataset.splits[0], train=torch.arange(12)))
         return method
+
+
+def of_categories(contract: EmbeddingContract, kind: Kind, seed: int) -> Method:
+    """The method of a contract whose encoder is told that the columns of toy features are those of one category."""
+    torch.manual_seed(seed)
+    dim = toy_batch(kind).in_dim
+    spec = GraphSpec(dim, nodes=(Category("kind", dim),), meaning="toy")
+    maker = ENCODERS.get(contract.method.default_encoder)
+    encoder = maker.for_graph(spec, **validate(maker, contract.encoder_options, what="encoder"))
+    return contract.method(encoder, **validate(contract.method, contract.options, what="method"))
 
 
 CONTRACTS: list[type[EmbeddingContract]] = [
