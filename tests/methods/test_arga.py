@@ -16,6 +16,7 @@ from gssl.methods.gae import GAE
 from gssl.methods.vgae import VGAE
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
+from gssl.samplers.pair import PairSampler
 from gssl.testing.toy import toy_batch, toy_graph
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
@@ -59,7 +60,7 @@ def test_each_loss_reaches_its_own_player() -> None:
     method, batch = method_of(ARGA), toy_batch("node")
     players = method.players()
     assert list(players) == ["discriminator", "method"]
-    value(method.discriminator_loss, method, batch).backward()  # type: ignore[no-untyped-call]
+    value(method.discriminator_loss, method, batch).backward()
     assert all(p.grad is None for p in method.encoder.parameters())
     assert all(p.grad is not None for p in players["discriminator"].parameters)
     known = {id(p) for player in players.values() for p in player.parameters}
@@ -96,7 +97,7 @@ def test_what_the_discriminator_has_learnt_draws_embeddings_to_the_prior() -> No
         for step in range(steps):
             optimizer.zero_grad()
             losses.append(value(loss, method, batch, seed=step))
-            losses[-1].backward()  # type: ignore[no-untyped-call]
+            losses[-1].backward()
             optimizer.step()
         distance.append(method.embed(batch).detach().mean(0).norm())
     assert losses[59] < 0.3 * losses[0] < losses[60]
@@ -148,5 +149,6 @@ def test_the_discriminator_reads_a_history_that_the_encoder_alone_writes(sampler
     method, graph = method_of(ARGA), toy_graph(num_nodes=60)
     source = SAMPLERS.get(sampler)(graph, num_layers=2, batch_size=20)
     pretrain(method, source, TrainConfig(epochs=2, lr=1e-3), seed=0)
+    assert isinstance(source, PairSampler)
     assert source.store is not None
     assert {place.slot for place in source.store.places} == {0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,7 @@ from gssl.testing.toy import toy_batch, toy_graph, without_edges
 CPU = torch.device("cpu")
 
 
-def method_of(in_dim: int = 24, **options: object) -> MaskGAE:
+def method_of(in_dim: int = 24, **options: Any) -> MaskGAE:
     torch.manual_seed(0)
     encoder = GCN(in_dim, hidden_dim=16, out_dim=8, activation="elu", final_activation=False)
     return MaskGAE(encoder, **validate(MaskGAE, options, what="MaskGAE"))
@@ -37,9 +39,9 @@ def edges_of(batch: MiniBatch) -> set[tuple[int, int]]:
 
 def pygs_embedding(method: MaskGAE, x: Tensor, edge_index: Tensor) -> Tensor:
     """Two GCNConv of PyG with the same weights."""
-    for number, layer in enumerate(method.encoder.layers):  # type: ignore[arg-type, union-attr]
+    for number, layer in enumerate(method.encoder.layers):  # type: ignore[arg-type]
         convolution = GCNConv(*layer.weight.shape)
-        convolution.lin.weight.data, convolution.bias.data = layer.weight.data.T, layer.bias.data  # type: ignore[union-attr]
+        convolution.lin.weight.data, convolution.bias.data = layer.weight.data.T, layer.bias.data
         x = convolution(x, edge_index)
         x = F.elu(x) if number == 0 else x
     return x
@@ -187,7 +189,7 @@ def test_training_finds_edges_that_it_never_saw() -> None:
         method.reseed(step, CPU)
         optimizer.zero_grad()
         loss = method.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
@@ -212,7 +214,7 @@ def test_a_graph_without_edges_has_non_edges_alone() -> None:
 @pytest.mark.parametrize("value", [1.0, -0.1])
 def test_shares_out_of_range_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=option):
-        method_of(**{option: value})
+        method_of(24, **{option: value})
 
 
 def test_hiding_nothing_is_refused() -> None:
