@@ -53,8 +53,8 @@ class Auxiliary(Labelled):
         self.companion.begin_epoch(epoch, over_items)
 
     def reseed(self, seed: int, device: torch.device) -> None:
-        super().reseed(seed, device)
         self.companion.reseed(seed, device)
+        self.rng = self.companion.rng  # nothing else is drawn, and a checkpoint within an epoch holds it
 
     def after_step(self, progress: float) -> None:
         self.companion.after_step(progress)
@@ -81,12 +81,16 @@ class Auxiliary(Labelled):
         return replace(player, loss=lambda batch: loss(batch) * self.companion.mass(batch))
 
     def label_mass(self, batch: MiniBatch) -> Tensor | float:
-        """In batches of graphs: the share of the labelled graphs that the batch has, of what it ought to have.
+        """What the mean over the known labels of a batch stands for, of that over all of them.
 
-        With it the mean over the labelled graphs of a batch adds up, over an epoch, to that over all of them.
+        Sampled nodes have as many labels as their weights say, which is right in expectation. Of graphs a batch has a
+        share of the labels, where it ought to have as large a share as of the graphs; with that the epoch adds up.
         """
-        if batch.graph_ids is None:
-            return super().label_mass(batch)
-        known = self.known if self.known.dim() == 1 else self.known.any(1)
-        share = known[batch.graph_ids].sum() / known.sum()
-        return share * (len(known) / batch.num_items)
+        if batch.graph_ids is not None:
+            share = self.known[batch.graph_ids].sum() / self.known.sum()
+            return share * (len(self.known) / batch.num_items)
+        if batch.plan.population is None or batch.weight is None:
+            return 1.0
+        known = self.known[batch.node_ids[: batch.num_targets]]
+        weight = batch.weight if known.dim() == 1 else batch.weight[:, None].expand_as(known)
+        return weight[known].sum() / self.known.sum()

@@ -16,7 +16,7 @@ from gssl.datasets.types import Dataset
 from gssl.evaluate.base import ProbeScore
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.settings.parts import make_method, make_sampler
+from gssl.settings.parts import make_method, make_sampler, new_method
 from gssl.tasks.base import AnySplit, Task
 from gssl.training.config import TrainConfig
 from gssl.training.embed import embed_dataset
@@ -180,12 +180,18 @@ class Transferred(Pretraining):
 
 
 def continued(training: Training, source: Method) -> Method:
-    """A copy of the method that a source led to, or, where that was trained on another dataset, with its encoder."""
+    """A copy of the method that a source led to.
+
+    Of one that was trained on another dataset it has the weights alone: those that a method has before it has seen any
+    graph, by name. What it prepared for its own graph stays with that.
+    """
     method = make_method(training.config, training.dataset, training.seed)
+    weights = source.state_dict()
     if training.source is None or training.source.data is None:
-        method.load_state_dict(source.state_dict())
+        method.load_state_dict(weights)
     else:
-        method.encoder.load_state_dict(source.encoder.state_dict())
+        own = new_method(training.config, training.dataset.spec).state_dict()
+        method.load_state_dict({name: value for name, value in weights.items() if name in own}, strict=False)
     return method
 
 

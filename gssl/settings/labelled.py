@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -31,8 +32,16 @@ from gssl.tasks.items import ItemTask, items_of
 from gssl.training.config import TrainConfig
 from gssl.training.result import TrainResult
 
+
+def _share_or_number(value: object) -> object:
+    """The value, where its type says what is meant; 2.0 is no share, and would otherwise be taken for the number 2."""
+    if (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1):
+        raise PydanticCustomError("amount", "must be a share above 0 and at most 1, or a whole number of at least 1")
+    return value
+
+
 # A share of the training items (real) or a number for each class (integer).
-Amount = PositiveInt | Annotated[float, Field(gt=0, le=1)]
+Amount = Annotated[PositiveInt | Annotated[float, Field(gt=0, le=1)], BeforeValidator(_share_or_number)]
 
 
 @dataclass(frozen=True, eq=False)
