@@ -75,8 +75,7 @@ class Diffuse(Augmenter):
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         whole = self._on(batch.device)
-        everyone = torch.arange(whole.num_dst, device=batch.device)
-        block = whole if torch.equal(batch.node_ids, everyone) else _cut(whole, batch)
+        block = whole if _has_everyone(batch, whole.num_dst) else _cut(whole, batch)
         return batch.map_blocks(lambda _: block)
 
     def _on(self, device: torch.device) -> Block:
@@ -109,6 +108,11 @@ def as_is(pattern: Pattern, value: Tensor) -> Block:
     place = (~double).cumsum(0) - 1
     merged = values.new_zeros(int(place[-1]) + 1 if size else 0).index_add(0, place, values)
     return Block(whole.filter(~double), merged, full_degree=value.new_zeros(size))
+
+
+def _has_everyone(batch: MiniBatch, num_nodes: int) -> bool:
+    """Whether the rows of a batch are all nodes, in their order."""
+    return batch.num_nodes == num_nodes and torch.equal(batch.node_ids, torch.arange(num_nodes, device=batch.device))
 
 
 def _cut(whole: Block, batch: MiniBatch) -> Block:
