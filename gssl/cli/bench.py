@@ -106,14 +106,17 @@ def _data(args: Namespace, outcome: SuiteOutcome) -> dict[str, Any]:
 
 
 def _tables(rows: Sequence[Row]) -> list[Table]:
-    """One table per dataset; columns that say the same everywhere are left out."""
-    axes = [
-        name
-        for name in ("encoder", "sampler", "preset", "probe", "setting")
-        if len({getattr(row, name) for row in rows}) > 1
-    ]
-    datasets = dict.fromkeys(row.dataset for row in rows)
-    return [_table(dataset, axes, [row for row in rows if row.dataset == dataset]) for dataset in datasets]
+    """One table per dataset, task and metric; columns that say the same everywhere are left out."""
+    from gssl.benchmarks.rows import circumstances
+
+    names = ("encoder", "sampler", "preset", "probe", "setting", "labels", "pretrain_on")
+    axes = [name for name in names if len({getattr(row, name) for row in rows}) > 1]
+    kinds = dict.fromkeys((row.dataset, row.task, row.metric) for row in rows)
+    tables = []
+    for kind in kinds:
+        own = [row for row in rows if (row.dataset, row.task, row.metric) == kind]
+        tables.append(_table(", ".join([kind[0], *circumstances(kind[1], "frozen")]), axes, own))
+    return tables
 
 
 def _table(dataset: str, axes: Sequence[str], rows: Sequence[Row]) -> Table:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import suppress
 
+from gssl.common.errors import InputError
+from gssl.common.options import texts_in
+from gssl.common.resolve import import_paths, load
 from gssl.config.record import RunConfig
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
 from gssl.results.environment import source_digest
@@ -15,14 +19,15 @@ _VERSIONED = ("gssl", "torch", "torch_geometric")
 
 def plugin_digests(config: RunConfig) -> dict[str, str]:
     """Digest of the source file of each component that does not ship with the project, by import path."""
-    parts: Iterable[object] = (
+    parts: list[object] = [
         METHODS.get(config.method.name),
         ENCODERS.get(config.encoder.name),
         SAMPLERS.get(config.sampler.name),
         PROBES.get(config.probe.name),
         TASKS.get(config.task.name),
         SETTINGS.get(config.setting.name),
-    )
+        *_named_in_options(config.method.options),
+    ]
     digests = {}
     for part in parts:
         module = inspect.getmodule(part)
@@ -31,3 +36,11 @@ def plugin_digests(config: RunConfig) -> dict[str, str]:
             continue
         digests[f"{module.__name__}:{getattr(part, '__qualname__', part)}"] = source_digest(file)
     return digests
+
+
+def _named_in_options(options: object) -> Iterator[object]:
+    """Objectives and augmenters of the user's own that a method takes by their import paths."""
+    for text in texts_in(options):
+        for path in import_paths(text):
+            with suppress(InputError):  # a text that only looks like a path
+                yield load(path, "part")

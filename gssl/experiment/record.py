@@ -51,7 +51,6 @@ class Record:
         self._run = run
         self._store = store
         self._environment = environment.mapping()
-        self._checksum = problem.task.dataset.checksum  # of what is judged, wherever the encoder was pretrained
         self._metric = problem.task.metric
         self._probe_version = problem.task.version
         self._notes = (*problem.notes, *remarks)
@@ -154,7 +153,7 @@ class Record:
             method=config.method.name,
             config_hash=config.hash,
             dataset=config.dataset,
-            dataset_checksum=self._checksum,
+            dataset_checksum=self._run.dataset_checksum,
             split_hash=seed.split_hash,
             probe=config.probe.name,
             probe_version=self._probe_version,

@@ -82,7 +82,9 @@ def trained(run: RunFolder) -> list[FiledTraining]:
     if config.hash != record.get("config_hash"):
         raise InputError(f"{run.path} was made by another version of gssl, whose options differ; use that version")
     problem = make_problem(config, dataset)
-    if problem.checksum != record.get("dataset_checksum"):
+    known = record.get("plugins") or {}
+    changed = any(known.get(name) != checksum for name, checksum in problem.sources.items())
+    if changed or dataset.checksum != record.get("dataset_checksum"):
         raise InputError(f"the data of {config.dataset} are no longer those that {run.path} was trained on")
     finished = [seed for seed in config.seeds if run.finished_seed(seed) is not None]
     if not finished:

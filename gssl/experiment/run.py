@@ -67,9 +67,9 @@ def run_experiment(
     problem = make_problem(config, dataset)
     splits = {seed: problem.splits(seed) for seed in config.seeds}
     needed, remarks = _rehearsed(problem)
-    plugins = plugin_digests(config)
+    plugins = plugin_digests(config) | problem.sources
     kind = {"name": dataset.name, "level": dataset.level, "probe": dataset.probe, "spec": dataset.spec.mapping()}
-    run = RunIdentity(config, problem.checksum, plugins, kind)
+    run = RunIdentity(config, dataset.checksum, plugins, kind)
     with Store(store_url(db)) as store:
         folder, state = open_run(run, out)
         with folder:

@@ -60,7 +60,7 @@ def identity(job: Job) -> dict[str, Any]:
     return {
         "method": content.pop("method"),
         "dataset": config.dataset,
-        "data": job.problem.checksum,
+        "data": job.problem.task.dataset.checksum,
         "space": space_data(job.space),
         "encoder": content["encoder"],
         "sampler": content["sampler"],
@@ -71,7 +71,7 @@ def identity(job: Job) -> dict[str, Any]:
         "algorithm": job.algorithm,
         "pruner": job.pruner,
         "seed": job.seed,
-        "code": plugin_digests(config),
+        "code": plugin_digests(config) | job.problem.sources,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from gssl.common.seeds import derive_seed
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.base import ProbeScore
 from gssl.evaluate.metrics import evaluate, higher_is_better
-from gssl.evaluate.sets import further_metrics
+from gssl.evaluate.sets import further_metrics, paired
 from gssl.methods.labelled import Labelled
 from gssl.training.device import Mover
 from gssl.training.result import TrainResult
@@ -112,8 +111,8 @@ def judged(method: Labelled, dataset: Dataset, split: Split, metric: Metric, res
     scores = {items: predictions(method, dataset, getattr(split, items), move) for items in ("val", "test")}
     val, test = (evaluate(metric, labels.y[getattr(split, k)], v, labels.kind) for k, v in scores.items())
     further = [further_metrics(metric, labels.y[getattr(split, k)], v, labels.kind) for k, v in scores.items()]
-    others = {name: (further[0].get(name, math.nan), value) for name, value in further[1].items()}
-    return ProbeScore(val, test, {} if result.best_epoch is None else {"epoch": float(result.best_epoch)}, others)
+    chosen = {} if result.best_epoch is None else {"epoch": float(result.best_epoch)}
+    return ProbeScore(val, test, chosen, paired(*further))
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -33,10 +32,10 @@ class Problem:
     setting: Setting
 
     @property
-    def checksum(self) -> str:
-        """Of all the data: the task's own, and those that are pretrained on."""
-        own, source = self.task.dataset.checksum, self.setting.source
-        return own if source is None else hashlib.sha256(f"{own} {source.checksum}".encode()).hexdigest()[:16]
+    def sources(self) -> dict[str, str]:
+        """What is pretrained on beside the task's own data: name to checksum."""
+        source = self.setting.source
+        return {} if source is None else {f"data:{source.name}": source.checksum}
 
     @property
     def notes(self) -> tuple[str, ...]:
