@@ -36,6 +36,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GCA": "gssl.methods.gca:GCA",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
+        "AutoSSL": "gssl.methods.autossl:AutoSSL",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",

@@ -10,7 +10,9 @@ from gssl.datasets.types import Level
 from gssl.graph.spec import Category, GraphSpec
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
+from gssl.methods.afgrl import AFGRL
 from gssl.methods.attrmask import AttrMask
+from gssl.methods.autossl import AutoSSL
 from gssl.methods.bgrl import BGRL
 from gssl.methods.contextpred import ContextPred
 from gssl.methods.dgi import DGI
@@ -27,7 +29,8 @@ from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE
 from gssl.registry import ENCODERS, METHODS
 from gssl.testing.methods import EmbeddingContract, MethodContract
-from gssl.testing.toy import Kind, toy_batch, toy_dataset
+from gssl.testing.toy import Kind, toy_batch, toy_dataset, toy_graph
+from gssl.training.embed import over_items
 
 
 class TestDGI(MethodContract):
@@ -99,6 +102,22 @@ class TestContextPred(MethodContract):
 
     def build(self, kind: Kind, *, seed: int = 0) -> Method:
         return of_categories(self, kind, seed)
+
+
+class TestAFGRL(MethodContract):
+    method = AFGRL
+    options = {"clusters": 4, "cluster_runs": 1, "predictor_dim": 16}
+
+    def build(self, kind: Kind, *, seed: int = 0) -> Method:
+        method = super().build(kind, seed=seed).eval()
+        graph = toy_graph()
+        method.prepare(graph, 0)
+        method.begin_epoch(0, lambda function: over_items(function, graph, torch.device("cpu")))
+        return method.train()
+
+
+class TestAutoSSL(MethodContract):
+    method = AutoSSL
 
 
 class TestRaw(EmbeddingContract):

@@ -1,0 +1,53 @@
+"""Clusters of all rows of a matrix."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.seeds import derive_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """One run of k-means.
+
+    Attributes:
+        labels: cluster of each row, shape (n,), int64.
+        centers: mean of each cluster, shape (num_clusters, dim), float.
+    """
+
+    labels: Tensor
+    centers: Tensor
+
+
+def k_means(x: Tensor, num_clusters: int, *, steps: int, seed: int) -> Clusters:
+    """Clusters of rows by Lloyd's algorithm from one start, at rows that are drawn (scikit-learn, on the CPU).
+
+    Args:
+        x: shape (n, dim), float, finite.
+        num_clusters: at most n; where fewer rows differ, some are empty.
+        steps: of Lloyd's algorithm at most.
+        seed: of the start.
+
+    Raises:
+        InputError: more clusters than rows.
+    """
+    if num_clusters > len(x):
+        raise InputError(f"{num_clusters} clusters cannot be made of {len(x)} rows")
+    start = derive_seed(seed, "k-means") % 2**32
+    # Drawn starts cost a quarter of k-means++; whoever clusters anew in every epoch can do without the best clusters.
+    model = KMeans(num_clusters, init="random", n_init=1, max_iter=steps, random_state=start)
+    with warnings.catch_warnings():  # fewer different rows than clusters
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        labels = model.fit_predict(x.detach().cpu().numpy())
+    return Clusters(
+        torch.from_numpy(labels).long().to(x.device),
+        torch.from_numpy(model.cluster_centers_).to(x.device, x.dtype),
+    )

@@ -1,0 +1,73 @@
+"""Positives that are found instead of made: near in the embedding, and near in the graph or in one cluster with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gssl.graph.sparse import Pattern
+
+NONE = -1
+
+
+def edge_keys(pattern: Pattern) -> Tensor:
+    """``row * num_cols + col`` of each edge, shape (num_edges,), int64, ascending."""
+    return (pattern.row.long() * pattern.num_cols + pattern.col.long()).sort().values
+
+
+def has_edge(keys: Tensor, row: Tensor, col: Tensor, num_cols: int) -> Tensor:
+    """Whether pairs are edges.
+
+    Args:
+        keys: from :func:`edge_keys`.
+        row: shape (...), int64.
+        col: shape (...), int64.
+        num_cols: of the pattern.
+
+    Returns:
+        Shape (...), bool.
+    """
+    if not len(keys):
+        return torch.zeros_like(row, dtype=torch.bool)
+    wanted = row * num_cols + col
+    place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return keys[place] == wanted
+
+
+def near_positives(nearest: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
+    """Which nearest neighbors are positives: those next to the node, and those in one cluster with it.
+
+    AFGRL (Lee et al., 2022, arXiv:2112.02472): ``(B_i & N_i) | (B_i & C_i)``, where ``C_i`` is the union of
+    the clusters that node i is in, one for each run of k-means.
+
+    Args:
+        nearest: neighbors of each node in the embedding, shape (n, k), int64; the node itself may be among them and
+            then is a positive.
+        keys: edges of the graph, from :func:`edge_keys`.
+        labels: cluster of each node in each run, shape (runs, n), int64.
+
+    Returns:
+        Shape (n, k), int64: the neighbor, or ``NONE`` where it is no positive.
+    """
+    own = torch.arange(len(nearest), device=nearest.device).unsqueeze(1).expand_as(nearest)
+    kept = (nearest == own) | has_edge(keys, own, nearest, len(nearest))
+    for run in labels:
+        kept |= run[nearest] == run.unsqueeze(1)
+    return nearest.masked_fill(~kept, NONE)
+
+
+def pairs_among(ids: Tensor, positives: Tensor) -> Tensor:
+    """Pairs of nodes of a batch of which the second is a positive of the first.
+
+    Args:
+        ids: distinct global ids of the nodes of the batch, shape (m,), int64.
+        positives: positives of every node by global id, shape (n, k), int64, from :func:`near_positives`.
+
+    Returns:
+        Rows of the batch, shape (2, num_pairs), int64; positives that are not in the batch are left out.
+    """
+    wanted = positives[ids]
+    ordered, order = ids.sort()
+    place = torch.searchsorted(ordered, wanted).clamp(max=len(ids) - 1)
+    row, column = (ordered[place] == wanted).nonzero(as_tuple=True)
+    return torch.stack([row, order[place[row, column]]])

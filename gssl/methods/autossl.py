@@ -1,0 +1,256 @@
+"""AutoSSL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gssl.augment.clusters import k_means
+from gssl.common.errors import InputError, unknown
+from gssl.common.options import NonNegative, Positive, PositiveInt, validate
+from gssl.common.seeds import derive_seed
+from gssl.common.space import Choice, Float, Space
+from gssl.graph.batch import MiniBatch
+from gssl.graph.storage import Graph
+from gssl.method import MAIN, Method, OverItems, Player
+from gssl.models.encoder import Encoder
+from gssl.objectives.homophily import pseudo_homophily, soft_clusters, soft_heterophily
+from gssl.registry import METHODS
+from gssl.samplers.base import Sampler
+
+_DECAY = (0.9, 0.999)  # of the moments, as in Adam
+
+
+class AutoSSL(Method):
+    """Automated self-supervised learning: one encoder, several methods (Jin et al., 2022, arXiv:2106.05470).
+
+    The loss is a weighted sum of the losses of other methods over one encoder; heads, decoders and views are their own.
+    The weights are given, or learned by the differentiable search of the paper (AutoSSL-DS), so that the graph becomes
+    homophilous in clusters of the embeddings: with ``H`` the mean difference between the soft cluster assignments of
+    the two ends of an edge, a step of size e along the weighted gradients changes H by ``-e <dH, dloss_k>`` for each
+    unit of weight k. That derivative moves the weights by a step of Adam, after which they are kept in [0, 1].
+
+    Weights are renewed at the begin of an epoch from the whole graph, without dropout. The authors' code differentiates
+    through Adam's update of the encoder and returns to the weights of the epoch with the highest pseudo-homophily; here
+    the update is that of plain gradient descent, and training ends as it does for any method. Their tasks are DGI and
+    four that predict properties; any methods of this project for nodes that have one player may be named.
+
+    Args:
+        encoder: shared by all methods.
+        methods: names of two or more methods.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
+        weights: one for each method, which then stay; None learns them.
+        weights_lr: step of the learned weights, which begin as one over the number of methods.
+        weights_epochs: epochs after which weights are renewed.
+        clusters: clusters of the embeddings.
+        cluster_steps: steps of k-means at most.
+        temperature: of the soft cluster assignment.
+
+    Attributes:
+        weight: of each method's loss now, shape (num_methods,), float32, a buffer.
+        homophily: share of edges within a cluster when weights were last renewed, a scalar buffer; 0 before that.
+    """
+
+    search_space: ClassVar[Mapping[str, Space]] = {
+        "weights_lr": Choice((0.01, 0.05, 0.1)),
+        "clusters": Choice((5, 10, 20)),
+        "train.lr": Float(1e-4, 1e-2, log=True),
+        "train.weight_decay": Float(1e-6, 1e-3, log=True),
+    }
+
+    weight: Tensor
+    homophily: Tensor
+    moments: Tensor
+    renewals: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        methods: Annotated[tuple[str, ...], Field(min_length=2)] = ("DGI", "GAE"),
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        weights: tuple[NonNegative, ...] | None = None,
+        weights_lr: Positive = 0.05,
+        weights_epochs: PositiveInt = 1,
+        clusters: PositiveInt = 5,
+        cluster_steps: PositiveInt = 100,
+        temperature: Positive = 1e-3,
+    ) -> None:
+        super().__init__(encoder)
+        self.names = _names(methods)
+        own = _options(options or {}, self.names)
+        self.parts = nn.ModuleList(_part(name, encoder, own.get(name, {})) for name in self.names)
+        self.learns = weights is None
+        self.weights_lr, self.weights_epochs = weights_lr, weights_epochs
+        self.clusters, self.cluster_steps, self.temperature = clusters, cluster_steps, temperature
+        count = len(self.names)
+        self.register_buffer("weight", _first_weights(weights, count))
+        self.register_buffer("homophily", torch.zeros(()))
+        self.register_buffer("moments", torch.zeros(2, count, dtype=torch.float64))
+        self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def _members(self) -> list[Method]:
+        return list(self.parts)  # type: ignore[arg-type]  # a ModuleList does not say of what
+
+    @property
+    def num_layers(self) -> int:
+        return max(part.num_layers for part in self._members)
+
+    def extra_repr(self) -> str:
+        """The weights, for whoever prints the method."""
+        return ", ".join(f"{name}: {float(w):.3g}" for name, w in zip(self.names, self.weight, strict=True))
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        for part in self._members:
+            part.check_sampler(sampler)
+
+    def prepare(self, graph: Graph, seed: int) -> None:
+        if self.learns and self.clusters > graph.num_nodes:
+            raise InputError(
+                f"AutoSSL cannot make {self.clusters} clusters of {graph.num_nodes} nodes; choose --set clusters of at "
+                f"most {graph.num_nodes}"
+            )
+        self._seed = seed
+        for name, part in zip(self.names, self._members, strict=True):
+            part.prepare(graph, derive_seed(seed, name))
+
+    def reseed(self, seed: int, device: torch.device) -> None:
+        super().reseed(seed, device)
+        for part in self._members:
+            part.reseed(seed, device)
+            part.rng = self.rng  # one stream for all, so that a checkpoint within an epoch holds it
+
+    def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
+        for part in self._members:
+            part.begin_epoch(epoch, over_items)
+        if self.learns and epoch % self.weights_epochs == 0:
+            over_items(lambda batch: self._renew(batch, derive_seed(self._seed, "clusters", epoch)))
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        terms = [loss(batch) * part.mass(batch) for part, loss in zip(self._members, self._losses, strict=True)]
+        total: Tensor = torch.stack(terms) @ self.weight
+        return total
+
+    def mass(self, batch: MiniBatch) -> float:
+        """Every term has its own already."""
+        return 1.0
+
+    def players(self) -> Mapping[str, Player]:
+        together = dict.fromkeys(p for part in self._members for p in _player(part).parameters)
+        return {MAIN: Player(tuple(together))}
+
+    def after_step(self, progress: float) -> None:
+        for part in self._members:
+            part.after_step(progress)
+
+    @property
+    def _losses(self) -> list[Callable[[MiniBatch], Tensor]]:
+        return [_player(part).loss or part.loss for part in self._members]
+
+    def _renew(self, batch: MiniBatch, seed: int) -> Tensor:
+        """Move the weights by what the batch of all nodes says; embeddings without gradient come back."""
+        with torch.enable_grad():
+            embedding: Tensor = self.encoder(batch)
+            found = k_means(embedding, self.clusters, steps=self.cluster_steps, seed=seed)
+            pattern = batch.blocks[-1].pattern
+            outer = soft_heterophily(soft_clusters(embedding, found.centers, temperature=self.temperature), pattern)
+            slope = self._gradient(outer)
+            # Their losses once each, and one after the other: their forward passes need not be in memory together.
+            inner = [self._gradient(loss(batch)) for loss in self._losses]
+        change = torch.stack([-torch.dot(slope, gradient) for gradient in inner])
+        self.homophily.copy_(pseudo_homophily(found.labels, pattern))
+        self.renewals += 1
+        moved = adam_step(self.weight, change, self.moments, int(self.renewals), lr=self.weights_lr).clamp(0, 1)
+        if bool(moved.any()):  # with no weight left there would be nothing to train
+            self.weight.copy_(moved)
+        return embedding.detach()
+
+    def _gradient(self, value: Tensor) -> Tensor:
+        """Of a scalar with respect to the encoder, one vector."""
+        parameters = [p for p in self.encoder.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+        return torch.cat([gradient.flatten() for gradient in gradients]).double()
+
+
+def adam_step(value: Tensor, gradient: Tensor, moments: Tensor, count: int, *, lr: float) -> Tensor:
+    """A step of Adam whose size does not depend on how small gradients are.
+
+    Args:
+        value: shape (n,), float.
+        gradient: shape (n,), float.
+        moments: decayed means of gradients and of their squares, shape (2, n), float64; changed in place.
+        count: of this step, from 1.
+        lr: size of a step of steady gradients.
+
+    Returns:
+        The value after the step, shape (n,), of the dtype of ``value``; where no gradient was yet, as it was.
+    """
+    decay = moments.new_tensor(_DECAY)
+    powers = torch.stack([gradient, gradient.square()]).to(moments.dtype)
+    moments.lerp_(powers, (1 - decay)[:, None])
+    mean, square = moments / (1 - decay**count)[:, None]
+    step = torch.where(square > 0, mean / square.sqrt(), 0.0)
+    return (value - lr * step).to(value.dtype)
+
+
+def _names(methods: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(METHODS.canonical(name) for name in methods)
+    if len(names) < 2:
+        raise InputError(f"AutoSSL weighs the losses of two methods or more (got {list(names)})")
+    if len(set(names)) < len(names):
+        raise InputError(f"AutoSSL: a method may be named once (got {list(names)})")
+    return names
+
+
+def _options(options: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    by_name = {METHODS.canonical(name): values for name, values in options.items()}
+    for name in by_name:
+        if name not in names:
+            raise unknown("method in the options of AutoSSL", name, names)
+    return by_name
+
+
+def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
+    """A method over the shared encoder.
+
+    Raises:
+        InputError: it is no method, does not train on nodes without labels, or has several players.
+    """
+    found: Any = METHODS.get(name)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise InputError(f"{name} is not a method, so AutoSSL cannot weigh its loss")
+    if found.needs_labels or not found.trains:
+        raise InputError(f"AutoSSL weighs self-supervised losses, which {name} does not have")
+    if "node" not in found.levels:
+        raise InputError(f"AutoSSL is a method for nodes, but {name} is one for {' and '.join(found.levels)}s only")
+    if issubclass(found, AutoSSL):
+        raise InputError("AutoSSL cannot be a part of itself; name its methods")
+    part = found(encoder, **validate(found, options, what=f"method {name}"))
+    players = part.players()
+    if len(players) > 1:
+        raise InputError(
+            f"AutoSSL updates everything together, but {name} has players that are updated in turn: "
+            f"{', '.join(players)}; name methods without an adversary"
+        )
+    return part
+
+
+def _player(part: Method) -> Player:
+    (player,) = part.players().values()
+    return player
+
+
+def _first_weights(weights: Sequence[float] | None, count: int) -> Tensor:
+    if weights is None:
+        return torch.full((count,), 1 / count)
+    if len(weights) != count or not any(weights):
+        raise InputError(
+            f"option 'weights' of AutoSSL: it needs one number for each of the {count} methods, not all zero "
+            f"(got {list(weights)})"
+        )
+    return torch.tensor(weights, dtype=torch.float32)
