@@ -29,10 +29,12 @@ def relaxed_bernoulli(logits: Tensor, rng: torch.Generator, *, temperature: floa
         temperature: the lower, the closer to 0 and 1.
 
     Returns:
-        The shape of ``logits``. A draw exceeds 1/2 with probability ``sigmoid(logits)``, at every temperature.
+        The shape of ``logits``, float32 at least. A draw exceeds 1/2 with probability ``sigmoid(logits)`` at every
+        temperature.
     """
-    uniform = torch.rand(logits.shape, generator=rng, device=logits.device, dtype=torch.float32)
-    noise = torch.logit(_MARGIN + (1 - 2 * _MARGIN) * uniform).to(logits.dtype)
+    wide = torch.promote_types(logits.dtype, torch.float32)  # half precision has no number so close to 1
+    uniform = torch.rand(logits.shape, generator=rng, device=logits.device).to(wide)
+    noise = torch.logit(_MARGIN + (1 - 2 * _MARGIN) * uniform)
     return torch.sigmoid((logits + noise) / temperature)
 
 

@@ -62,7 +62,8 @@ def dense_losses(method: ADGCL, graph: Graph, uniform: Tensor) -> tuple[Tensor, 
     def projected(adjacency: Tensor) -> Tensor:
         h = torch.cat(dense_gin(method.encoder, adjacency, x), dim=1)
         z: Tensor = method.head(torch.stack([h[a:b].sum(0) for a, b in bounds]))
-        return z / z.norm(dim=1, keepdim=True)
+        unit: Tensor = z / z.norm(dim=1, keepdim=True)
+        return unit
 
     scores = torch.exp(projected(whole) @ projected(weighed).T / 0.2)
     positive = scores.diagonal()
