@@ -22,7 +22,7 @@ Kernel = Literal["ppr", "heat"]
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Diffuse(Augmenter):
     """Edges weighted by a diffusion in place of those of the graph (MVGRL, Hassani and Khasahmadi, 2020,
-    arXiv:2006.05582, sec. 3.1).
+    arXiv:2006.05582).
 
     The matrix is made once, by :meth:`of`. Of a batch it keeps the rows and columns of the batch's nodes, which are
     known by their global ids, with the values that they have in the whole graph. That is one square block for all

@@ -176,7 +176,7 @@ class MVGRL(ContrastiveMethod):
 
 
 class ProjectionHead(nn.Module):
-    """Three linear maps, each with a PReLU, beside a linear shortcut; shared by both views (appendix of the paper).
+    """Three linear maps, each with a PReLU, beside a linear shortcut; shared by both views, as in the authors' code.
 
     Args:
         in_dim: of the embeddings.

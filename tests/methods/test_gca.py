@@ -27,7 +27,7 @@ def made(graph: Graph, **options: object) -> GCA:
 
 
 def chances(weight: Tensor, p: float) -> Tensor:
-    """Of the paper's equations 5 to 9, cut off at 0.7."""
+    """Of the paper's formula for edges and features, cut off at 0.7."""
     s = weight.log()
     return ((s.max() - s) / (s.max() - s.mean()) * p).clamp(max=0.7)
 
@@ -121,7 +121,7 @@ def test_an_edge_has_the_same_chance_in_sampled_batches() -> None:
 
 def test_the_options_of_grace_are_inherited() -> None:
     assert {"drop_edge", "mask_feature", "temperature", "projector_dim", "intra"} <= options_of(GCA).keys()
-    assert made(toy_graph(), temperature=0.7).temperature == 0.7
+    assert made(toy_graph(), temperature=0.7).objective.keywords["temperature"] == 0.7
 
 
 def test_ten_steps_lower_the_loss() -> None:
