@@ -37,7 +37,8 @@ class AutoSSL(Method):
     Weights are renewed at the begin of an epoch from the whole graph, without dropout. The authors' code differentiates
     through Adam's update of the encoder and returns to the weights of the epoch with the highest pseudo-homophily; here
     the update is that of plain gradient descent, and training ends as it does for any method. Their tasks are DGI and
-    four that predict properties; any methods of this project for nodes that have one player may be named.
+    four that predict properties; any methods of this project for nodes that have one player may be named. What is
+    judged is the encoder's output, whatever a method by itself makes of it.
 
     Args:
         encoder: shared by all methods.
@@ -219,7 +220,7 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
     """A method over the shared encoder.
 
     Raises:
-        InputError: it is no method, does not train on nodes without labels, or has several players.
+        InputError: it is no method, does not train on nodes without labels, has several players or its own rate.
     """
     found: Any = METHODS.get(name)
     if not (isinstance(found, type) and issubclass(found, Method)):
@@ -237,6 +238,9 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
             f"AutoSSL updates everything together, but {name} has players that are updated in turn: "
             f"{', '.join(players)}; name methods without an adversary"
         )
+    player = _player(part)
+    if player.lr is not None or player.weight_decay is not None:
+        raise InputError(f"AutoSSL updates everything alike, but {name} has a learning rate or weight decay of its own")
     return part
 
 

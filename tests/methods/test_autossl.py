@@ -65,6 +65,11 @@ class Opposed(Spy):
         return {"attacker": Player(()), "defender": Player(tuple(self.parameters()))}
 
 
+class Hasty(Spy):
+    def players(self) -> Mapping[str, Player]:
+        return {"only": Player(tuple(self.parameters()), lr=0.5)}
+
+
 class OfGraphs(Spy):
     levels: ClassVar = ("graph",)
 
@@ -73,7 +78,9 @@ class NoMethod:
     pass
 
 
-SPY, OPPOSED, OF_GRAPHS, NO_METHOD = (f"{__name__}:{kind.__name__}" for kind in (Spy, Opposed, OfGraphs, NoMethod))
+SPY, OPPOSED, HASTY, OF_GRAPHS, NO_METHOD = (
+    f"{__name__}:{kind.__name__}" for kind in (Spy, Opposed, Hasty, OfGraphs, NoMethod)
+)
 
 
 def make(graph: Graph, **options: object) -> AutoSSL:
@@ -268,6 +275,7 @@ def test_graphs_without_edges() -> None:
         ({"methods": ("DGI", NO_METHOD)}, "NoMethod is not a method"),
         ({"methods": ("DGI", "AutoSSL")}, "cannot be a part of itself"),
         ({"methods": ("DGI", OPPOSED)}, "has players that are updated in turn: attacker, defender"),
+        ({"methods": ("DGI", HASTY)}, "has a learning rate or weight decay of its own"),
         ({"weights": (1.0,)}, "one number for each of the 2 methods"),
         ({"weights": (0.0, 0.0)}, "not all zero"),
         ({"options": {"BGRL": {}}}, "method in the options of AutoSSL"),
