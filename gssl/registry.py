@@ -22,6 +22,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
     {
         "DGI": "gssl.methods.dgi:DGI",
         "GRACE": "gssl.methods.grace:GRACE",
+        "Contrast": "gssl.methods.contrast:Contrast",
         "BGRL": "gssl.methods.bgrl:BGRL",
         "GraphCL": "gssl.methods.graphcl:GraphCL",
         "JOAO": "gssl.methods.joao:JOAO",
@@ -30,6 +31,10 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
+        "ARGA": "gssl.methods.arga:ARGA",
+        "ARVGA": "gssl.methods.arga:ARVGA",
+        "MaskGAE": "gssl.methods.maskgae:MaskGAE",
+        "S2GAE": "gssl.methods.s2gae:S2GAE",
         "GraphMAE": "gssl.methods.graphmae:GraphMAE",
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -20,12 +20,13 @@ from typing import Any
 from gssl.benchmarks.bench.cell import USUAL, Cell, assignments
 from gssl.benchmarks.bench.suite import Group, MethodEntry, SamplerEntry, SettingEntry, Suite, seed_list
 from gssl.common.errors import InputError, unknown
-from gssl.common.resolve import Resolver
+from gssl.common.options import texts_in
+from gssl.common.resolve import Resolver, import_paths
 from gssl.config import presets
 from gssl.config.layer import SECTIONS, Layer
 from gssl.datasets.catalog import DATASETS, find_spec
 from gssl.datasets.store import Store as DataStore
-from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
+from gssl.registry import ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS, SETTINGS, TASKS
 
 _AUTO = {"default": None, "auto": None}
 
@@ -115,6 +116,7 @@ def _cells(suite: Suite, number: int, group: Group, selection: SuitePart, names:
         with _at(f"{place}.samplers.{sampler}"):
             batches = names.sampler(group.samplers[sampler])
         epochs = selection.epochs if selection.epochs is not None else entry.epochs
+        options = _options(group, group.samplers[sampler], how, entry)
         variant = Cell(
             method=name,
             dataset=data,
@@ -126,10 +128,11 @@ def _cells(suite: Suite, number: int, group: Group, selection: SuitePart, names:
             setting=how.name,
             epochs=budget.epochs if epochs is None else epochs,
             batch_size=group.samplers[sampler].batch_size,
-            options=_options(group, group.samplers[sampler], how, entry),
+            options=options,
             origin=(
                 *names.origin(name, encoder, batches, judge, data),
                 *names.circumstances(task, how),
+                *names.parts_in(options),
                 ("preset", content),
             ),
             budget=budget,
@@ -224,6 +227,15 @@ class _Names:
         found.append(("data", self._data(data)))
         found.append(("probe version", self._version(probe) if probe else ""))
         return tuple((kind, digest) for kind, digest in found if digest)
+
+    def parts_in(self, options: object) -> tuple[tuple[str, str], ...]:
+        """Digests of parts of the user's own (objectives, augmenters) that options name by import path."""
+        paths = dict.fromkeys(path for text in texts_in(options) for path in import_paths(text))
+        found = []
+        for path in paths:
+            with suppress(InputError):  # a text that only looks like a path
+                found.append((path, self._source(OBJECTIVES, path)))
+        return tuple((path, digest) for path, digest in found if digest)
 
     def _source(self, family: Resolver[Any], name: str) -> str:
         """Digest of the source of a plug-in; nothing for what ships with the project."""

@@ -21,20 +21,33 @@ from gssl.cards.describe import (
     value_text,
 )
 from gssl.common.errors import InputError, unknown
-from gssl.common.options import options_of
+from gssl.common.options import options_of, texts_in
 from gssl.common.resolve import Resolver, load
 from gssl.common.space import Choice, Float, Space
 from gssl.config import components
 from gssl.config.layer import SECTIONS, Layer
 from gssl.config.presets import presets_of
+from gssl.config.resolve import TASK_RESERVED
 from gssl.datasets.catalog import DATASETS, DatasetSpec, find_spec
 from gssl.evaluate.base import Probe
 from gssl.method import ContrastiveMethod, Method, PredictiveMethod
 from gssl.models.encoder import Encoder
-from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, PROPAGATIONS, SAMPLERS, SELECTIONS
+from gssl.registry import (
+    AUGMENTERS,
+    ENCODERS,
+    METHODS,
+    OBJECTIVES,
+    PROBES,
+    PROPAGATIONS,
+    SAMPLERS,
+    SELECTIONS,
+    SETTINGS,
+    TASKS,
+)
 from gssl.samplers.base import Sampler
 from gssl.samplers.propagation.base import Propagation
-from gssl.training.config import TrainConfig
+from gssl.tasks.base import Task
+from gssl.training.config import FinetuneConfig, TrainConfig
 
 Published = Callable[[str], list[dict[str, Any]]]
 
@@ -48,6 +61,8 @@ FAMILIES: dict[str, Resolver[Any]] = {
     "selection": SELECTIONS,
     "propagation": PROPAGATIONS,
     "dataset": DATASETS,
+    "task": TASKS,
+    "setting": SETTINGS,
 }
 _BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
 
@@ -65,6 +80,8 @@ def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
     if ":" in name and name.lower().partition(":")[0] not in {known.lower() for known in DATASETS.names()}:
         return [_card(*_imported(name), published)]
     kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
+    if "method" in kinds and "setting" in kinds:  # the setting of this one method
+        kinds.remove("setting")
     if not kinds and "+" in name:
         return [_card("sampler", SAMPLERS.canonical(name), None, published)]
     if not kinds:
@@ -91,10 +108,13 @@ def _card(kind: str, name: str, found: Any, published: Published) -> Answer:
     facts = _facts(found)
     prefix = "" if kind in ("augmenter", "objective") else f"{kind}."
     component = components.encoder_factory(name) if kind == "encoder" else found
-    data = {"name": name, "kind": kind, "summary": summary(found), **facts, "options": option_data(component)}
-    return Answer(
-        data, [_head(kind, name, summary(found), facts), *_nonempty(option_table(component, "options", prefix))]
-    )
+    omit = TASK_RESERVED if kind == "task" else ()
+    data = {"name": name, "kind": kind, "summary": summary(found), **facts, "options": option_data(component, omit)}
+    blocks = [_head(kind, name, summary(found), facts), *_nonempty(option_table(component, "options", prefix, omit))]
+    if kind == "setting" and found.has_finetuning:
+        data["finetune"] = option_data(FinetuneConfig)
+        blocks.append(option_table(FinetuneConfig, "second training", "finetune."))
+    return Answer(data, blocks)
 
 
 def _sampler_card(kind: str, name: str, found: Any) -> Answer:
@@ -156,7 +176,8 @@ def _dataset_card(name: str) -> Answer:
         return Answer(
             {"name": name, "kind": "dataset", "path": DATASETS.paths[name]}, [f"dataset {name}: {DATASETS.paths[name]}"]
         )
-    facts = {key: value for key, value in asdict(spec).items() if key not in ("name", "summary", "loader")}
+    facts = {key: value for key, value in asdict(spec).items() if key not in ("name", "summary", "loader", "kind")}
+    facts["labels"] = spec.kind
     data = {"name": name, "kind": "dataset", "summary": spec.summary, **facts}
     return Answer(data, [_head("dataset", name, spec.summary, facts)])
 
@@ -179,8 +200,10 @@ def _facts(component: Any) -> dict[str, object]:
         )
         facts["default_encoder"] = component.default_encoder
         facts["needs_labels"] = component.needs_labels
+    if inspect.isclass(component) and issubclass(component, Task):
+        facts["probes"] = components.probes_of(component.name)
     for key in ("levels", "version"):
-        if hasattr(component, key):
+        if hasattr(component, key) and not isinstance(getattr(component, key), property):
             value = getattr(component, key)
             facts[key] = list(value) if isinstance(value, tuple) else value
     module = inspect.getmodule(component)
@@ -189,14 +212,15 @@ def _facts(component: Any) -> dict[str, object]:
 
 
 def _parts(method: type[Method]) -> list[str]:
-    """Augmenters and objectives that the method's module uses, by their registered names."""
+    """Augmenters and objectives that the method's module uses or its defaults name, by their registered names."""
     used = {id(value) for value in vars(sys.modules[method.__module__]).values()}
+    named = {text for option in options_of(method).values() for text in texts_in(option.default)}
     names = []
     for family in (AUGMENTERS, OBJECTIVES):
         for name, path in family.paths.items():
             module, _, attribute = path.partition(":")
             part = getattr(sys.modules.get(module), attribute, None)
-            if part is not None and part is not Compose and id(part) in used:
+            if name in named or (part is not None and part is not Compose and id(part) in used):
                 names.append(f"{name} ({family.family})")
     return names
 
@@ -211,13 +235,13 @@ def _preset_data(layer: Layer) -> dict[str, object]:
 
 
 def _preset_table(presets: Mapping[str, Layer]) -> Table:
-    rows = [(name, " ".join(_settings(layer)), layer.source) for name, layer in presets.items()]
+    rows = [(name, " ".join(_assignments(layer)), layer.source) for name, layer in presets.items()]
     return Table(
         "presets (--preset NAME; that of the dataset is taken by itself)", ("preset", "settings", "source"), rows
     )
 
 
-def _settings(layer: Layer) -> Iterable[str]:
+def _assignments(layer: Layer) -> Iterable[str]:
     for kind in SECTIONS:
         section = layer.section(kind)
         prefix = "" if kind == "method" else f"{kind}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,25 +14,34 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from gssl.cards.answer import Table
 from gssl.common.options import Option, options_of
 
-_NAMES = {"number": "real", "integer": "integer", "boolean": "true/false", "string": "text", "null": "null"}
+_NAMES = {
+    "number": "real",
+    "integer": "integer",
+    "boolean": "true/false",
+    "string": "text",
+    "null": "null",
+    "object": "mapping",
+}
 _BOUNDS = (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
 
 
-def option_table(component: Callable[..., object], title: str, prefix: str = "") -> Table:
-    """Options of a component as they are given to ``--set``."""
+def option_table(component: Callable[..., object], title: str, prefix: str = "", omit: Collection[str] = ()) -> Table:
+    """Options of a component as they are given to ``--set``, without those that the program fills in."""
     meanings = argument_texts(component)
     rows = [
         (prefix + option.name, type_text(option.annotation), default_text(option), meanings.get(option.name, ""))
         for option in options_of(component).values()
+        if option.name not in omit
     ]
     return Table(title, ("option", "type", "default", "meaning"), rows)
 
 
-def option_data(component: Callable[..., object]) -> list[dict[str, object]]:
+def option_data(component: Callable[..., object], omit: Collection[str] = ()) -> list[dict[str, object]]:
     """The same for programs."""
     return [
         {"name": o.name, "type": type_text(o.annotation), "default": None if o.required else _plain(o.default)}
         for o in options_of(component).values()
+        if o.name not in omit
     ]
 
 

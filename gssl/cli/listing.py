@@ -11,7 +11,7 @@ from gssl.cli.command import Command
 from gssl.cli.parser import add_json, choice
 from gssl.common.resolve import Resolver
 
-_EXAMPLES = ("gssl list", "gssl list datasets", "gssl list methods --json")
+_EXAMPLES = ("gssl list", "gssl list datasets", "gssl list tasks", "gssl list methods --json")
 
 
 def run(args: Namespace) -> Answer:
@@ -71,6 +71,10 @@ FAMILIES: dict[str, Callable[[], list[Entry]]] = {
     "samplers": _components("SAMPLERS"),
     "encoders": _components("ENCODERS"),
     "probes": _components("PROBES"),
+    "augmenters": _components("AUGMENTERS"),
+    "objectives": _components("OBJECTIVES"),
+    "tasks": _components("TASKS"),
+    "settings": _components("SETTINGS"),
     "suites": _suites,
 }
 
@@ -93,4 +97,6 @@ def _arguments(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
-COMMAND = Command("list", "list methods, datasets, samplers, encoders, probes and suites", _EXAMPLES, _arguments, run)
+COMMAND = Command(
+    "list", "list methods, datasets, samplers, encoders, probes, tasks, settings and suites", _EXAMPLES, _arguments, run
+)

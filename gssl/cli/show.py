@@ -12,6 +12,7 @@ _EXAMPLES = (
     "gssl show GRACE              paper, parts, options with defaults, search space, presets",
     "gssl show Cora               a dataset: level, metric, default probe",
     "gssl show GCN                an encoder; probes and samplers too",
+    "gssl show link               a task: what is judged, its options; settings too (finetune)",
     "gssl show demo               a suite: its cells by method and dataset; also the file of your own",
     "gssl show my_file:MyMethod   your own",
 )
@@ -33,8 +34,12 @@ def run(args: Namespace) -> Answer:
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="name of a method, dataset, encoder, probe, sampler or suite")
+    parser.add_argument(
+        "name", metavar="NAME", help="name of a method, dataset, encoder, probe, sampler, task, setting or suite"
+    )
     add_json(parser)
 
 
-COMMAND = Command("show", "show the card of a method, dataset, encoder, probe or sampler", _EXAMPLES, _arguments, run)
+COMMAND = Command(
+    "show", "show the card of a method, dataset, encoder, probe, sampler, task or setting", _EXAMPLES, _arguments, run
+)

@@ -1,7 +1,7 @@
 """Typed options: the configuration of a component is its keyword-only ``__init__`` signature."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
@@ -102,6 +102,23 @@ def _declared(function: Callable[..., object]) -> dict[str, Option]:
         for p in parameters
         if p.kind is inspect.Parameter.KEYWORD_ONLY
     }
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text in a value of nested lists and mappings, keys too.
+
+    Example:
+        >>> list(texts_in([{"drop_edge": {"p": 0.2}}, "mask_feature"]))
+        ['drop_edge', 'p', 'mask_feature']
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from (*texts_in(key), *texts_in(item))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts_in(item)
 
 
 def validate(component: Callable[..., object], values: Mapping[str, object], *, what: str) -> dict[str, Any]:

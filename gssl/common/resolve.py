@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from gssl.common.errors import InputError, unknown
 
 T = TypeVar("T")
+_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 class Resolver(Generic[T]):
@@ -85,6 +87,16 @@ class Resolver(Generic[T]):
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
                 return (ast.get_docstring(node) or "").partition("\n")[0]
         return ""
+
+
+def import_paths(text: str) -> list[str]:
+    """Everything in a text that looks like the import path of a component.
+
+    Example:
+        >>> import_paths("objective=mine:loss views=[[{my.own:Drop: {p: 0.2}}]]")
+        ['mine:loss', 'my.own:Drop']
+    """
+    return _PATH.findall(text)
 
 
 def load(path: str, family: str) -> Any:

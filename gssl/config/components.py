@@ -100,11 +100,15 @@ def check_task(name: str, task: str) -> None:
     """
     if task in probe_class(name).tasks():
         return
-    fitting = [other for other in PROBES.names() if task in probe_class(other).tasks()]
     raise InputError(
         f"probe {name} judges {' and '.join(probe_class(name).tasks())} tasks, but the task is {task}; probes that "
-        f"fit: {', '.join(fitting)}"
+        f"fit: {', '.join(probes_of(task))}"
     )
+
+
+def probes_of(task: str) -> list[str]:
+    """Names of the registered probes that judge a task."""
+    return [name for name in PROBES.names() if task in probe_class(name).tasks()]
 
 
 def check_level(kind: str, name: str, levels: Sequence[str], level: str, family: Resolver[Any]) -> None:

@@ -44,7 +44,7 @@ def settled(
 
     Args:
         component: class or function whose keyword-only parameters are the options.
-        sources: option name, or ``name.INDEX`` for one item of a list, to value; later sources win.
+        sources: option name, or ``name.INDEX`` for one item of a list or mapping, to value; later sources win.
         what: how messages name the component, for example ``"method GRACE"``.
         reserved: parameters that the program fills in and no source may set.
 
@@ -63,18 +63,37 @@ def settled(
 
 def _apply(values: dict[str, Any], source: Mapping[str, object], known: Mapping[str, Option], what: str) -> None:
     for key, value in source.items():
-        name, dot, index = key.partition(".")
+        name, dot, path = key.partition(".")
         if name not in known:
             raise unknown(f"option of {what}", key, known)
-        values[name] = _with_item(values.get(name), index, value, f"option {key!r} of {what}") if dot else value
+        values[name] = replaced(values.get(name), path, value, f"option {key!r} of {what}") if dot else value
 
 
-def _with_item(items: object, index: str, value: object, what: str) -> list[object]:
-    """A copy of ``items`` with one item replaced."""
-    if not isinstance(items, list | tuple):
-        raise InputError(f"{what}: it is not a list, so it has no item {index}")
-    if not index.isdecimal() or int(index) >= len(items):
-        raise InputError(f"{what}: the item must be a number from 0 to {len(items) - 1} (got {index!r})")
-    changed = list(items)
-    changed[int(index)] = value
-    return changed
+def replaced(whole: object, path: str, value: object, what: str) -> object:
+    """A copy of nested lists and mappings with one value replaced.
+
+    Args:
+        whole: list, tuple or mapping; None counts as an empty mapping.
+        path: numbers of items and keys of mappings, with dots between them.
+        value: what comes there.
+        what: how messages name it.
+
+    Raises:
+        InputError: there is nothing at the path.
+
+    Example:
+        >>> replaced([1, {"p": 0.2}], "1.p", 0.3, "option")
+        [1, {'p': 0.3}]
+    """
+    head, dot, rest = path.partition(".")
+    if whole is None or isinstance(whole, Mapping):
+        changed = dict(whole or {})
+        changed[head] = replaced(changed.get(head), rest, value, what) if dot else value
+        return changed
+    if not isinstance(whole, list | tuple):
+        raise InputError(f"{what}: it is neither a list nor a mapping, so it has no item {head}")
+    if not head.isdecimal() or int(head) >= len(whole):
+        raise InputError(f"{what}: the item must be a number from 0 to {len(whole) - 1} (got {head!r})")
+    items = list(whole)
+    items[int(head)] = replaced(items[int(head)], rest, value, what) if dot else value
+    return items

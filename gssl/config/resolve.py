@@ -18,11 +18,11 @@ from gssl.config.record import Component, RunConfig
 from gssl.datasets.types import Level
 from gssl.method import Method
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
-from gssl.training.config import TrainConfig
+from gssl.training.config import FinetuneConfig, TrainConfig
 
 GRAPHS_PER_BATCH = 128
-FINETUNE_EPOCHS = 100
 SEMI_SUPERVISED = "P7"
+TASK_RESERVED = ("fixed",)  # a sealed task gives it to itself
 NODE_PROBE = "LBFGS"  # of a dataset whose own probe judges something else
 
 
@@ -189,7 +189,7 @@ def _task(layers: Sequence[Layer], subject: Subject) -> Component:
             f"--task {name} judges {name}s, but {subject.name} is {subject.level}-level data; leave out --task"
         )
     factory = TASKS.get(name)
-    return component(name, factory, _options(layers, "task", name, TASKS), what=f"task {name}", reserved=("fixed",))
+    return component(name, factory, _options(layers, "task", name, TASKS), what=f"task {name}", reserved=TASK_RESERVED)
 
 
 def _setting(method: type[Method], layers: Sequence[Layer]) -> Component:
@@ -220,9 +220,7 @@ def _finetune(setting: Component, layers: Sequence[Layer], train: TrainConfig) -
         if any(given):
             raise InputError(f"--set finetune.X does not go with --setting {setting.name}, which has one training")
         return None
-    values = settled(
-        TrainConfig, [{"epochs": FINETUNE_EPOCHS, "batch_size": train.batch_size}, *given], what="finetune"
-    )
+    values = settled(FinetuneConfig, [{"batch_size": train.batch_size}, *given], what="finetune")
     return TrainConfig(**values)
 
 

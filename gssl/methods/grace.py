@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
-
-from torch import Tensor
+from typing import Annotated, Any, ClassVar
 
 from gssl.augment.base import Compose
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
-from gssl.common.options import Positive, PositiveInt, Probability
+from gssl.common.options import Neutral, Positive, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
-from gssl.graph.batch import MiniBatch
-from gssl.method import ContrastiveMethod
+from gssl.methods.pairwise import PairwiseMethod, pair_objective
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
-from gssl.objectives.info_nce import info_nce
 
 
-class GRACE(ContrastiveMethod):
+class GRACE(PairwiseMethod):
     """Deep graph contrastive representation learning (Zhu et al., 2020, arXiv:2006.04131).
 
     Two views by edge dropping and feature masking; InfoNCE between the views with the other nodes of both
@@ -32,6 +28,8 @@ class GRACE(ContrastiveMethod):
         temperature: of the cosine similarity.
         projector_dim: width of the two-layer ELU projection head.
         intra: whether nodes of the same view are negatives too (they are in the paper).
+        objective: InfoNCE, or another objective of two views by its name; it gets the temperature and ``intra`` if it
+            has them.
     """
 
     search_space: ClassVar[Mapping[str, Space]] = {
@@ -54,19 +52,12 @@ class GRACE(ContrastiveMethod):
         temperature: Positive = 0.4,
         projector_dim: PositiveInt = 128,
         intra: bool = True,
+        objective: Annotated[str, Neutral("info_nce")] = "info_nce",
+        objective_options: Annotated[Mapping[str, Any] | None, Neutral(None)] = None,
     ) -> None:
         super().__init__(
             encoder,
             [Compose(DropEdge(p=e), MaskFeature(p=f)) for e, f in zip(drop_edge, mask_feature, strict=True)],
+            head=mlp_head(encoder.out_dim, projector_dim, encoder.out_dim, activation="elu"),
+            objective=pair_objective(objective, objective_options, temperature=temperature, intra=intra),
         )
-        self.temperature = temperature
-        self.intra = intra
-        self.head = mlp_head(encoder.out_dim, projector_dim, encoder.out_dim, activation="elu")
-
-    def project(self, embedding: Tensor) -> Tensor:
-        projection: Tensor = self.head(embedding)
-        return projection
-
-    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
-        first, second = projections
-        return info_nce(first, second, temperature=self.temperature, intra=self.intra, weight=batch.weight)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
-
-from torch import Tensor
+from typing import Annotated, Any, ClassVar, Literal
 
 from gssl.augment.base import Augmenter, Identity
 from gssl.augment.choice import RandomChoice
@@ -13,19 +11,17 @@ from gssl.augment.drop_node import DropNode
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
-from gssl.common.options import Fraction, Positive, Probability
+from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
-from gssl.graph.batch import MiniBatch
-from gssl.method import ContrastiveMethod
+from gssl.methods.pairwise import PairwiseMethod, pair_objective
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
-from gssl.objectives.nt_xent import nt_xent
 
 View = Literal["none", "dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4"]
 
 
-class GraphCL(ContrastiveMethod):
+class GraphCL(PairwiseMethod):
     """Graph contrastive learning with augmentations (You et al., 2020, arXiv:2010.13902).
 
     Two augmented views of each graph of a batch agree, against the other graphs of the batch (NT-Xent).
@@ -40,6 +36,8 @@ class GraphCL(ContrastiveMethod):
         keep: share of nodes kept by ``subgraph``.
         temperature: of the cosine similarity.
         symmetric: whether graphs of both views are anchors; the paper's are of the first view only.
+        objective: NT-Xent, or another objective of two views by its name; it gets the temperature and ``symmetric`` if
+            it has them.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
@@ -66,19 +64,15 @@ class GraphCL(ContrastiveMethod):
         keep: Fraction = 0.2,
         temperature: Positive = 0.2,
         symmetric: bool = False,
+        objective: Annotated[str, Neutral("nt_xent")] = "nt_xent",
+        objective_options: Annotated[Mapping[str, Any] | None, Neutral(None)] = None,
     ) -> None:
-        super().__init__(encoder, [make_view(view, ratio, keep) for view in (view1, view2)])
-        self.temperature = temperature
-        self.symmetric = symmetric
-        self.head = mlp_head(encoder.out_dim, encoder.out_dim, encoder.out_dim, glorot=True)
-
-    def project(self, embedding: Tensor) -> Tensor:
-        projection: Tensor = self.head(embedding)
-        return projection
-
-    def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
-        first, second = projections
-        return nt_xent(first, second, temperature=self.temperature, symmetric=self.symmetric, weight=batch.weight)
+        super().__init__(
+            encoder,
+            [make_view(view, ratio, keep) for view in (view1, view2)],
+            head=mlp_head(encoder.out_dim, encoder.out_dim, encoder.out_dim, glorot=True),
+            objective=pair_objective(objective, objective_options, temperature=temperature, symmetric=symmetric),
+        )
 
 
 def make_view(view: View, ratio: float, keep: float) -> Augmenter:

@@ -27,8 +27,8 @@ _COLUMNS_PER_ROW = 8
 
 
 def info_nce(
-    z1: Tensor,
-    z2: Tensor,
+    first: Tensor,
+    second: Tensor,
     *,
     temperature: float = 0.5,
     intra: bool = True,
@@ -40,8 +40,8 @@ def info_nce(
     The mean over items of :func:`info_nce_terms`, weighted by ``weight``.
 
     Args:
-        z1: projections of the first view, not normalised, shape (num_items, dim), float.
-        z2: those of the second view, row i is the same item, shape (num_items, dim).
+        first: projections of the first view, not normalised, shape (num_items, dim), float.
+        second: those of the second view, row i is the same item, shape (num_items, dim).
         temperature: t > 0.
         intra: whether items of the anchor's own view are negatives too.
         weight: importance weight of each item, a constant, shape (num_items,), float, not negative; None means
@@ -54,13 +54,13 @@ def info_nce(
     Raises:
         InputError: the shapes do not match, or the temperature is out of range.
     """
-    terms = info_nce_terms(z1, z2, temperature=temperature, intra=intra, weight=weight, chunk=chunk)
+    terms = info_nce_terms(first, second, temperature=temperature, intra=intra, weight=weight, chunk=chunk)
     return weighted_mean(terms, weight)
 
 
 def info_nce_terms(
-    z1: Tensor,
-    z2: Tensor,
+    first: Tensor,
+    second: Tensor,
     *,
     temperature: float = 0.5,
     intra: bool = True,
@@ -76,25 +76,25 @@ def info_nce_terms(
     Returns:
         Shape (num_items,), float32 (float64 for float64 input).
     """
-    _check(z1, z2, temperature, weight)
-    needs_float64 = z1.dtype == torch.float64 or temperature * _MAX_INVERSE_FLOAT32 < 1
-    u, v = (normalize(z.to(torch.float64 if needs_float64 else torch.float32), dim=1) for z in (z1, z2))
+    _check(first, second, temperature, weight)
+    needs_float64 = first.dtype == torch.float64 or temperature * _MAX_INVERSE_FLOAT32 < 1
+    u, v = (normalize(z.to(torch.float64 if needs_float64 else torch.float32), dim=1) for z in (first, second))
     count = u.new_ones(len(u)) if weight is None else weight.detach().to(u)
     size = chunk or (_CPU_ROWS if u.device.type == "cpu" else _GPU_ROWS)
     options = 1 / temperature, intra, size
     log_denominator = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
     terms: Tensor = log_denominator.view(2, -1).mean(0) - (u * v).sum(1) / temperature
-    return terms if z1.dtype == torch.float64 else terms.float()
+    return terms if first.dtype == torch.float64 else terms.float()
 
 
-def _check(z1: Tensor, z2: Tensor, temperature: float, weight: Tensor | None) -> None:
-    if z1.dim() != 2 or z1.shape != z2.shape:
+def _check(first: Tensor, second: Tensor, temperature: float, weight: Tensor | None) -> None:
+    if first.dim() != 2 or first.shape != second.shape:
         raise InputError(
             f"InfoNCE needs two projections of the same shape (num_items, dim), "
-            f"but got {tuple(z1.shape)} and {tuple(z2.shape)}"
+            f"but got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    if weight is not None and weight.shape != z1.shape[:1]:
-        raise InputError(f"InfoNCE needs one weight per item: {len(z1)}, but got {tuple(weight.shape)}")
+    if weight is not None and weight.shape != first.shape[:1]:
+        raise InputError(f"InfoNCE needs one weight per item: {len(first)}, but got {tuple(weight.shape)}")
     if not temperature * _MAX_INVERSE_FLOAT64 >= 1:
         raise InputError(f"the InfoNCE temperature must be at least {1 / _MAX_INVERSE_FLOAT64:.4f} (got {temperature})")
 

@@ -19,6 +19,7 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 
 Value = bool | int | float | str | None
+_GIVEN = ("setting.labels", "setting.pretrain_on")
 _SHORTEST = 10  # the shortest training is this part of that of the preset
 
 
@@ -148,10 +149,15 @@ def value_of(config: RunConfig, key: str) -> Any:
         "train": vars(config.train),
         "encoder": config.encoder.options,
         "sampler": config.sampler.options,
+        "setting": config.setting.options,
+        "finetune": {} if config.finetune is None else vars(config.finetune),
     }
     options, name = (parts[section], rest) if dot and section in parts else (config.method.options, key)
-    name, _, index = name.partition(".")
-    return options[name][int(index)] if index else options[name]
+    name, *path = name.split(".")
+    value: Any = options[name]
+    for step in path:
+        value = value[step] if isinstance(value, Mapping) else value[int(step)]
+    return value
 
 
 def nearest(space: Space, value: Any) -> Value:
@@ -229,12 +235,15 @@ def _fixed(request: Request) -> set[str]:
 
 
 def _is_fixed(key: str, fixed: set[str]) -> bool:
-    return key in fixed or key.rpartition(".")[0] in fixed
+    """Whether it, or a list or mapping that it is in, was given a value."""
+    return any(key == given or key.startswith(f"{given}.") for given in fixed)
 
 
 def _merge(space: dict[str, Space], key: str, entry: Space | None, fixed: set[str], file: str) -> None:
     if key.partition(".")[0] == "probe":
         raise InputError(f"{file}: {key}: the judge of the trials is not searched; give it a value with --set")
+    if key.partition(".")[0] == "task" or key in _GIVEN:
+        raise InputError(f"{file}: {key}: what the trials may see is not searched; give it a value with --set")
     if entry is None:
         if key not in space:
             raise InputError(f"{file}: {unknown('parameter to leave out', key, space)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from gssl.common.files import cannot_write, write_json
+from gssl.common.space import Space
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject
 from gssl.datasets.types import Dataset
@@ -143,8 +145,7 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
     space = search_space(base, subject, order.space, say)
     # The splits are drawn here, from all labels where a protocol stratifies by them; workers get the sealed data.
     problem = make_problem(config, dataset).sealed(config.seeds[0])
-    epochs = getattr(space.get("train.epochs"), "high", config.train.epochs)
-    rungs = rungs_of(epochs) if len(objectives) == 1 else ()
+    rungs = rungs_of(_longest(config, space)) if len(objectives) == 1 else ()
     _check(problem, config.seeds[0])
     make_sampler(order.algorithm, 0, len(objectives))
     make_pruner(order.pruner, rungs)
@@ -168,10 +169,19 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
     )
 
 
+def _longest(config: RunConfig, space: Mapping[str, Space]) -> int:
+    """Epochs that the training which a trial is scored by has at most."""
+    section, train = ("train", config.train) if config.finetune is None else ("finetune", config.finetune)
+    return int(getattr(space.get(f"{section}.epochs"), "high", train.epochs))
+
+
 def _check(problem: Problem, seed: int) -> None:
     """Find parts that do not fit before anything is made."""
-    first = problem.trainings(seed)[0]
-    first.sampler(first.method())
+    first, *rest = problem.trainings(seed)
+    method = first.method()
+    first.sampler(method)
+    if not first.splits:  # the next one goes on from it and is what trials are scored by
+        rest[0].sampler(rest[0].method(method))
 
 
 def _folder(order: Order, job: Job) -> Path:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
-from gssl.common.options import INHERITED, Option, options_of, validate
+from gssl.common.options import INHERITED, options_of, validate
 from gssl.common.space import Choice, Space
+from gssl.config.options import replaced
 from gssl.training.config import TrainConfig
 
 
@@ -55,13 +56,5 @@ def check_search_space(space: Mapping[str, Space], method: type, encoder: type) 
         options = options_of(component)
         assert name in options, f"search space: {component.__name__} has no option {name!r}"
         for value in values:
-            validate(component, {name: _placed(options[name], position, value)}, what=component.__name__)
-
-
-def _placed(option: Option, position: str, value: object) -> object:
-    """The default with one element replaced, or the value itself where the key has no position."""
-    if not position:
-        return value
-    items = list(option.default)
-    items[int(position)] = value
-    return tuple(items)
+            whole = replaced(options[name].default, position, value, key) if position else value
+            validate(component, {name: whole}, what=component.__name__)

@@ -131,7 +131,7 @@ def toy_dataset(
         graph=graph,
         labels=Labels(y, kind, 2 if kind == "multiclass" else y.shape[1]),
         splits=tuple(presets),
-        metric=metric,  # type: ignore[arg-type]  # values of the dictionary are metrics
+        metric=metric,
     )
 
 

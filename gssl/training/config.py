@@ -39,3 +39,10 @@ class TrainConfig:
     batch_size: PositiveInt | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     checkpoint_seconds: Positive = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainConfig):
+    """Options of a second training, on labels (``--set finetune.NAME=VALUE``)."""
+
+    epochs: NonNegativeInt = 100

@@ -8,7 +8,7 @@ from gssl.cards.describe import argument_texts, description, type_text
 from gssl.cli.main import main
 from gssl.common.options import options_of
 from gssl.config.presets import presets_of
-from gssl.registry import ENCODERS, METHODS, PROBES, PROPAGATIONS, SAMPLERS
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, PROPAGATIONS, SAMPLERS, SETTINGS, TASKS
 
 
 def card(name: str, capfd: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -59,6 +59,45 @@ def test_every_option_of_a_method_is_explained() -> None:
 def test_card_of_a_dataset(capfd: pytest.CaptureFixture[str]) -> None:
     data = card("mutag", capfd)
     assert (data["kind"], data["level"], data["probe"]) == ("dataset", "graph", "P5-RBF")
+    assert data["labels"] == "multiclass"
+
+
+def test_card_of_a_task_has_its_options_and_what_judges_it(capfd: pytest.CaptureFixture[str]) -> None:
+    data = card("link", capfd)
+    assert (data["kind"], data["probes"]) == ("task", ["Dot", "Hadamard"])
+    assert data["options"] == [
+        {"name": "val", "type": "real > 0 < 1", "default": 0.05},
+        {"name": "test", "type": "real > 0 < 1", "default": 0.1},
+    ]
+    assert main(["show", "link"]) == 0
+    out = capfd.readouterr().out
+    assert "task.val" in out
+    assert "share of the edges that validate" in out
+    assert "task.fixed" not in out, "a sealed task gives it to itself"
+
+
+def test_card_of_a_setting_has_the_options_of_its_second_training(capfd: pytest.CaptureFixture[str]) -> None:
+    data = card("Finetune", capfd)
+    assert (data["name"], data["kind"]) == ("finetune", "setting")
+    assert [option["name"] for option in data["options"]] == ["labels", "dropout", "pretrain_on"]  # type: ignore[attr-defined]
+    assert {"name": "epochs", "type": "integer >= 0", "default": 100} in data["finetune"]  # type: ignore[operator]
+    assert main(["show", "finetune"]) == 0
+    out = capfd.readouterr().out
+    assert "setting.labels" in out
+    assert "finetune.lr" in out
+    assert card("supervised", capfd)["kind"] == "method", "its setting is of this method alone"
+
+
+@pytest.mark.parametrize("family", [TASKS, SETTINGS, OBJECTIVES, AUGMENTERS], ids=lambda family: family.family)
+def test_everything_that_can_be_named_is_listed_and_shown(family: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    key = f"{family.family}s"
+    assert main(["list", key, "--json"]) == 0
+    listed = json.loads(capfd.readouterr().out)[key]
+    assert [entry["name"] for entry in listed] == family.names()
+    assert all(entry["summary"] for entry in listed)
+    for name in family.names():
+        assert main(["show", name]) == 0
+        assert name in capfd.readouterr().out
 
 
 def test_card_of_a_class_of_ones_own(

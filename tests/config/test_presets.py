@@ -7,9 +7,10 @@ import pytest
 import gssl.methods
 from gssl.common.errors import InputError
 from gssl.config.presets import presets_of
+from gssl.config.record import plain
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.catalog import BY_NAME, DatasetSpec
-from gssl.registry import METHODS
+from gssl.registry import METHODS, SETTINGS, TASKS
 
 FOLDER = Path(gssl.methods.__path__[0]) / "presets"
 PRESETS = [(file.stem, name) for file in sorted(FOLDER.glob("*.yaml")) for name in presets_of(file.stem)]
@@ -35,17 +36,22 @@ def test_every_preset_fits_its_method_and_says_where_it_comes_from(method: str, 
     assert spec is not None or preset.partition("-")[0] == "default"
     level = spec.level if spec else METHODS.get(name).levels[0]
     subject = Subject(spec.name if spec else "graph", "graph", level, spec.probe if spec else "LBFGS")
-    config = resolve(Request(name, preset=preset), subject)
+    task, setting = (
+        next((part for part in preset.split("-")[1:] if part in family.names()), None) for family in (TASKS, SETTINGS)
+    )
+    config = resolve(Request(name, preset=preset, task=task, setting=setting), subject)
     assert config.preset == preset
     sections = {
         "method": config.method.options,
         "encoder": config.encoder.options,
         "train": vars(config.train),
         "probe": config.probe.options,
+        "setting": config.setting.options,
+        "finetune": vars(config.finetune) if config.finetune else {},
     }
     for kind, options in sections.items():
         for key, value in layer.section(kind).options.items():
-            assert options[key] == (tuple(value) if isinstance(value, list) else value)
+            assert plain(options[key]) == value
 
 
 def test_presets_are_read_without_torch() -> None:

@@ -11,10 +11,12 @@ from gssl.graph.spec import Category, GraphSpec
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
 from gssl.methods.afgrl import AFGRL
+from gssl.methods.arga import ARGA, ARVGA
 from gssl.methods.attrmask import AttrMask
 from gssl.methods.autossl import AutoSSL
 from gssl.methods.bgrl import BGRL
 from gssl.methods.contextpred import ContextPred
+from gssl.methods.contrast import Contrast
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
 from gssl.methods.gca import GCA
@@ -23,8 +25,10 @@ from gssl.methods.graphcl import GraphCL
 from gssl.methods.graphmae import GraphMAE
 from gssl.methods.infograph import InfoGraph
 from gssl.methods.joao import JOAO, JOAOv2
+from gssl.methods.maskgae import MaskGAE
 from gssl.methods.mvgrl import MVGRL
 from gssl.methods.reference import Raw, Untrained
+from gssl.methods.s2gae import S2GAE
 from gssl.methods.supervised import Supervised
 from gssl.methods.vgae import VGAE
 from gssl.registry import ENCODERS, METHODS
@@ -42,6 +46,23 @@ class TestGRACE(MethodContract):
     options = {"projector_dim": 16}
 
 
+class TestContrast(MethodContract):
+    method = Contrast
+    options = {"projector_dim": 16}
+
+
+class TestContrastOfOtherParts(MethodContract):
+    """Views that drop nodes, no head, and an objective without negatives."""
+
+    method = Contrast
+    options = {
+        "views": [["mask_attribute", {"drop_node": {"ratio": 0.1}}], ["perturb_edge"], []],
+        "objective": "vicreg",
+        "objective_options": {"covariance": 0.5},
+        "projector_dim": 0,
+    }
+
+
 class TestBGRL(MethodContract):
     method = BGRL
     options = {"predictor_dim": 16, "momentum": 0.9}
@@ -53,6 +74,29 @@ class TestGAE(MethodContract):
 
 class TestVGAE(MethodContract):
     method = VGAE
+
+
+class TestARGA(MethodContract):
+    method = ARGA
+
+
+class TestARVGA(MethodContract):
+    method = ARVGA
+
+
+class TestMaskGAE(MethodContract):
+    method = MaskGAE
+    options = {"alpha": 0.01}
+
+
+class TestMaskGAEOfEdges(MethodContract):
+    method = MaskGAE
+    options = {"mask": "edge", "decoder": "dot", "embedding": "last", "normalize": True}
+
+
+class TestS2GAE(MethodContract):
+    method = S2GAE
+    options = {"decoder_dim": 16}
 
 
 class TestGraphMAE(MethodContract):

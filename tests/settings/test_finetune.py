@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
-from gssl.config.resolve import FINETUNE_EPOCHS, Request, Subject, resolve
+from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.types import Dataset, Level
 from gssl.experiment.run import run_experiment
 from gssl.graph.batch import MiniBatch
@@ -100,7 +100,7 @@ def test_unless_told_otherwise_its_batches_are_as_large_as_those_of_pretraining(
     other = resolve(replace(request("GraphCL", "finetune.batch_size=7"), batch_size=24), subject)
     assert plain.finetune is not None
     assert other.finetune is not None
-    assert (plain.finetune.batch_size, plain.finetune.epochs) == (24, FINETUNE_EPOCHS)
+    assert (plain.finetune.batch_size, plain.finetune.epochs) == (24, 100)
     dataset = toy_dataset("graph")
     before, training = make_problem(other, dataset).trainings(0)
     sizes = [part.sampler(part.method(before.method())) for part in (before, training)]
