@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gssl.augment.base import Augmenter
+from gssl.augment.base import Augmenter, Compose
 from gssl.common.errors import InputError
 from gssl.common.space import Space
 from gssl.datasets.types import Level
@@ -166,7 +166,7 @@ class ContrastiveMethod(Method):
     def __init__(self, encoder: Encoder, views: Sequence[Augmenter]) -> None:
         super().__init__(encoder)
         self.views = tuple(views)
-        learned = [view for view in views if isinstance(view, nn.Module)]
+        learned = _learned(views)
         if learned:  # registered, so that their parameters are trained and stored
             self.learned_views = nn.ModuleList(learned)
 
@@ -180,6 +180,15 @@ class ContrastiveMethod(Method):
 
     def loss(self, batch: MiniBatch) -> Tensor:
         return self.contrast(batch, *(self.project(self.embed(view(batch, self.rng))) for view in self.views))
+
+
+def _learned(views: Sequence[Augmenter]) -> list[nn.Module]:
+    """Augmenters with parameters, those within compositions too, each once."""
+    found = dict[int, nn.Module]()
+    for view in views:
+        own = [view] if isinstance(view, nn.Module) else _learned(view.steps) if isinstance(view, Compose) else []
+        found.update((id(module), module) for module in own)
+    return list(found.values())
 
 
 class PredictiveMethod(Method, Generic[Target]):
