@@ -27,23 +27,25 @@ class Clusters:
     centers: Tensor
 
 
-def k_means(x: Tensor, num_clusters: int, *, steps: int, seed: int) -> Clusters:
-    """Clusters of rows by Lloyd's algorithm from one start, at rows that are drawn (scikit-learn, on the CPU).
+def k_means(x: Tensor, num_clusters: int, *, steps: int, seed: int, starts: int | None = None) -> Clusters:
+    """Clusters of rows by Lloyd's algorithm (scikit-learn, on the CPU).
 
     Args:
         x: shape (n, dim), float, finite.
         num_clusters: at most n; where fewer rows differ, some are empty.
         steps: of Lloyd's algorithm at most.
-        seed: of the start.
+        seed: of the starts.
+        starts: starts of k-means++, of which the one with the least inertia counts; None for one at rows that are drawn
+            uniformly, which costs a quarter of one of those.
 
     Raises:
         InputError: more clusters than rows.
     """
     if num_clusters > len(x):
         raise InputError(f"{num_clusters} clusters cannot be made of {len(x)} rows")
-    start = derive_seed(seed, "k-means") % 2**32
-    # Drawn starts cost a quarter of k-means++; whoever clusters anew in every epoch can do without the best clusters.
-    model = KMeans(num_clusters, init="random", n_init=1, max_iter=steps, random_state=start)
+    state = derive_seed(seed, "k-means") % 2**32
+    init = "random" if starts is None else "k-means++"
+    model = KMeans(num_clusters, init=init, n_init=starts or 1, max_iter=steps, random_state=state)
     with warnings.catch_warnings():  # fewer different rows than clusters
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
         labels = model.fit_predict(x.detach().cpu().numpy())

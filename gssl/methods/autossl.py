@@ -23,6 +23,7 @@ from gssl.registry import METHODS
 from gssl.samplers.base import Sampler
 
 _DECAY = (0.9, 0.999)  # of the moments, as in Adam
+_CLUSTER_STEPS = 300  # at most, as scikit-learn has it
 
 
 class AutoSSL(Method):
@@ -48,7 +49,7 @@ class AutoSSL(Method):
         weights_lr: step of the learned weights, which begin as one over the number of methods.
         weights_epochs: epochs after which weights are renewed.
         clusters: clusters of the embeddings.
-        cluster_steps: steps of k-means at most.
+        cluster_starts: starts of k-means, of which the best one counts; they are the same in every epoch.
         temperature: of the soft cluster assignment.
 
     Attributes:
@@ -78,7 +79,7 @@ class AutoSSL(Method):
         weights_lr: Positive = 0.05,
         weights_epochs: PositiveInt = 1,
         clusters: PositiveInt = 5,
-        cluster_steps: PositiveInt = 100,
+        cluster_starts: PositiveInt = 1,
         temperature: Positive = 1e-3,
     ) -> None:
         super().__init__(encoder)
@@ -87,7 +88,7 @@ class AutoSSL(Method):
         self.parts = nn.ModuleList(_part(name, encoder, own.get(name, {})) for name in self.names)
         self.learns = weights is None
         self.weights_lr, self.weights_epochs = weights_lr, weights_epochs
-        self.clusters, self.cluster_steps, self.temperature = clusters, cluster_steps, temperature
+        self.clusters, self.cluster_starts, self.temperature = clusters, cluster_starts, temperature
         count = len(self.names)
         self.register_buffer("weight", _first_weights(weights, count))
         self.register_buffer("homophily", torch.zeros(()))
@@ -130,7 +131,7 @@ class AutoSSL(Method):
         for part in self._members:
             part.begin_epoch(epoch, over_items)
         if self.learns and epoch % self.weights_epochs == 0:
-            over_items(lambda batch: self._renew(batch, derive_seed(self._seed, "clusters", epoch)))
+            over_items(self._renew)
 
     def loss(self, batch: MiniBatch) -> Tensor:
         terms = [loss(batch) * part.mass(batch) for part, loss in zip(self._members, self._losses, strict=True)]
@@ -153,11 +154,11 @@ class AutoSSL(Method):
     def _losses(self) -> list[Callable[[MiniBatch], Tensor]]:
         return [_player(part).loss or part.loss for part in self._members]
 
-    def _renew(self, batch: MiniBatch, seed: int) -> Tensor:
+    def _renew(self, batch: MiniBatch) -> Tensor:
         """Move the weights by what the batch of all nodes says; embeddings without gradient come back."""
         with torch.enable_grad():
             embedding: Tensor = self.encoder(batch)
-            found = k_means(embedding, self.clusters, steps=self.cluster_steps, seed=seed)
+            found = k_means(embedding, self.clusters, steps=_CLUSTER_STEPS, seed=self._seed, starts=self.cluster_starts)
             pattern = batch.blocks[-1].pattern
             outer = soft_heterophily(soft_clusters(embedding, found.centers, temperature=self.temperature), pattern)
             slope = self._gradient(outer)

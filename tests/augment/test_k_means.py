@@ -30,6 +30,13 @@ def test_blobs_are_found_by_some_start_and_starts_differ() -> None:
     assert torch.equal(runs[3], k_means(x, 4, steps=20, seed=3).labels)
 
 
+def test_more_starts_find_better_clusters() -> None:
+    x, truth = blobs(num=9)
+    same = truth[:, None] == truth[None]
+    best = [k_means(x, 9, steps=50, seed=seed, starts=8).labels for seed in range(3)]
+    assert all(torch.equal(run[:, None] == run[None], same) for run in best)
+
+
 def test_equal_rows_are_no_error_and_more_clusters_than_rows_are() -> None:
     assert k_means(torch.ones(5, 2), 3, steps=5, seed=0).labels.tolist() == [0] * 5
     with pytest.raises(InputError, match="6 clusters cannot be made of 5 rows"):
