@@ -114,32 +114,6 @@ def visible_graph(graph: Graph, split: LinkSplit, *, degrees: bool = False) -> G
     return Graph(block, _degrees(block.pattern, int(graph.x.shape[1])) if degrees else graph.x, graph.ptr)
 
 
-def with_pairs(graph: Graph, pairs: Tensor, *, directed: bool = False) -> Graph:
-    """The graph with more edges, for protocols that let validation edges be seen at test time (ogbl-collab).
-
-    Edges that are there already stay as they are; new ones have weight 1, as in OGB's example.
-
-    Args:
-        graph: one graph.
-        pairs: shape (2, n), int64.
-        directed: whether to add the pairs as they stand; otherwise both directions are added.
-
-    Raises:
-        InputError: the edges of the graph have attributes, which new ones would lack.
-    """
-    if graph.block.edge_attr is not None:
-        raise InputError("the edges of this graph have attributes, so edges without them cannot be added")
-    old = graph.block.edge_index
-    new = pairs if directed else torch.cat([pairs, pairs.flip(0)], dim=1)
-    key_of_new, position = np.unique((new[0] * graph.num_nodes + new[1]).numpy(), return_index=True)
-    fresh = ~np.isin(key_of_new, (old[0] * graph.num_nodes + old[1]).numpy())
-    new = new[:, torch.from_numpy(position[fresh])]
-    weight = graph.block.weight
-    if weight is not None:
-        weight = torch.cat([weight, weight.new_ones(new.shape[1])])
-    return Graph.from_edge_index(torch.cat([old, new], dim=1), graph.x, edge_weight=weight, ptr=graph.ptr)
-
-
 def checked_links(split: LinkSplit, num_nodes: int) -> LinkSplit:
     """The split itself, if its pairs are pairs of existing nodes and all of its parts have some.
 

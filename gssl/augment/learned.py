@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from gssl.augment.base import Augmenter
-from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
-from gssl.models.encoder import Encoder
 
 
 class LearnedAugmenter(nn.Module, Augmenter):
@@ -27,16 +25,3 @@ class LearnedAugmenter(nn.Module, Augmenter):
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         view: MiniBatch = nn.Module.__call__(self, batch, rng)
         return view
-
-
-def require_edge_weights(encoder: Encoder, method: str) -> None:
-    """Whether the edge weights of a learned view reach the embeddings of an encoder.
-
-    Raises:
-        InputError: the encoder does not take edge weights.
-    """
-    if not encoder.takes_edge_weight:
-        raise InputError(
-            f"{method} learns weights of edges, which {type(encoder).__name__} does not take; use --encoder GCN, SAGE, "
-            "GIN or ResGCN"
-        )

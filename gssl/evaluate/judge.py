@@ -83,7 +83,7 @@ def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judg
         raise InputError(
             f"probe {probe.name} judges {' and '.join(probe.levels)}s, not {dataset.level}s; use --probe LBFGS"
         )
-    embeddings = _checked(embeddings, dataset)
+    embeddings = judgeable(embeddings, dataset)
     started = time.perf_counter()
     splits = tuple(probe.splits(dataset, seed))
     metric = probe.metric(dataset)
@@ -108,7 +108,13 @@ def combined_hash(splits: Sequence[Split | LinkSplit]) -> str:
     return hashlib.sha256(" ".join(split.hash for split in splits).encode()).hexdigest()[:16]
 
 
-def _checked(embeddings: Tensor, dataset: Dataset) -> Tensor:
+def judgeable(embeddings: Tensor, dataset: Dataset) -> Tensor:
+    """Embeddings as judges take them: detached, float32, on the CPU.
+
+    Raises:
+        InputError: not one row for each item.
+        TrainingError: a number is not finite.
+    """
     if embeddings.dim() != 2 or embeddings.shape[0] != dataset.num_items or embeddings.shape[1] == 0:
         raise InputError(
             f"embeddings of {dataset.name} must have one row for each of its {dataset.num_items} {dataset.level}s, "

@@ -9,14 +9,14 @@ With ``A' = A + I`` and its row sums D (in-degrees, where rows are destinations)
 
 Personalised PageRank is ``alpha (I - (1 - alpha) T)^-1``, the heat kernel ``exp(t (T - I))``.
 
-Rows that are computed one after the other, from each node outwards, are sparse and as good as ``eps`` says; dense
-inverses are exact and for small graphs. A collection of graphs is a block-diagonal matrix and gives one.
+Rows are computed one after the other, from each node outwards; they are sparse and as good as ``eps`` says. A
+collection of graphs is a block-diagonal matrix and gives one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -30,12 +30,9 @@ from gssl.graph.push import personalized_pagerank, power_series
 from gssl.graph.sparse import Pattern, index_dtype
 
 Normalization = Literal["sym", "row", "col"]
-EXACT_NODES = 5000
-"""Nodes of the largest graph whose diffusion is computed as a dense matrix."""
 
 _POWER = {"sym": 0.5, "row": 0.0, "col": 1.0}  # T_ij = A'_ij d_i^(power - 1) d_j^-power
 _ROWS = 1024  # that a thread computes at a time
-_ENTRIES = 2**24  # of the dense matrices at a time
 
 
 def ppr(
@@ -100,72 +97,6 @@ def heat(
     return _by_rows(block, power_series, (np.array(theta),), eps, top_k, normalization)
 
 
-def exact_ppr(
-    block: Block,
-    *,
-    alpha: float = 0.2,
-    ptr: Tensor | None = None,
-    top_k: int | None = None,
-    normalization: Normalization = "sym",
-) -> tuple[Pattern, Tensor]:
-    """Personalised PageRank of small graphs from dense inverses, in float64.
-
-    Args:
-        block: as in :func:`ppr`.
-        alpha: as in :func:`ppr`.
-        ptr: offsets of the graphs of a collection, shape (num_graphs + 1,), int64; None for a single graph.
-        top_k: as in :func:`ppr`.
-        normalization: as in :func:`ppr`.
-
-    Returns:
-        As :func:`ppr`; entries that are zero are left out.
-
-    Raises:
-        InputError: as in :func:`ppr`, a graph of more than 5000 nodes, or an edge from graph to graph.
-    """
-    _require(0 < alpha <= 1, f"alpha must be in (0, 1] (got {alpha})")
-
-    def diffuse(transition: Tensor) -> Tensor:
-        identity = torch.eye(transition.shape[-1], dtype=transition.dtype, device=transition.device)
-        inverse: Tensor = torch.linalg.inv(identity - (1 - alpha) * transition)
-        return alpha * inverse
-
-    return _dense(block, ptr, diffuse, top_k, normalization)
-
-
-def exact_heat(
-    block: Block,
-    *,
-    t: float = 5.0,
-    ptr: Tensor | None = None,
-    top_k: int | None = None,
-    normalization: Normalization = "sym",
-) -> tuple[Pattern, Tensor]:
-    """The heat kernel of small graphs as a matrix exponential, in float64.
-
-    Args:
-        block: as in :func:`ppr`.
-        t: time of diffusion.
-        ptr: as in :func:`exact_ppr`.
-        top_k: as in :func:`ppr`.
-        normalization: as in :func:`ppr`.
-
-    Returns:
-        As :func:`exact_ppr`.
-
-    Raises:
-        InputError: as in :func:`exact_ppr`.
-    """
-    _require(0 < t < math.inf, f"t must be positive (got {t})")
-
-    def diffuse(transition: Tensor) -> Tensor:
-        identity = torch.eye(transition.shape[-1], dtype=transition.dtype, device=transition.device)
-        exponential: Tensor = torch.linalg.matrix_exp(t * (transition - identity))
-        return exponential
-
-    return _dense(block, ptr, diffuse, top_k, normalization)
-
-
 def _by_rows(
     block: Block,
     kernel: Callable[..., Any],
@@ -197,64 +128,6 @@ def _by_rows(
         parts = list(pool.map(rows, range(0, max(num_nodes, 1), _ROWS)))  # a graph without nodes has a part, too
     counts, columns, values = (torch.cat(list(part)) for part in zip(*parts, strict=True))
     return _pattern(counts, columns, num_nodes).to(degree.device), values.to(degree.device)
-
-
-def _dense(
-    block: Block,
-    ptr: Tensor | None,
-    diffuse: Callable[[Tensor], Tensor],
-    top_k: int | None,
-    normalization: Normalization,
-) -> tuple[Pattern, Tensor]:
-    degree = _checked_degree(block, top_k)
-    offsets = torch.tensor([0, block.num_dst]) if ptr is None else ptr.cpu()
-    largest = int(offsets.diff().max()) if offsets.numel() > 1 else 0
-    _require(
-        largest <= EXACT_NODES,
-        f"an exact diffusion inverts a dense matrix, which is for graphs of at most {EXACT_NODES} nodes, but one has "
-        f"{largest}: use the sparse one, with eps and top_k",
-    )
-    rows, columns, values = [], [], []
-    for nodes, matrix in _transitions(block, degree, offsets.to(degree.device), _POWER[normalization]):
-        diffused = diffuse(matrix)
-        if top_k is not None and top_k < diffused.shape[-1]:
-            kept = torch.topk(diffused, top_k).indices
-            diffused = torch.zeros_like(diffused).scatter(-1, kept, diffused.gather(-1, kept))
-        graph, row, col = (diffused > 0).nonzero(as_tuple=True)
-        rows.append(nodes[graph, row])
-        columns.append(nodes[graph, col])
-        values.append(diffused[graph, row, col].to(torch.get_default_dtype()))
-    if not rows:
-        return _pattern(degree.new_zeros(0).long(), degree.new_zeros(0).long(), 0), torch.zeros(0, device=degree.device)
-    pattern, order = Pattern.from_coo(torch.cat(rows), torch.cat(columns), block.num_dst, block.num_dst)
-    return pattern, torch.cat(values)[order]
-
-
-def _transitions(block: Block, degree: Tensor, offsets: Tensor, power: float) -> Iterator[tuple[Tensor, Tensor]]:
-    """Dense transition matrices of graphs of one size at a time, (b, n, n) float64, and their nodes, (b, n) int64."""
-    sizes = offsets.diff()
-    graph = torch.arange(sizes.numel(), device=degree.device).repeat_interleave(sizes)
-    row, col = block.pattern.row.long(), block.pattern.col.long()
-    _require(torch.equal(graph[row], graph[col]), "an edge joins two graphs of the collection; check ptr")
-    value = torch.ones_like(row, dtype=degree.dtype) if block.weight is None else block.weight.detach().double()
-    value = value * degree[row].pow(power - 1) * degree[col].pow(-power)
-    by_size = torch.argsort(sizes, stable=True)
-    number = torch.empty_like(by_size)  # of a graph in the order of sizes
-    number[by_size] = torch.arange(len(by_size), device=degree.device)
-    edges = torch.argsort(number[graph[row]], stable=True)
-    edge_offsets = torch.bincount(number[graph[row]], minlength=len(by_size)).cumsum(0)
-    first = int((sizes == 0).sum())
-    while first < len(by_size):
-        size = int(sizes[by_size[first]])
-        last = min(int((sizes <= size).sum()), first + max(1, _ENTRIES // size**2))
-        chosen = by_size[first:last]
-        own = edges[int(edge_offsets[first - 1]) if first else 0 : int(edge_offsets[last - 1])]
-        nodes = offsets[chosen].unsqueeze(1) + torch.arange(size, device=degree.device)
-        matrix = torch.diag_embed(degree[nodes].reciprocal())  # the self-loops
-        start = offsets[graph[row[own]]]
-        place = number[graph[row[own]]] - first, row[own] - start, col[own] - start
-        yield nodes, matrix.index_put(place, value[own], accumulate=True)
-        first = last
 
 
 def _checked_degree(block: Block, top_k: int | None) -> Tensor:

@@ -12,7 +12,6 @@ from torch_geometric.utils import segment
 
 from gssl.augment.base import Identity
 from gssl.augment.graphwise import graph_offsets
-from gssl.augment.learned import require_edge_weights
 from gssl.augment.learned_drop import LearnedDropEdge
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
@@ -76,7 +75,7 @@ class ADGCL(ContrastiveMethod):
         temperature: Positive = 0.2,
         symmetric: bool = True,
     ) -> None:
-        require_edge_weights(encoder, "AD-GCL")
+        encoder.require_edge_weight()
         nodes = GIN(encoder.in_dim, hidden_dim=augmenter_dim, num_layers=augmenter_layers, jk="last")
         augmenter = LearnedDropEdge(nodes, hidden_dim=augmenter_hidden, temperature=relaxation)
         super().__init__(encoder, [Identity(), augmenter])

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gssl.common.errors import InputError
-from gssl.objectives.weights import weighted_mean, weighted_rows
+from gssl.objectives.weights import check_views, weighted_mean, weighted_rows
 
 _TINY = 1e-8  # beside a variance, so that a column that never changes has a finite gradient
 
@@ -33,7 +32,7 @@ def barlow_twins(
     Raises:
         InputError: the shapes do not match.
     """
-    _check("Barlow Twins", first, second, weight)
+    check_views("Barlow Twins", first, second, weight)
     count = _count(first, weight)
     correlation = (_standardised(first, count) * count[:, None]).T @ _standardised(second, count) / count.sum()
     on = correlation.diagonal()
@@ -74,7 +73,7 @@ def vicreg(
     Raises:
         InputError: the shapes do not match.
     """
-    _check("VICReg", first, second, weight)
+    check_views("VICReg", first, second, weight)
     count = _count(first, weight)
     hinge = penalty = first.new_zeros(())
     for view in (first, second):
@@ -105,23 +104,13 @@ def cca_ssg(first: Tensor, second: Tensor, *, decorrelation: float = 1e-3, weigh
     Raises:
         InputError: the shapes do not match.
     """
-    _check("CCA-SSG", first, second, weight)
+    check_views("CCA-SSG", first, second, weight)
     count = _count(first, weight)
     root = (count / count.sum()).sqrt()[:, None]
     one, two = (_standardised(view, count) * root for view in (first, second))
     identity = torch.eye(first.shape[1], dtype=first.dtype, device=first.device)
     apart = sum((view.T @ view - identity).square().sum() for view in (one, two))
     return (one - two).square().sum() + decorrelation * apart
-
-
-def _check(name: str, first: Tensor, second: Tensor, weight: Tensor | None) -> None:
-    if first.dim() != 2 or first.shape != second.shape:
-        raise InputError(
-            f"{name} needs two projections of the same shape (n, dim), "
-            f"but got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
-    if weight is not None and weight.shape != first.shape[:1]:
-        raise InputError(f"{name} needs one weight per item: {len(first)}, but got {tuple(weight.shape)}")
 
 
 def _count(rows: Tensor, weight: Tensor | None) -> Tensor:

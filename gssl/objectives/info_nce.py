@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import normalize
 
 from gssl.common.errors import InputError
-from gssl.objectives.weights import weighted_mean
+from gssl.objectives.weights import check_views, weighted_mean
 
 # Largest 1/t whose exponentials, their sums over millions of rows and the reciprocals of those sums are far from
 # the ends of the number range, so that no running maximum is needed.
@@ -76,7 +76,9 @@ def info_nce_terms(
     Returns:
         Shape (num_items,), float32 (float64 for float64 input).
     """
-    _check(first, second, temperature, weight)
+    check_views("InfoNCE", first, second, weight)
+    if not temperature * _MAX_INVERSE_FLOAT64 >= 1:
+        raise InputError(f"the InfoNCE temperature must be at least {1 / _MAX_INVERSE_FLOAT64:.4f} (got {temperature})")
     needs_float64 = first.dtype == torch.float64 or temperature * _MAX_INVERSE_FLOAT32 < 1
     u, v = (normalize(z.to(torch.float64 if needs_float64 else torch.float32), dim=1) for z in (first, second))
     count = u.new_ones(len(u)) if weight is None else weight.detach().to(u)
@@ -85,18 +87,6 @@ def info_nce_terms(
     log_denominator = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
     terms: Tensor = log_denominator.view(2, -1).mean(0) - (u * v).sum(1) / temperature
     return terms if first.dtype == torch.float64 else terms.float()
-
-
-def _check(first: Tensor, second: Tensor, temperature: float, weight: Tensor | None) -> None:
-    if first.dim() != 2 or first.shape != second.shape:
-        raise InputError(
-            f"InfoNCE needs two projections of the same shape (num_items, dim), "
-            f"but got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
-    if weight is not None and weight.shape != first.shape[:1]:
-        raise InputError(f"InfoNCE needs one weight per item: {len(first)}, but got {tuple(weight.shape)}")
-    if not temperature * _MAX_INVERSE_FLOAT64 >= 1:
-        raise InputError(f"the InfoNCE temperature must be at least {1 / _MAX_INVERSE_FLOAT64:.4f} (got {temperature})")
 
 
 class _LogDenominator(torch.autograd.Function):

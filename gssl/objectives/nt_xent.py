@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gssl.common.errors import InputError
-from gssl.objectives.weights import weighted_mean
+from gssl.objectives.weights import check_views, weighted_mean
 
 
 def nt_xent(
@@ -39,11 +38,7 @@ def nt_xent(
     Raises:
         InputError: the shapes do not match.
     """
-    if first.dim() != 2 or first.shape != second.shape:
-        raise InputError(
-            f"NT-Xent needs two projections of the same shape (n, dim), "
-            f"but got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
+    check_views("NT-Xent", first, second, weight)
     similarity = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature
     log_count = _copies(similarity, weight, positive_in_denominator).log()
     terms = (similarity + log_count).logsumexp(1)

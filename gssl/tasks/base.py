@@ -6,10 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-import torch
 from torch import Tensor
 
-from gssl.common.errors import InputError, TrainingError
 from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Judge, ProbeScore
 
@@ -90,23 +88,3 @@ class Task(ABC):
     @abstractmethod
     def overlap(self, splits: Sequence[AnySplit]) -> float:
         """Share of the test items of other splits that a search on this sealed task has looked at; 0 for none."""
-
-    def checked(self, embeddings: Tensor) -> Tensor:
-        """Embeddings as judges take them: detached, float32, on the CPU.
-
-        Raises:
-            InputError: not one row for each item.
-            TrainingError: a number is not finite.
-        """
-        data = self.dataset
-        if embeddings.dim() != 2 or embeddings.shape[0] != data.num_items or embeddings.shape[1] == 0:
-            raise InputError(
-                f"embeddings of {data.name} must have one row for each of its {data.num_items} {data.level}s, "
-                f"but have shape {tuple(embeddings.shape)}: the method's embed() is wrong"
-            )
-        embeddings = embeddings.detach().float().cpu()
-        if not torch.isfinite(embeddings).all():
-            raise TrainingError(
-                "the embeddings are not finite: the encoder diverged; lower train.lr or set train.clip_norm"
-            )
-        return embeddings

@@ -12,6 +12,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.types import Dataset, Metric, Split
 from gssl.evaluate.base import Judge, ProbeScore
 from gssl.evaluate.clusters import KMeansProbe
+from gssl.evaluate.judge import judgeable
 from gssl.tasks.base import AnySplit, Task
 from gssl.tasks.items import items_of
 
@@ -52,7 +53,7 @@ class ClusterTask(Task):
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
         items_of(split)
-        return self.probe.score(self.checked(embeddings), self.labels, seed)
+        return self.probe.score(judgeable(embeddings, self.dataset), self.labels, seed)
 
     def sealed(self, seed: int) -> Self:
         raise InputError(

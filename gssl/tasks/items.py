@@ -16,6 +16,7 @@ from gssl.datasets.scaffold import scaffold_split
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.base import Judge, Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
+from gssl.evaluate.judge import judgeable
 from gssl.tasks.base import AnySplit, Task
 
 
@@ -68,7 +69,7 @@ class ItemTask(Task):
         return splits
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
-        return self.probe.score(self.checked(embeddings), self.labels, items_of(split), self.metric, seed)
+        return self.probe.score(judgeable(embeddings, self.dataset), self.labels, items_of(split), self.metric, seed)
 
     def sealed(self, seed: int) -> Self:
         """Of several splits those are kept whose test items stay hidden: of twenty splits with the same test items all,

@@ -14,6 +14,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.links import has_degree_features, random_link_split, visible_graph
 from gssl.datasets.types import Dataset, LinkSplit, Metric
 from gssl.evaluate.base import Judge, ProbeScore
+from gssl.evaluate.judge import judgeable
 from gssl.evaluate.links import LinkProbe
 from gssl.graph.storage import Graph
 from gssl.tasks.base import AnySplit, Task
@@ -88,7 +89,7 @@ class LinkTask(Task):
         return visible_graph(self.dataset.graph, links, degrees=has_degree_features(self.dataset))
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
-        return self.probe.score(self.checked(embeddings), links_of(split), seed, self.metric)
+        return self.probe.score(judgeable(embeddings, self.dataset), links_of(split), seed, self.metric)
 
     def sealed(self, seed: int) -> Self:
         (split,) = self.splits(seed)

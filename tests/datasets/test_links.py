@@ -25,7 +25,6 @@ from gssl.datasets.links import (
     non_edges,
     random_link_split,
     visible_graph,
-    with_pairs,
 )
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset, LinkSplit
@@ -276,28 +275,6 @@ def test_a_graph_of_training_edges_only_is_visible_as_it_is() -> None:
     assert pairs_of(graph.block.edge_index) - pairs_of(visible_graph(graph, hidden).block.edge_index) == {
         frozenset((3, 4))
     }
-
-
-def test_more_pairs_join_a_graph_once() -> None:
-    edges = ring(10).block.edge_index
-    graph = Graph.from_edge_index(edges, torch.zeros(10, 1), edge_weight=torch.full((20,), 3.0))
-    more = with_pairs(graph, torch.tensor([[0, 5, 5, 1], [1, 2, 2, 8]]))
-    assert more.block.weight is not None
-    of_edge = dict(zip(listed(more.block.edge_index), more.block.weight.tolist(), strict=True))
-    assert of_edge == {**dict.fromkeys(listed(edges), 3.0), (5, 2): 1.0, (2, 5): 1.0, (1, 8): 1.0, (8, 1): 1.0}
-    directed = with_pairs(ring(10), torch.tensor([[5], [2]]), directed=True)
-    assert set(listed(directed.block.edge_index)) - set(listed(edges)) == {(5, 2)}
-    with_attributes = Graph.from_edge_index(edges, torch.zeros(10, 1), edge_attr=torch.zeros(20, 2))
-    with pytest.raises(InputError, match="attributes"):
-        with_pairs(with_attributes, torch.tensor([[5], [2]]))
-
-
-def test_held_out_pairs_can_be_put_back() -> None:
-    graph = ring(50)
-    split = random_link_split(graph, seed=0)
-    back = with_pairs(with_pairs(visible_graph(graph, split), split.val), split.test)
-    assert torch.equal(back.block.pattern.col, graph.block.pattern.col)
-    assert torch.equal(back.block.pattern.rowptr, graph.block.pattern.rowptr)
 
 
 def test_directions() -> None:

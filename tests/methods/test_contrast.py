@@ -1,12 +1,14 @@
 """Contrast and the objectives that GRACE and GraphCL take by name."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -30,7 +32,9 @@ from gssl.objectives.info_nce import info_nce
 from gssl.objectives.nt_xent import nt_xent
 from gssl.testing.methods import seeded_loss
 from gssl.testing.toy import toy_batch
-from conftest import Lab
+
+if TYPE_CHECKING:
+    from conftest import Lab
 
 CPU = torch.device("cpu")
 
