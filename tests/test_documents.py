@@ -82,6 +82,12 @@ def test_refusals_are_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().err.strip() == answer
 
 
+def test_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """A folder with the files of CONTRIBUTING.md."""
