@@ -1,21 +1,14 @@
-"""The page: what is grouped and compared, what it says, and what it does with bad input."""
+"""The page: what it says, and what it does with bad input."""
 
 import csv
 import json
 import re
-import shlex
 import sqlite3
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from gssl.benchmarks.publications import published, read
-from gssl.benchmarks.report.analysis import analyse, mark_of
-from gssl.benchmarks.report.cells import boards_of, cells_of
-from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.folders import projection, run_files
 from gssl.benchmarks.report.sample import HOSTILE, search
@@ -27,10 +20,7 @@ from gssl.benchmarks.report.text import slug
 from gssl.cli.main import main
 from gssl.common.errors import InputError
 from gssl.results import database
-from gssl.results.store import RunRow, Store
-
-if TYPE_CHECKING:
-    from conftest import Lab
+from gssl.results.store import Store
 
 
 class Links(HTMLParser):
@@ -49,102 +39,6 @@ class Links(HTMLParser):
         self.targets += [str(values[key]) for key in ("href", "src") if values.get(key) is not None]
         if values.get("id"):
             self.names.append(str(values["id"]))
-
-
-def test_of_a_seed_the_newest_finished_row_counts() -> None:
-    old = make_row(seed=0, test=0.1, date="2026-01-01", environment_hash="1")
-    new = make_row(seed=0, test=0.2, date="2026-01-02", environment_hash="2")
-    broken = make_row(seed=0, status="failed", test=None, date="2026-01-03", environment_hash="3")
-    [cell] = cells_of([old, new, broken])
-    assert cell.rows == (new,)
-    assert set(cell.older) == {old, broken}
-    [other] = cells_of([broken, make_row(seed=1)])
-    assert other.status == "1 failed, 1 done"
-    assert len(other.done) == 1
-
-
-@pytest.mark.parametrize("field", ["config_hash", "dataset_checksum", "probe_version", "metric", "method", "probe"])
-def test_what_makes_another_cell(field: str) -> None:
-    changed = 2 if field == "probe_version" else "rmse" if field == "metric" else "other"
-    assert len(cells_of([make_row(), replace(make_row(seed=1), **{field: changed})])) == 2  # type: ignore[arg-type]
-
-
-def test_a_plug_in_that_was_changed_is_another_cell() -> None:
-    changed = make_row(seed=1, environment_hash="f", environment='{"plugins": {"mine:M": "1234"}}')
-    assert len(cells_of([make_row(), changed])) == 2
-
-
-def test_only_like_is_compared_with_like() -> None:
-    first = make_row("GRACE", seed=0, split_hash="one")
-    same_split = make_row("BGRL", seed=0, split_hash="one")
-    other_seed = make_row("DGI", seed=1, split_hash="two")  # random splits of another seed: nothing contradicts
-    other_split = make_row("GAE", seed=0, split_hash="three")
-    other_data = make_row("VGAE", seed=0, split_hash="one", dataset_checksum="x")
-    boards = boards_of(cells_of([first, same_split, other_seed, other_split, other_data]))
-    assert [[c.first.method for c in board.cells] for board in boards] == [["GRACE", "BGRL", "DGI"], ["GAE"], ["VGAE"]]
-    options = make_row("GAE", config=json.dumps({"probe": {"name": "LBFGS", "l2": 1}}))
-    assert len(boards_of(cells_of([first, options]))) == 2
-
-
-def test_tasks_and_settings_have_boards_of_their_own() -> None:
-    def finetuned(labels: float | None, **changes: object) -> RunRow:
-        return make_row(setting="finetune", config=json.dumps({"setting": {"labels": labels}}), **changes)  # type: ignore[arg-type]
-
-    rows = [
-        make_row("GRACE"),
-        make_row("supervised", setting="supervised"),  # a reference row stands beside the methods
-        make_row("DGI", task="graph"),  # as node: of this dataset there is one kind
-        finetuned(0.1, config_hash="1"),
-        finetuned(0.01, config_hash="2"),
-        finetuned(5, config_hash="3"),
-        finetuned(None, config_hash="4"),
-        make_row("supervised", setting="supervised", config=json.dumps({"setting": {"labels": 0.1}}), config_hash="5"),
-        make_row("GAE", task="link", metric="roc_auc"),
-        make_row("GAE", task="cluster", metric="nmi"),
-    ]
-    boards = {board.protocol.name: board for board in boards_of(cells_of(rows))}
-    assert {name: [cell.first.method for cell in board.cells] for name, board in boards.items()} == {
-        "LBFGS v1, accuracy": ["GRACE", "supervised", "DGI"],
-        "LBFGS v1, accuracy, finetune, 10 % of the labels": ["GRACE", "supervised"],
-        "LBFGS v1, accuracy, finetune, 1 % of the labels": ["GRACE"],
-        "LBFGS v1, accuracy, finetune, 5 labels per class": ["GRACE"],
-        "LBFGS v1, accuracy, finetune": ["GRACE"],
-        "LBFGS v1, roc auc, link": ["GAE"],
-        "LBFGS v1, nmi, cluster": ["GAE"],
-    }
-    other_data = make_row("GRACE", config=json.dumps({"setting": {"pretrain_on": "MOSES"}}), config_hash="6")
-    [board] = boards_of(cells_of([make_row("GRACE"), other_data]))
-    assert list(board.chosen) == ["GRACE", "GRACE, pretrained on MOSES"]
-
-
-def test_published_numbers_of_another_setting_are_not_ours(tmp_path: Path) -> None:
-    block = "{method: GRACE, probe: LBFGS, metric: accuracy, status: verified, source: s, scores: {digits: [80, 1]}"
-    (tmp_path / "x.yaml").write_text(f"results: [{block}, setting: finetune, labels: 0.1}}, {block}, task: link}}]")
-    config = json.dumps({"setting": {"labels": 0.1}})
-    rows = [make_row("GRACE"), make_row("GRACE", setting="finetune", config=config, config_hash="1")]
-    frozen, finetuned = analyse(boards_of(cells_of(rows)), read(tmp_path / "x.yaml"))
-    assert (frozen.entries[0].claims, frozen.unmatched) == ((), ())
-    assert len(finetuned.entries[0].claims) == 1
-
-
-def test_every_metric_of_a_cell_has_its_spread() -> None:
-    rows = [
-        make_row(seed=n, val=0.5, test=0.25 * n, metrics=json.dumps({"accuracy": [0.5, 0], "rmse": [None, 2.0 * n]}))
-        for n in (1, 2)
-    ]
-    [cell] = cells_of(rows)
-    assert [measure.title for measure in cell.metrics] == ["accuracy ↑", "rmse ↓"]
-    (val, test), (no_val, error) = cell.metrics.values()
-    assert val is not None
-    assert test is not None
-    assert error is not None
-    assert (val.mean, test.mean, no_val, error.mean) == (0.5, 0.375, None, 3.0)  # the row's own score is what counts
-    [mixed] = cells_of([rows[0], make_row(seed=2)])  # stored before there were several
-    assert list(mixed.metrics.values())[1] == (None, None)
-    [board] = boards_of([mixed])
-    assert [measure.metric for measure in board.further] == ["rmse"]
-    [failed] = cells_of([make_row(status="failed", test=None)])
-    assert failed.metrics == {}
 
 
 def packed(page: Path) -> tuple[list[str], list[list[str]]]:
@@ -184,111 +78,6 @@ def test_the_page_gives_its_results_to_other_programs(site: Path) -> None:
     assert float(same["average_precision_test_mean"]) == gae["metrics"]["average_precision"]["test_mean"]
     assert same["macro_f1_test_mean"] == ""
     assert any(HOSTILE in line["method"] for line in table)
-
-
-def test_the_test_score_does_not_choose_what_stands_for_a_method() -> None:
-    lucky = make_row(config_hash="lucky", val=0.7, test=0.99)
-    better = make_row(config_hash="better", val=0.8, test=0.5)
-    sampled = make_row(config_hash="sampled", val=0.1, test=0.1, sampler="labor")
-    [board] = boards_of(cells_of([lucky, better, sampled]))
-    assert {name: cell.first.config_hash for name, cell in board.chosen.items()} == {
-        "GRACE": "better",
-        "GRACE + labor": "sampled",
-    }
-    errors = [make_row(config_hash=h, metric="rmse", val=v, test=1.0) for h, v in (("low", 0.5), ("high", 0.9))]
-    [board] = boards_of(cells_of(errors))
-    assert board.chosen["GRACE"].first.config_hash == "low"
-
-
-def test_errors_are_ranked_from_the_lowest() -> None:
-    rows = [make_row(name, metric="rmse", test=test) for name, test in (("DGI", 0.9), ("GRACE", 0.4), ("raw", 0.1))]
-    [stats] = analyse(boards_of(cells_of(rows)), ())
-    assert [entry.cell.first.method for entry in stats.entries] == ["raw", "GRACE", "DGI"]
-    assert stats.best is not None
-    assert stats.best.cell.first.method == "GRACE"  # a reference row is no winner
-
-
-def test_a_difference_that_is_always_the_same_is_one() -> None:
-    rows = [make_row(name, seed=seed, test=test) for name, test in (("DGI", 0.9), ("GRACE", 0.8)) for seed in range(10)]
-    [stats] = analyse(boards_of(cells_of(rows)), ())
-    assert stats.level_with_best == set()
-
-
-def test_published_numbers_stand_beside_ours() -> None:
-    rows = [make_row("GRACE", "Cora", seed, probe="P1", test=0.70 + 0.001 * seed) for seed in range(5)]
-    rows += [make_row("DGI", "Cora", seed, probe="P1", test=0.82 + 0.002 * seed) for seed in range(5)]
-    [stats] = analyse(boards_of(cells_of(rows)), published())
-    marks = {entry.cell.first.method: entry.mark for entry in stats.entries}
-    assert marks == {"DGI": "agrees", "GRACE": "below"}
-    assert {"BGRL", "CCA-SSG"} <= {number.method for number in stats.unmatched}
-    assert all(claim.published.probe == "P1" for entry in stats.entries for claim in entry.claims)
-    [elsewhere] = analyse(boards_of(cells_of([make_row("GRACE", "Cora", probe="P3-GCA")])), published())
-    assert elsewhere.entries[0].mark is None
-    [one_seed] = analyse(boards_of(cells_of([make_row("GRACE", "Cora", probe="P2")])), published())
-    assert one_seed.entries[0].mark == "unknown"  # micro-F1 of one label there is the accuracy here
-    assert mark_of([]) is None
-
-
-def test_published_numbers_keep_their_source_and_unit(tmp_path: Path) -> None:
-    for number in published():
-        assert 0.3 < number.mean < 1, number
-        assert number.std is None or 0 < number.std < 0.05
-        assert number.source
-    [grace] = [n for n in published() if (n.method, n.dataset) == ("GraphMAE", "Cora")]
-    assert grace.mean == pytest.approx(0.842)
-    assert grace.std == pytest.approx(0.004)
-    assert (grace.runs, grace.status) == (20, "verified")
-    (tmp_path / "x.yaml").write_text("results: [{method: A, probe: P1, metric: accuracy, status: rumour, source: s}]")
-    with pytest.raises(InputError, match=r"x\.yaml: entry 1: status"):
-        read(tmp_path / "x.yaml")
-
-
-def test_the_command_repeats_the_run(lab: "Lab") -> None:
-    first = lab.run("--set", "noise=0.3", "--set", "train.lr=0.0123", "--seeds", "2", "--seed", "4")
-    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
-        rows = store.rows()
-    [line] = commands(json.loads(rows[0].config), [row.seed for row in rows])
-    words = shlex.split(line)
-    assert words[0] == "gssl"
-    again = json.loads(lab.gssl(*words[1:], "--json")[0])
-    assert again["config_hash"] == first["config_hash"]
-    assert again["per_seed"] == first["per_seed"]
-
-
-@pytest.mark.parametrize("how", [("--task", "cluster"), ("--setting", "finetune", "--labels", "0.5")])
-def test_the_command_repeats_task_and_setting(lab: "Lab", how: tuple[str, ...]) -> None:
-    first = lab.run(*how)
-    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
-        [row] = store.rows()
-    assert row.config_hash == first["config_hash"]
-    [line] = commands(json.loads(row.config), [row.seed])
-    again = json.loads(lab.gssl(*shlex.split(line)[1:], "--json")[0])
-    assert (again["config_hash"], again["metrics"]) == (first["config_hash"], first["metrics"])
-    assert (row.task, row.setting) == (first["task"], first["setting"])
-
-
-def test_an_encoder_from_other_data_stands_beside_one_from_scratch(lab: "Lab") -> None:
-    size = ("--set", "encoder.hidden_dim=4", "--epochs", "1", "--probe", "LBFGS", "--seeds", "2")
-    lab.gssl("run", "tiny:Denoise", "digit-graphs", *size)
-    lab.gssl("run", "tiny:Denoise", "digit-graphs", *size, "--pretrain-on", "digit-graphs")
-    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
-        [stats] = analyse(boards_of(cells_of(store.rows())), ())
-    assert {entry.cell.variant for entry in stats.chosen} == {
-        "tiny:Denoise",
-        "tiny:Denoise, pretrained on digit-graphs",
-    }
-    assert [comparison.pairs for comparison in stats.comparisons] == [2]
-
-
-def test_seeds_with_gaps_take_several_commands() -> None:
-    config = {"dataset": "x y", **{kind: {"name": "A"} for kind in ("method", "encoder", "sampler", "probe")}}
-    found = commands(config, [0, 1, 5])
-    assert [shlex.split(line)[-4:] for line in found] == [
-        ["--seeds", "2", "--seed", "0"],
-        ["--seeds", "1", "--seed", "5"],
-    ]
-    assert shlex.split(found[0])[3] == "x y"
-    assert commands({}, [0]) == []
 
 
 def test_every_link_leads_somewhere(site: Path) -> None:
