@@ -14,6 +14,7 @@ from torch_geometric.data import Data, HeteroData
 
 from gssl.common.errors import InputError
 from gssl.datasets.assemble import Arrays, build, default_metric
+from gssl.datasets.checksums import dataset_checksum
 from gssl.datasets.clean import as_numbers
 from gssl.datasets.labels import compact, make_labels
 from gssl.datasets.splits import mask_splits
@@ -36,8 +37,8 @@ def as_dataset(data: Any, *, name: str = "") -> Dataset:
     Raises:
         InputError: it is none of these, or unusable.
     """
-    if isinstance(data, Dataset):
-        return data
+    if isinstance(data, Dataset):  # one that was made by hand is told from others by its content, too
+        return data if data.checksum else replace(data, checksum=dataset_checksum(data.graph, data.labels))
     if hasattr(data, "nodes") and hasattr(data, "is_directed"):
         return _networkx_by_names(data, name or "networkx")
     if isinstance(data, HeteroData):

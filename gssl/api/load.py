@@ -20,12 +20,13 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.load import load_dataset
+from gssl.datasets.types import Dataset
 from gssl.graph.spec import GraphSpec
 from gssl.method import Method
 from gssl.registry import SETTINGS
 from gssl.settings.parts import new_method
 from gssl.training.checkpoint import load_weights
-from gssl.training.embed import embed_dataset
+from gssl.training.embed import device_of, embed_dataset
 
 
 class RunEncoder(nn.Module):
@@ -39,9 +40,10 @@ class RunEncoder(nn.Module):
 
     def __init__(self, method: Method, spec: GraphSpec, seed: int) -> None:
         super().__init__()
-        self.method = method.eval()
+        self.method = method
         self.spec = spec
         self.seed = seed
+        self.eval()
 
     def forward(self, data: Any) -> Tensor:
         """Embed all nodes of a graph, or all graphs of a set.
@@ -56,16 +58,24 @@ class RunEncoder(nn.Module):
             Shape (num_items, dim), float32, on the CPU.
 
         Raises:
-            InputError: its features have another number of columns than those that the encoder was trained on.
+            InputError: its features, or the edge attributes that the encoder uses, have another number of columns than
+                those that it was trained on.
         """
         dataset = load_dataset(str(data)) if isinstance(data, str | Path) else as_dataset(data)
-        if dataset.graph.in_dim != self.spec.in_dim:
-            raise InputError(
-                f"the encoder was trained on {self.spec.in_dim} features, but {dataset.name} has "
-                f"{dataset.graph.in_dim}: give features that mean the same"
-            )
+        self._check(dataset)
         self.method.prepare(dataset.graph, derive_seed(self.seed, "prepare"))
-        return embed_dataset(self.method.eval(), dataset)
+        return embed_dataset(self.method.eval().to(device_of(self.method)), dataset)
+
+    def _check(self, dataset: Dataset) -> None:
+        widths = [("features", self.spec.in_dim, dataset.spec.in_dim)]
+        if self.method.encoder.uses_edge_attr:
+            widths.append(("edge attributes", self.spec.edge_dim, dataset.spec.edge_dim))
+        for what, trained, given in widths:
+            if trained != given:
+                raise InputError(
+                    f"the encoder was trained on {trained} {what}, but {dataset.name} has {given}: give {what} that "
+                    "mean the same"
+                )
 
 
 @dataclass(frozen=True, eq=False)

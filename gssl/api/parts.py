@@ -15,6 +15,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import options_of, validate
 from gssl.config.components import SAMPLER_RESERVED, item_probe, sampler_factory
 from gssl.config.options import settled
+from gssl.datasets.assemble import default_metric
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.labels import make_labels
 from gssl.datasets.splits import mask_splits, preset_split
@@ -27,6 +28,8 @@ from gssl.graph.storage import Graph
 from gssl.registry import AUGMENTERS
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
+
+_BATCH_SIZE = 512
 
 
 def augment_data(augmenter: str | Augmenter, data: Any, *, seed: int = 0, **options: Any) -> Data:
@@ -116,14 +119,20 @@ class LoopSampler:
 
 
 def sample(
-    data: Any, sampler: str = "graphsage", *, batch_size: int = 512, num_layers: int = 2, seed: int = 0, **options: Any
+    data: Any,
+    sampler: str = "graphsage",
+    *,
+    batch_size: int | None = None,
+    num_layers: int = 2,
+    seed: int = 0,
+    **options: Any,
 ) -> LoopSampler:
     """Any selection and propagation in one's own training loop.
 
     Args:
         data: a PyG ``Data`` or a networkx graph.
         sampler: a name (``gssl list samplers``) or a pair such as ``degree+labor``.
-        batch_size: expected targets in a batch.
+        batch_size: expected targets in a batch; None for 512, or all nodes of a smaller graph.
         num_layers: message-passing layers of the model.
         seed: of the draws.
         options: of the sampler.
@@ -135,7 +144,8 @@ def sample(
     factory = sampler_factory(sampler)
     values = settled(factory, [options], what=f"sampler {sampler}", reserved=SAMPLER_RESERVED)
     known = options_of(factory)
-    given = {"batch_size": batch_size, "num_layers": num_layers, "seed": seed}
+    size = min(_BATCH_SIZE, graph.num_nodes) if batch_size is None else batch_size
+    given = {"batch_size": size, "num_layers": num_layers, "seed": seed}
     made = factory(graph, **values, **{key: value for key, value in given.items() if key in known})
     if isinstance(made, PairSampler) and made.store is not None:
         raise InputError(
@@ -168,8 +178,12 @@ def judge(
     level = judged.levels[0]
     if level == "graph":
         empty = Graph(empty.block, empty.x, torch.arange(len(embeddings) + 1))
-    dataset = Dataset("embeddings", level, empty, labels, splits=_splits(split, len(embeddings)))
-    return judge_dataset(judged, embeddings, dataset, seed)
+    given = _splits(split, len(embeddings))
+    dataset = Dataset("embeddings", level, empty, labels, splits=given, metric=default_metric(labels))
+    verdict = judge_dataset(judged, embeddings, dataset, seed)
+    if given and not {own.hash for own in verdict.splits} <= {own.hash for own in given}:
+        raise InputError(f"probe {judged.name} draws splits of its own; leave out split, or use probe='LBFGS'")
+    return verdict
 
 
 def _splits(split: Any, num_items: int) -> tuple[Split, ...]:

@@ -141,7 +141,7 @@ def run(
         seed=seed,
         epochs=epochs,
         batch_size=batch_size,
-        assignments=tuple(f"{key}={json.dumps(value)}" for key, value in given.items()),
+        assignments=tuple(f"{key}={_text(key, value)}" for key, value in given.items()),
         preset=preset,
         task=task,
         setting=setting,
@@ -179,6 +179,20 @@ def training_folder(run_dir: Path, seed: int, part: int = 0) -> Path:
     if not folder.is_dir():
         raise InputError(f"{run_dir} has no seed {seed}" + (f" with part {part}" if part else ""))
     return folder
+
+
+def _text(key: str, value: object) -> str:
+    """The value as a command line would have it; numbers of numpy and torch are numbers.
+
+    Raises:
+        InputError: no file could hold it.
+    """
+    try:
+        return json.dumps(value, default=lambda scalar: scalar.item())
+    except (TypeError, ValueError, AttributeError, RuntimeError):
+        raise InputError(
+            f"option {key!r} is {value!r}: give a text, a number, a truth value, None or a list of them"
+        ) from None
 
 
 def _path_of(component: str | type) -> str:
