@@ -149,7 +149,8 @@ def _convert(option: Option, value: object, what: str) -> Any:
         return _adapter(option.annotation).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"option {option.name!r} of {what}: {first['msg'].lower()} (got {value!r})") from None
+        told = first["msg"].removeprefix("Value error, ").lower()
+        raise InputError(f"option {option.name!r} of {what}: {told} (got {value!r})") from None
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:

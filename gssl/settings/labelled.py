@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -36,7 +35,7 @@ from gssl.training.result import TrainResult
 def _share_or_number(value: object) -> object:
     """The value, where its type says what is meant; 2.0 is no share, and would otherwise be taken for the number 2."""
     if (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1):
-        raise PydanticCustomError("amount", "must be a share above 0 and at most 1, or a whole number of at least 1")
+        raise ValueError("must be a share above 0 and at most 1, or a whole number of at least 1")
     return value
 
 

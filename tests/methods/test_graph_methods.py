@@ -182,5 +182,8 @@ def test_embeddings_are_those_of_all_layers_summed_over_nodes() -> None:
 
 
 def test_options() -> None:
-    assert list(options_of(GraphCL)) == ["view1", "view2", "ratio", "keep", "temperature", "symmetric"]
+    assert list(options_of(GraphCL)) == [
+        *("view1", "view2", "ratio", "keep", "temperature", "symmetric"),
+        *("objective", "objective_options"),
+    ]
     assert list(options_of(InfoGraph)) == []
