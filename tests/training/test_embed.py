@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sys
 from functools import partial
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
@@ -66,12 +67,25 @@ def test_formats_hold_the_same_numbers(lab: Lab, embeddings: Any) -> None:
     np.testing.assert_array_equal(load_file(run / "seed-0" / "embeddings.safetensors")["embeddings"], embeddings(run))
 
 
+class Without(MetaPathFinder):
+    """As if a package were not installed; None in ``sys.modules`` would not be the same to those who look there."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 @pytest.mark.parametrize(("kind", "package"), [("parquet", "pyarrow"), ("safetensors", "safetensors.torch")])
 def test_missing_package_is_named_with_the_command_that_installs_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: str, package: str
 ) -> None:
     run = lab.run()["run_dir"]
-    monkeypatch.setitem(sys.modules, package, None)
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Without(package), *sys.meta_path])
     _, err = lab.gssl("embed", run, "--format", kind, code=2)
     assert "pip install 'gssl[embed]'" in err
 
