@@ -243,9 +243,10 @@ def _renew(run: TrainingRun) -> None:
     if type(method).begin_epoch is Method.begin_epoch:
         return  # a sampler of the user's own need not know its graph
     method.eval()
-    graph = run.sampler.graph
+    graph, started = run.sampler.graph, time.perf_counter()
     method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, run.device))
     method.train()
+    run.position.seconds += time.perf_counter() - started
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
