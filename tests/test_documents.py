@@ -126,6 +126,13 @@ def test_the_example_runs_on_cora(example: Path, mirror: Path) -> None:
     assert row["test_mean"] > 0.4  # seven classes
 
 
+def test_the_example_of_every_hook_runs_on_sampled_batches_and_on_links(example: Path) -> None:
+    for words in (["--sampler", "graphsage", "--batch-size", "256"], ["--task", "link"]):
+        assert " ".join(["gssl run my_rival:MyRival Cora", *words]) in text_of("CONTRIBUTING.md")
+        row = json.loads(gssl("run", "my_rival:MyRival", "digits", *words, *TINY, folder=example).splitlines()[-1])
+        assert row["test_mean"] > 0.5  # ten classes; pairs without an edge
+
+
 def test_the_example_is_tuned(example: Path) -> None:
     assert "gssl tune my_method:MyMethod Cora --trials 20 --workers 2" in text_of("CONTRIBUTING.md")
     words = ("tune", "my_method:MyMethod", "digits", "--trials", "2", *TINY)
