@@ -23,6 +23,7 @@ from gssl.models.ema import EMATarget
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.objectives.pairs import bootstrap_pairs
+from gssl.samplers.base import Sampler
 
 
 class AFGRL(Method):
@@ -82,14 +83,17 @@ class AFGRL(Method):
         self.target = EMATarget(encoder, momentum=momentum)
         self.predictor = mlp_head(encoder.out_dim, predictor_dim, encoder.out_dim, activation="prelu", norm="batch")
 
+    def check_sampler(self, sampler: Sampler) -> None:
+        super().check_sampler(sampler)
+        nodes = sampler.graph.num_nodes
+        for name, wanted in (("neighbors", self.neighbors), ("clusters", self.clusters)):
+            if wanted > nodes:  # what is trained already embeds smaller graphs too
+                raise InputError(
+                    f"AFGRL cannot find {wanted} {name} among {nodes} nodes; choose --set {name} of at most {nodes}"
+                )
+
     def prepare(self, graph: Graph, seed: int) -> None:
         """Every node is its only positive until the first epoch begins."""
-        for name, wanted in (("neighbors", self.neighbors), ("clusters", self.clusters)):
-            if wanted > graph.num_nodes:
-                raise InputError(
-                    f"AFGRL cannot find {wanted} {name} among {graph.num_nodes} nodes; choose --set {name} of at most "
-                    f"{graph.num_nodes}"
-                )
         self._seed = seed
         self.register_buffer("keys", graph.derived("edge keys", lambda: edge_keys(graph.block.pattern)), False)
         positives = torch.full((graph.num_nodes, self.neighbors), NONE)

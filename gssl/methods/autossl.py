@@ -108,15 +108,15 @@ class AutoSSL(Method):
         return ", ".join(f"{name}: {float(w):.3g}" for name, w in zip(self.names, self.weight, strict=True))
 
     def check_sampler(self, sampler: Sampler) -> None:
+        nodes = sampler.graph.num_nodes
+        if self.learns and self.clusters > nodes:  # what is trained already embeds smaller graphs too
+            raise InputError(
+                f"AutoSSL cannot make {self.clusters} clusters of {nodes} nodes; choose --set clusters of at most {nodes}"
+            )
         for part in self._members:
             part.check_sampler(sampler)
 
     def prepare(self, graph: Graph, seed: int) -> None:
-        if self.learns and self.clusters > graph.num_nodes:
-            raise InputError(
-                f"AutoSSL cannot make {self.clusters} clusters of {graph.num_nodes} nodes; choose --set clusters of at "
-                f"most {graph.num_nodes}"
-            )
         self._seed = seed
         for name, part in zip(self.names, self._members, strict=True):
             part.prepare(graph, derive_seed(seed, name))

@@ -105,9 +105,12 @@ def test_a_method_that_prepares_is_prepared_for_each_graph(setting: str) -> None
     assert torch.equal(encoder(GRAPH), result.embeddings)
 
 
-@pytest.mark.parametrize("name", ["MVGRL", "GCA"])
-def test_registered_methods_that_prepare(name: str) -> None:
-    result = gssl.run(name, GRAPH, **SMALL)
+@pytest.mark.parametrize(
+    ("name", "options"), [("MVGRL", {}), ("GCA", {}), ("AFGRL", {"clusters": 40}), ("AutoSSL", {"clusters": 40})]
+)
+def test_registered_methods_that_prepare(name: str, options: dict[str, Any]) -> None:
+    """Also where the other graph is too small to be trained on."""
+    result = gssl.run(name, GRAPH, **options, **SMALL)
     encoder = gssl.load(result).encoder
     assert torch.allclose(encoder(GRAPH), result.embeddings, atol=1e-6)
     assert encoder(OTHER).shape == (31, result.embeddings.shape[1])

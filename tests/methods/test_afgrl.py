@@ -183,6 +183,6 @@ def test_graphs_without_edges_have_positives_in_clusters() -> None:
 def test_more_than_there_is_to_find_is_refused() -> None:
     graph = toy_graph()
     with pytest.raises(InputError, match=r"49 clusters among 48 nodes.*--set clusters"):
-        make(graph, clusters=49)
+        make(graph, clusters=49).check_sampler(FullBatch(graph))
     with pytest.raises(InputError, match="99 neighbors among 48 nodes"):
-        make(graph, neighbors=99)
+        make(graph, neighbors=99).check_sampler(FullBatch(graph))

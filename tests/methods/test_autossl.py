@@ -284,4 +284,4 @@ def test_graphs_without_edges() -> None:
 )
 def test_bad_input(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make(toy_graph(), **options)
+        make(toy_graph(), **options).check_sampler(FullBatch(toy_graph()))
