@@ -111,7 +111,8 @@ class AutoSSL(Method):
         nodes = sampler.graph.num_nodes
         if self.learns and self.clusters > nodes:  # what is trained already embeds smaller graphs too
             raise InputError(
-                f"AutoSSL cannot make {self.clusters} clusters of {nodes} nodes; choose --set clusters of at most {nodes}"
+                f"AutoSSL cannot make {self.clusters} clusters of {nodes} nodes; choose --set clusters of at most "
+                f"{nodes}"
             )
         for part in self._members:
             part.check_sampler(sampler)
