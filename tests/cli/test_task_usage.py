@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,6 +133,11 @@ def test_the_json_names_task_setting_and_every_metric(words: str, expected: tupl
     assert first == {key: result[key] for key in ("val_mean", "val_std", "test_mean", "test_std")}
     assert all(set(values) == set(first) for values in result["metrics"].values())
     assert json.loads((lab.folder / result["run_dir"] / "result.json").read_text())["metrics"] == result["metrics"]
+    files = sorted(Path(result["run_dir"]).rglob("embeddings.npz"))
+    before = [np.load(file)["embeddings"] for file in files]
+    assert len(json.loads(lab.gssl("embed", result["run_dir"], "--json")[0])["files"]) == len(files) == 1
+    for file, rows in zip(files, before, strict=True):
+        np.testing.assert_array_equal(np.load(file)["embeddings"], rows)
     again = lab.run(*words.split(), "--config", f"{result['run_dir']}/config.yaml")
     assert again["config_hash"] == result["config_hash"]
     assert again["metrics"] == result["metrics"]
