@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.launch import require_one_process
 from gssl.common.resolve import load as load_component
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.convert import as_dataset
@@ -131,6 +133,7 @@ def run(
         InputError: something is wrong with what was given; the message says what to change.
         TrainingError: the training failed.
     """
+    require_one_process(os.environ)
     given = {**options, **(set or {})}
     request = Request(
         method=_path_of(method),

@@ -19,6 +19,7 @@ class Command:
         examples: command lines for the end of its own help.
         add_arguments: declares its arguments.
         run: does the work; raises InputError or TrainingError.
+        reads_only: whether it neither trains nor writes, so that it does not matter how often it is started.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Command:
     examples: Sequence[str]
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], Answer]
+    reads_only: bool = False

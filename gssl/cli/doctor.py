@@ -138,5 +138,10 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "doctor", "show versions, devices and folders, and what is wrong with them", _EXAMPLES, _arguments, run
+    "doctor",
+    "show versions, devices and folders, and what is wrong with them",
+    _EXAMPLES,
+    _arguments,
+    run,
+    reads_only=True,
 )

@@ -98,5 +98,10 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "list", "list methods, datasets, samplers, encoders, probes, tasks, settings and suites", _EXAMPLES, _arguments, run
+    "list",
+    "list methods, datasets, samplers, encoders, probes, tasks, settings and suites",
+    _EXAMPLES,
+    _arguments,
+    run,
+    reads_only=True,
 )

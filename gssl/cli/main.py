@@ -16,6 +16,7 @@ from gssl.cli.output import reserved_stdout, say
 from gssl.cli.output import show as show_answer
 from gssl.cli.parser import parse
 from gssl.common.errors import InputError, Interrupted, TrainingError
+from gssl.common.launch import require_one_process
 from gssl.common.links import REPAIR, broken_links
 
 COMMANDS = (
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     with _errors_as_exit_codes() as outcome, _sigterm_as_exception():
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
+        if not command.reads_only:
+            require_one_process(os.environ)
         if parsed.json:
             with reserved_stdout() as write:
                 write(command.run(parsed).data)

@@ -41,5 +41,10 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "show", "show the card of a method, dataset, encoder, probe, sampler, task or setting", _EXAMPLES, _arguments, run
+    "show",
+    "show the card of a method, dataset, encoder, probe, sampler, task or setting",
+    _EXAMPLES,
+    _arguments,
+    run,
+    reads_only=True,
 )
