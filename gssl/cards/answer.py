@@ -22,7 +22,9 @@ class Answer:
     Attributes:
         data: the one object that ``--json`` prints.
         blocks: the same for people, tables and paragraphs from top to bottom.
+        failure: why the work as a whole failed although there is an answer; empty if it did not.
     """
 
     data: Mapping[str, object]
     blocks: Sequence[Table | str]
+    failure: str = ""

@@ -50,9 +50,10 @@ def run(args: Namespace) -> Answer:
         merged = merge(args.merge, db)
         data["merged"] = merged
         blocks.append(f"{merged['runs']} runs and {merged['cells']} cells added")
-    keys = None
+    keys, failure = None, ""
     if args.suite is not None:
         outcome = _bench(args, db)
+        failure = _failure(outcome)
         keys = [cell.key for cell in outcome.cells]
         data = {**data, **_data(args, outcome)}
         blocks += [*_tables(outcome.rows), *_remarks(outcome)]
@@ -61,7 +62,7 @@ def run(args: Namespace) -> Answer:
 
         data["exported"] = export(args.export, db, keys)
         blocks.append(f"{data['exported']} rows written to {args.export}")
-    return Answer(data, blocks)
+    return Answer(data, blocks, failure)
 
 
 def _bench(args: Namespace, db: str) -> SuiteOutcome:
@@ -156,6 +157,13 @@ def _remarks(outcome: SuiteOutcome) -> list[str]:
     lines += sorted(map(one_line, reasons))
     lines += [one_line(f"not compared: {d.method} on {d.dataset}, because {d.reason}") for d in outcome.differences]
     return ["\n".join(lines)]
+
+
+def _failure(outcome: SuiteOutcome) -> str:
+    """What is wrong with a suite of which nothing was finished."""
+    if outcome.counts["done"] or not outcome.cells:
+        return ""
+    return "no cell of the suite was finished; the reasons stand beside the table, and --retry repeats cells"
 
 
 def _names(text: str) -> tuple[str, ...]:

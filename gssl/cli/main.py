@@ -47,9 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             require_one_process(os.environ)
         if parsed.json:
             with reserved_stdout() as write:
-                write(command.run(parsed).data)
+                answer = command.run(parsed)
+                write(answer.data)
         else:
-            show_answer(command.run(parsed))
+            answer = command.run(parsed)
+            show_answer(answer)
+        if answer.failure:
+            raise TrainingError(answer.failure)
     return outcome.code
 
 

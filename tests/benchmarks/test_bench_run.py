@@ -129,6 +129,15 @@ def test_every_cell_ends_with_a_status_and_a_reason(suite: Lab, monkeypatch: pyt
     assert bench(suite, "mine.yaml")["worked"] == 1  # it was given more
 
 
+def test_a_suite_of_which_nothing_is_finished_fails(suite: Lab) -> None:
+    (suite.folder / "mine.yaml").write_text("seeds: 2\ngroups: [{methods: [raw], datasets: [ogbn-of-nobody]}]")
+    for _ in range(2):  # a second call has nothing to do, and nothing is better than before
+        out, err = suite.gssl("bench", "mine.yaml", code=1)
+        assert "2 skipped" in out
+        assert "no cell of the suite was finished" in err
+    assert bench(suite, "mine.yaml", code=1)["counts"]["skipped"] == 2
+
+
 def test_a_guest_is_ranked_among_stored_results_without_repeating_them(suite: Lab) -> None:
     bench(suite, "mine.yaml")
     found = bench(suite, "mine.yaml", "--methods", "tiny:Denoise")
