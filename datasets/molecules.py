@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.processed import read_processed
+from gssl.datasets.raw_text import require_equal
 from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
 from gssl.datasets.types import Dataset
@@ -38,6 +40,12 @@ class SmilesSource(PygSource):
         if importlib.util.find_spec("rdkit") is None:
             raise InputError(f"{self.name} is read with RDKit, which is not installed: pip install 'gssl[chem]'")
         super().process(folder)
+
+    def check(self, folder: Path, skipped: int) -> None:
+        with (folder / self.raw[0]).open(encoding="utf-8", errors="replace", newline="") as file:
+            lines = sum(any(row) for row in csv.reader(file)) - 1  # without the header
+        read = read_processed(folder / self.processed[0]).num_graphs
+        require_equal({"molecules": read + skipped}, {"molecules": lines}, folder / self.raw[0])
 
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:

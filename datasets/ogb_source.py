@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from gssl.common.errors import InputError
 from gssl.datasets.download import download
+from gssl.datasets.ogb_files import require_all
 from gssl.datasets.ogb_import import without_update_check
 from gssl.datasets.pickles import pyg_classes_allowed
+from gssl.datasets.processed import read_processed
 from gssl.datasets.source import Source, copy_parts
 from gssl.datasets.store import META
 from gssl.datasets.types import Level
@@ -96,6 +98,9 @@ class OgbSource(Source):
         make = _ogb_class(self.target)
         with pyg_classes_allowed():
             make(self.name, meta_dict={**self.meta, "dir_path": str(folder)})
+
+    def check(self, folder: Path, skipped: int) -> None:
+        require_all(read_processed(folder / self.processed[0]), folder, self.meta, self.target)
 
 
 def published(name: str) -> OgbSource:

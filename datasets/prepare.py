@@ -165,12 +165,21 @@ def _process(source: Source, partial: Path, origin: Path | None) -> list[str]:
         for path in partial.rglob("*.npz"):
             check_fits_memory(path)
         source.inspect(partial)
+        skipped = _processed(source, partial, f"in {place}" if origin else "downloaded")
     except InputError as error:  # the copy is about to vanish: name the file that it was made from
-        raise InputError(str(error).replace(str(partial), str(place))) from None
+        raise InputError(str(error).replace(str(partial), str(place))) from error
+    return [f"{skipped} molecules left out that RDKit cannot read"] if skipped else []
+
+
+def _processed(source: Source, partial: Path, where: str) -> int:
+    """Let PyG or ogb process; returns how many molecules they say they have left out."""
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("always", UserWarning)
         try:
             source.process(partial)
+            skipped = sum(str(warning.message).startswith("Skipping molecule") for warning in caught)
+            source.check(partial, skipped)
+            return skipped
         except (InputError, MemoryError):
             raise
         except Exception as error:  # a damaged file can make PyG fail in any way
@@ -178,13 +187,10 @@ def _process(source: Source, partial: Path, origin: Path | None) -> list[str]:
                 raise
             if shutil.disk_usage(partial).free < _LITTLE_SPACE:
                 raise OSError(errno.ENOSPC, str(error)) from None
-            where = "downloaded" if origin is None else f"in {place}"
             raise InputError(
                 f"the raw files of {source.folder} ({where}) cannot be read, {type(error).__name__}: {error}; "
                 "delete them and provide them again"
             ) from error
-    skipped = sum(str(warning.message).startswith("Skipping molecule") for warning in caught)
-    return [f"{skipped} molecules left out that RDKit cannot read"] if skipped else []
 
 
 def _publish(source: Source, partial: Path, final: Path, *, with_raw: bool) -> None:

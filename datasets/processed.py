@@ -39,6 +39,8 @@ class Processed:
         if self.slices is None:
             return local
         counts = torch.as_tensor(self.slices["edge_index"]).diff()
+        # PyG's reader of TU files lists graphs up to the last one that has an edge.
+        counts = torch.nn.functional.pad(counts, (0, self.num_graphs - counts.numel()))
         return local + self.ptr[:-1].repeat_interleave(counts, output_size=local.shape[1])
 
     @property
@@ -50,6 +52,11 @@ class Processed:
         if sizes is None:
             sizes = [self.num_nodes]
         return torch.cat([torch.zeros(1, dtype=torch.int64), torch.as_tensor(sizes, dtype=torch.int64).cumsum(0)])
+
+    @property
+    def num_graphs(self) -> int:
+        """Graphs in the file; a single graph is one."""
+        return self.ptr.numel() - 1
 
     @property
     def num_nodes(self) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gssl.datasets.pickles import check_pickle
+from gssl.datasets.raw_text import one_final_newline
+
+_TEXTS = (".txt", ".csv", ".index")  # kinds of raw files of which PyG reads lines
 
 
 class Source(ABC):
@@ -47,6 +50,17 @@ class Source(ABC):
     @abstractmethod
     def process(self, folder: Path) -> None:
         """Turn the raw files in ``folder`` into the processed ones."""
+
+    def check(self, folder: Path, skipped: int) -> None:  # noqa: B027  most formats state no counts
+        """Compare the processed files with the raw ones, so that no item is lost without a word.
+
+        Args:
+            folder: holds both.
+            skipped: molecules that RDKit could not read, and that are said to be left out.
+
+        Raises:
+            InputError: there are more or fewer items than the raw files hold.
+        """
 
 
 def copy_parts(origin: Path, into: Path, parts: tuple[str, ...]) -> None:
@@ -98,7 +112,9 @@ class PygSource(Source):
     def process(self, folder: Path) -> None:
         import torch_geometric.datasets
 
-        self._make(getattr(torch_geometric.datasets, self.dataset), folder)
+        texts = [path for path in sorted((folder / "raw").glob("*")) if path.suffix in _TEXTS and path.is_file()]
+        with one_final_newline(texts):
+            self._make(getattr(torch_geometric.datasets, self.dataset), folder)
 
     def _make(self, dataset: Any, folder: Path) -> None:
         if self.name is None:

@@ -13,8 +13,10 @@ from gssl.datasets.checksums import verify
 from gssl.datasets.download import download
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.processed import Processed, read_processed
+from gssl.datasets.raw_text import require_equal
 from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
+from gssl.datasets.tu_files import TuCounts, checked_counts
 from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import safe_unzip
 
@@ -41,9 +43,19 @@ class TuSource(PygSource):
         verify(f"{self.folder}.zip", archive, archive)
         safe_unzip(archive, into / "raw", strip=1)
 
+    def process(self, folder: Path) -> None:
+        held = checked_counts(folder / "raw", Path(self.folder).name)
+        super().process(folder)
+        stored = read_processed(folder / self.processed[0])
+        found = TuCounts(stored.num_graphs, stored.num_nodes, stored.edge_index.shape[1])
+        require_equal(vars(found), vars(held), folder / "raw")
+
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:
-    """Node and bond labels become one-hot columns; continuous attributes are left out, as in PyG's default."""
+    """Node and bond labels become one-hot columns; continuous attributes serve only where there are no labels.
+
+    PyG's default leaves them out in both cases.
+    """
     source = TuSource(
         dataset="TUDataset",
         folder=f"TUDataset/{spec.name}",
@@ -51,10 +63,8 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
         raw=tuple(f"raw/{spec.name}_{part}.txt" for part in ("A", "graph_indicator", "graph_labels")),
     )
     stored = prepared(source, store, lambda folder: read_processed(folder / source.processed[0]))
-    x = _labels_only(stored, "x", "num_node_attributes")
-    notes = origin_notes(source, store)
-    if stored.sizes.get("num_node_attributes", 0):
-        notes += ("continuous node attributes left out, node labels kept",)
+    x, node_notes = _labels_first(stored, "x", "node")
+    edge_attr, edge_notes = _labels_first(stored, "edge_attr", "edge")
     return assemble(
         spec,
         Arrays(
@@ -62,16 +72,18 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
             x=x,
             y=stored.get("y"),
             num_nodes=stored.num_nodes,
-            edge_attr=_labels_only(stored, "edge_attr", "num_edge_attributes"),
+            edge_attr=edge_attr,
             ptr=stored.ptr,
-            notes=notes,
+            notes=(*origin_notes(source, store), *node_notes, *edge_notes),
         ),
     )
 
 
-def _labels_only(stored: Processed, name: str, attributes: str) -> Tensor | None:
-    values = stored.get(name)
-    if values is None:
-        return None
-    values = values[:, stored.sizes.get(attributes, 0) :]
-    return values if values.shape[1] else None
+def _labels_first(stored: Processed, name: str, kind: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Columns that serve as features, or None; and what should be said about them."""
+    values, attributes = stored.get(name), stored.sizes.get(f"num_{kind}_attributes", 0)
+    if values is None or attributes == 0:
+        return values, ()
+    if values.shape[1] == attributes:
+        return values, (f"continuous {kind} attributes serve as features: there are no {kind} labels",)
+    return values[:, attributes:], (f"continuous {kind} attributes left out, {kind} labels kept",)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import psutil
 
 from gssl.common.errors import InputError
+from gssl.datasets.npy_header import Header, headers_in
 
 MAX_UNPACKED = 16 << 30
+_DEFLATE_MOST = 1032  # bytes that one compressed byte can stand for
 
 
 def safe_unzip(archive: Path, target: Path, *, strip: int = 0, max_bytes: int = MAX_UNPACKED) -> None:
@@ -49,13 +53,57 @@ def is_zip(path: Path) -> bool:
 
 
 def check_fits_memory(path: Path) -> None:
-    """Refuse a zipped array or tensor file that states more bytes than the machine has free.
+    """Refuse a zipped array or tensor file that states more bytes than the machine has free, or than it holds.
 
     Raises:
-        InputError: it is too large, or not a whole zip.
+        InputError: it is too large, not a whole zip, or no regular file.
     """
+    array_headers(path)
+
+
+def array_headers(path: Path) -> dict[str, Header]:
+    """The headers of the arrays in an ``.npz``, which has been checked as :func:`check_fits_memory` does.
+
+    Raises:
+        InputError: see there.
+    """
+    require_regular(path)
     with _opened(path) as zipped:
         _check_size(path, zipped, psutil.virtual_memory().available)
+        return headers_in(zipped, str(path))
+
+
+def check_gzip_fits_memory(path: Path) -> None:
+    """Refuse a compressed file that unpacks to more bytes than the machine has free.
+
+    Nothing in the file says how many those are, so it is unpacked once where it could be too many.
+
+    Raises:
+        InputError: it is too large, or damaged.
+    """
+    require_regular(path)
+    room = psutil.virtual_memory().available
+    if path.stat().st_size * _DEFLATE_MOST <= room:
+        return
+    unpacked = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            while piece := file.read(1 << 20):
+                unpacked += len(piece)
+                if unpacked > room:
+                    raise InputError(f"{path} unpacks to more than the {room / 1e9:.1f} GB of memory that are free")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is damaged, not a whole gzip file ({error}): provide it again") from None
+
+
+def require_regular(path: Path) -> None:
+    """Refuse pipes, devices and folders, from which reading may never end.
+
+    Raises:
+        InputError: it is one of those.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: provide a file")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -12,13 +13,25 @@ from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.processed import Processed, block_diagonal, read_processed
+from gssl.datasets.raw_text import require_equal
 from gssl.datasets.source import PygSource
 from gssl.datasets.splits import preset_split
 from gssl.datasets.store import Store
 from gssl.datasets.types import Dataset
 
 _PICKLES = ("raw/train.pickle", "raw/val.pickle", "raw/test.pickle")
-_SOURCE = PygSource(
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Zinc(PygSource):
+    def check(self, folder: Path, skipped: int) -> None:
+        for part, stored in zip(("train", "val", "test"), _read(folder), strict=True):
+            index = folder / f"raw/{part}.index"
+            wanted = [int(number) for number in index.read_text(encoding="ascii").split(",")]
+            require_equal({"molecules": stored.num_graphs}, {"molecules": len(wanted)}, index)
+
+
+_SOURCE = _Zinc(
     dataset="ZINC",
     folder="ZINC",
     raw=(*_PICKLES, "raw/train.index", "raw/val.index", "raw/test.index"),

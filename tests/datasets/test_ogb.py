@@ -309,3 +309,47 @@ def test_a_split_that_overlaps(root: Path, tmp_path: Path) -> None:
     _split(folder, "random", [0, 1], [1], [2])
     with pytest.raises(InputError, match="item 1 in train and in val"):
         load_dataset(folder)
+
+
+def test_a_last_graph_without_edges_is_kept(root: Path) -> None:
+    folder = _graph_set(root, "ogbg-ppa", labels=_column([36, 0]), split="species", bonds=[[0.1] * 7, [0.2] * 7])
+    _table(folder / "raw" / "edge.csv.gz", [(0, 1), (1, 2)])
+    _table(folder / "raw" / "num-edge-list.csv.gz", _column([2, 0]))
+    data = load_dataset("ogbg-ppa")
+    assert (data.num_items, data.graph.num_nodes, data.graph.num_edges) == (2, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "message"),
+    [
+        ("edge", [(0, 1), (1, 2), (0, 1), (1, 0)], "holds 4 edges, but 3 were read"),
+        ("edge-feat", [[0.1] * 7] * 4, "holds 4 edges, but 3 were read"),
+        ("graph-label", _column([36, 0, 1]), "holds 3 labels, but 2 were read"),
+        ("num-edge-list", _column([2, 1, 0]), "holds 3 graphs, but 2 were read"),
+    ],
+)
+def test_rows_that_ogb_would_lose(root: Path, file: str, rows: Any, message: str) -> None:
+    folder = _graph_set(root, "ogbg-ppa", labels=_column([36, 0]), split="species", bonds=[[0.1] * 7] * 3)
+    _table(folder / "raw" / f"{file}.csv.gz", rows)
+    with pytest.raises(InputError, match=message) as caught:
+        load_dataset("ogbg-ppa")
+    assert str(folder) in str(caught.value)
+
+
+def test_tables_without_a_final_newline_lose_nothing(root: Path) -> None:
+    folder = _arxiv(root)
+    whole = load_dataset("ogbn-arxiv")
+    shutil.rmtree(folder / "processed")
+    for path in folder.rglob("*.csv.gz"):
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).rstrip()))
+    again = load_dataset("ogbn-arxiv")
+    assert (again.checksum, again.splits[0].hash) == (whole.checksum, whole.splits[0].hash)
+
+
+def test_rows_that_ogb_would_lose_from_a_binary_file(root: Path, tmp_path: Path) -> None:
+    folder = _own_folder(tmp_path)
+    with np.load(folder / "raw" / "data.npz") as file:
+        arrays = dict(file)
+    np.savez(folder / "raw" / "data.npz", **{**arrays, "num_edges_list": np.array([2])})
+    with pytest.raises(InputError, match="holds 3 edges, but 2 were read"):
+        load_dataset(folder)
