@@ -17,6 +17,8 @@ from gssl.models.ops import Aggregation
 
 Activation = Literal["relu", "prelu", "elu", "rrelu", "leaky_relu", "tanh", "identity"]
 NormKind = Literal["none", "batch", "layer", "graph"]
+RowNorm = Literal["none", "batch", "layer"]
+"""A norm that needs no graph offsets."""
 JumpingKnowledge = Literal["last", "cat", "sum", "max"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -69,6 +71,13 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, input: Tensor) -> Tensor:
         return input if self.training and input.shape[0] == 1 else super().forward(input)
+
+
+def make_row_norm(kind: RowNorm, dim: int) -> list[nn.Module]:
+    """A new norm of rows of ``dim`` columns, or nothing, to be put into an ``nn.Sequential``."""
+    if kind == "none":
+        return []
+    return [BatchNorm(dim) if kind == "batch" else nn.LayerNorm(dim)]
 
 
 class Norm(nn.Module):

@@ -207,15 +207,24 @@ class _Names:
     def sampler(self, entry: SamplerEntry) -> str | None:
         return None if entry.name == "default" else self.of(SAMPLERS, entry.name)  # the preset may name one
 
-    def preset(self, method: str, data: str, wanted: str | None, purposes: tuple[str, ...]) -> tuple[str, str]:
-        """Name and content of the preset that applies; ``none`` and nothing where there is none."""
+    def preset(self, method: str, data: str, wanted: str | None, purposes: tuple[str, ...]) -> tuple[str | None, str]:
+        """Name and content of the preset that applies.
 
-        def choose() -> tuple[str, str]:
-            name = Path(data).stem if os.sep in data else data
-            found = presets.choose(method, name, wanted, purposes=purposes)
-            return (presets.NONE, "") if found is None else (found[0], _digest(_content(found[1])))
+        ``none`` and nothing where there is none; no name where only the data say which of several defaults it is.
+        """
 
-        found: tuple[str, str] = self._once(("preset", method, data, wanted, purposes), choose)
+        def choose() -> tuple[str | None, str]:
+            name, level = Path(data).stem if os.sep in data else data, level_of(data)
+            found = presets.choose(method, name, wanted, purposes=purposes, level=level)
+            if found is None:
+                return presets.NONE, ""
+            if level is None and wanted is None and found[0].lower() == presets.DEFAULT:
+                defaults = [layer for key, layer in presets.presets_of(method).items() if presets.is_default(key)]
+                if len(defaults) > 1:
+                    return None, _digest("".join(map(_content, defaults)))
+            return found[0], _digest(_content(found[1]))
+
+        found: tuple[str | None, str] = self._once(("preset", method, data, wanted, purposes), choose)
         return found
 
     def origin(

@@ -38,14 +38,17 @@ def presets_of(method: str) -> dict[str, Layer]:
     return presets
 
 
-def choose(method: str, dataset: str, wanted: str | None, *, purposes: Sequence[str] = ()) -> tuple[str, Layer] | None:
+def choose(
+    method: str, dataset: str, wanted: str | None, *, purposes: Sequence[str] = (), level: str | None = None
+) -> tuple[str, Layer] | None:
     """The preset that applies, with its name.
 
     Args:
         method: registered name or import path.
         dataset: name of the dataset; its own preset comes before the one called ``default``.
         wanted: name of a preset, ``none`` for no preset, or None for the automatic choice.
-        purposes: a setting, a task other than the usual ones: a preset ``<dataset>-<purpose>`` comes first.
+        purposes: a setting, a task or a probe other than the usual ones: a preset ``<dataset>-<purpose>`` comes first.
+        level: of the dataset, if it is known: ``default-<level>`` comes before ``default``.
 
     Raises:
         InputError: the wanted preset does not exist.
@@ -55,7 +58,8 @@ def choose(method: str, dataset: str, wanted: str | None, *, purposes: Sequence[
     presets = presets_of(method)
     by_lower = {name.lower(): name for name in presets}
     special = [f"{name}-{purpose}" for name in (dataset, DEFAULT) for purpose in purposes]
-    candidates = [*special, dataset, DEFAULT] if wanted is None else [wanted]
+    of_level = [] if level is None else [f"{DEFAULT}-{level}"]
+    candidates = [*special, dataset, *of_level, DEFAULT] if wanted is None else [wanted]
     for candidate in candidates:
         if candidate.lower() in by_lower:
             name = by_lower[candidate.lower()]
@@ -63,6 +67,11 @@ def choose(method: str, dataset: str, wanted: str | None, *, purposes: Sequence[
     if wanted is not None:
         raise unknown(f"preset of {method}", wanted, [*presets, NONE])
     return None
+
+
+def is_default(preset: str) -> bool:
+    """Whether a preset is for all data of some level: ``default``, ``default-node`` or ``default-graph``."""
+    return preset.lower() in (DEFAULT, f"{DEFAULT}-node", f"{DEFAULT}-graph")
 
 
 def preset_file(method: str) -> Path | None:

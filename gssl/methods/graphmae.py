@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_node import mask_nodes
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, Positive, Probability
+from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import restrict_rows
 from gssl.graph.sparse import dense_features, select_features
 from gssl.method import PredictiveMethod
-from gssl.models.decoder import LinearDecoder, make_decoder
+from gssl.models.decoder import GINDecoder, LinearDecoder, make_decoder
 from gssl.models.encoder import Encoder
+from gssl.models.layers import Activation, RowNorm
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
@@ -50,6 +51,9 @@ class GraphMAE(PredictiveMethod[Masked]):
     so the code is not masked for it, as in the authors' code. Other decoders are one more layer, for which sampled
     batches need one more block; a history has no codes of the neighbors.
 
+    On sets of graphs the authors' GIN differs from the usual one in encoder and decoder; the presets for them, and
+    ``default-graph`` for the others, say how (see :class:`~gssl.models.gin.GIN`).
+
     Args:
         encoder: sees the masked graph.
         mask_rate: share of the nodes to hide.
@@ -59,6 +63,9 @@ class GraphMAE(PredictiveMethod[Masked]):
         decoder: the layer that reconstructs; a linear one ignores the edges.
         decoder_dropout: dropout probability of the codes that the decoder takes.
         decoder_attention_dropout: dropout probability of the attention coefficients of a GAT decoder.
+        decoder_activation: within the MLP of a GIN decoder.
+        decoder_norm: before that activation; batch norm sees all nodes of the batch, not the hidden ones alone.
+        decoder_eps: weight of the node itself in the sum of a GIN decoder, less 1.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
@@ -83,6 +90,9 @@ class GraphMAE(PredictiveMethod[Masked]):
         decoder: Literal["GAT", "GCN", "GIN", "linear"] = "GAT",
         decoder_dropout: Probability = 0.0,
         decoder_attention_dropout: Probability = 0.0,
+        decoder_activation: Annotated[Activation, Neutral("relu")] = "relu",
+        decoder_norm: Annotated[RowNorm, Neutral("none")] = "none",
+        decoder_eps: Annotated[float, Neutral(0.0)] = 0.0,
     ) -> None:
         super().__init__(encoder)
         self.mask_rate, self.replace_rate, self.gamma = mask_rate, replace_rate, gamma
@@ -90,7 +100,13 @@ class GraphMAE(PredictiveMethod[Masked]):
         self.token = nn.Parameter(torch.zeros(encoder.in_dim))
         self.encoder_to_decoder = nn.Linear(encoder.out_dim, encoder.out_dim, bias=False)
         self.decoder = make_decoder(
-            decoder, encoder.out_dim, encoder.in_dim, attention_dropout=decoder_attention_dropout
+            decoder,
+            encoder.out_dim,
+            encoder.in_dim,
+            attention_dropout=decoder_attention_dropout,
+            activation=decoder_activation,
+            norm=decoder_norm,
+            eps=decoder_eps,
         )
         self.decoder_dropout = decoder_dropout
 
@@ -143,6 +159,10 @@ class GraphMAE(PredictiveMethod[Masked]):
             code = self.encoder_to_decoder(embedding.index_select(0, target.rows))
             reconstructed: Tensor = self.decoder.linear(F.dropout(code, self.decoder_dropout, self.training))
             return reconstructed
+        if isinstance(self.decoder, GINDecoder) and self.decoder.mixes_rows:
+            code = self.encoder_to_decoder(embedding).index_fill(0, torch.cat([target.rows, target.others]), 0.0)
+            everything: Tensor = self.decoder(view.blocks[-1], F.dropout(code, self.decoder_dropout, self.training))
+            return everything.index_select(0, target.rows)
         # Only the hidden rows are compared, so only they are decoded; their own code is masked again, and they come
         # first among the sources, so the codes in need of a product are those behind them.
         block, sources = restrict_rows(view.blocks[-1], target.rows)

@@ -34,7 +34,7 @@ def test_every_preset_fits_its_method_and_says_where_it_comes_from(method: str, 
     assert len(layer.source) > 5
     spec = dataset_of(preset)
     assert spec is not None or preset.partition("-")[0] == "default"
-    level = spec.level if spec else METHODS.get(name).levels[0]
+    level = spec.level if spec else "graph" if preset == "default-graph" else METHODS.get(name).levels[0]
     subject = Subject(spec.name if spec else "graph", "graph", level, spec.probe if spec else "LBFGS")
     task, setting = (
         next((part for part in preset.split("-")[1:] if part in family.names()), None) for family in (TASKS, SETTINGS)
@@ -52,6 +52,15 @@ def test_every_preset_fits_its_method_and_says_where_it_comes_from(method: str, 
     for kind, options in sections.items():
         for key, value in layer.section(kind).options.items():
             assert plain(options[key]) == value
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS.names() if len(METHODS.get(name).levels) == 2])
+def test_sets_of_graphs_do_not_fall_to_the_default_of_nodes(method: str) -> None:
+    if "default" not in presets_of(method):
+        return
+    config = resolve(Request(method), Subject("unheard-of", "unheard-of", "graph", "P5-RBF"))
+    assert config.preset == "default-graph"
+    assert resolve(Request(method), Subject("unheard-of", "unheard-of", "node", "LBFGS")).preset == "default"
 
 
 def test_presets_are_read_without_torch() -> None:

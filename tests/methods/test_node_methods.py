@@ -128,6 +128,29 @@ def test_graphmae_decodes_hidden_rows_as_if_all_were_decoded(decoder: str, spars
     torch.testing.assert_close(loss, expected)
 
 
+def test_graphmae_normalises_the_codes_of_all_nodes_in_its_decoder() -> None:
+    torch.manual_seed(0)
+    encoder = GAT(16, hidden_dim=8, heads=2).eval()
+    method = GraphMAE(
+        encoder, decoder="GIN", decoder_norm="batch", decoder_activation="prelu", decoder_eps=1.0, gamma=2.0
+    )
+    batch = community_batch(False)
+    method.reseed(1, torch.device("cpu"))
+    view, masked = method.pretext(batch)
+    code = method.encoder_to_decoder(encoder(view)).index_fill(0, masked.rows, 0.0)
+    pattern = view.blocks[0].pattern
+    summed = 2 * code + torch.zeros_like(code).index_add(0, pattern.row.long(), code[pattern.col.long()])
+    first, _, _, last = method.decoder.mlp  # type: ignore[misc]
+    hidden = F.prelu(F.batch_norm(first(summed), None, None, training=True), torch.tensor([0.25]))
+    expected = (1 - F.cosine_similarity(last(hidden)[masked.rows], masked.features)).pow(2).mean()
+    torch.testing.assert_close(method.error(encoder(view), view, masked), expected)
+
+
+def test_graphmae_refuses_options_of_another_decoder() -> None:
+    with pytest.raises(InputError, match=r"decoder_norm.*decoder=GIN, not of GAT"):
+        GraphMAE(GAT(16, hidden_dim=8, heads=2), decoder_norm="batch")
+
+
 def test_graphmae_never_sees_what_it_must_reconstruct() -> None:
     torch.manual_seed(0)
     method = GraphMAE(GAT(16, hidden_dim=8, heads=2), replace_rate=0.0)

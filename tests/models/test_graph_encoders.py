@@ -54,6 +54,59 @@ def pyg_gin(layer: GINLayer) -> GINConv:
     return conv
 
 
+def graphmae_gin(encoder: GIN, adjacency: Tensor, x: Tensor) -> Tensor:
+    """GraphMAE's GIN from the words of its paper's code: self-loops, then node and sum, and norms within the MLP."""
+    looped = adjacency + torch.eye(len(x))
+
+    def finished(rows: Tensor) -> Tensor:
+        if encoder.mlp_norm == "batch":
+            rows = nn.functional.batch_norm(rows, None, None, training=True)
+        else:
+            rows = nn.functional.layer_norm(rows, rows.shape[1:])
+        return nn.functional.prelu(rows, torch.tensor([0.25]))
+
+    for layer in encoder.layers:
+        assert isinstance(layer, GINLayer)
+        x = finished((x + looped @ x) @ layer.weight + layer.bias)
+        x = finished(layer.rest[-1](x))
+    return x
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("in_dim", [3, 24])
+def test_gin_can_be_that_of_graphmae(norm: NormKind, in_dim: int) -> None:
+    graph = graph_set(in_dim=in_dim)
+    encoder = GIN(
+        in_dim,
+        hidden_dim=8,
+        num_layers=2,
+        eps=1.0,
+        activation="prelu",
+        norm=norm,
+        mlp_norm=norm,  # type: ignore[arg-type]
+        order="norm-activation",
+        init="torch",
+        jk="last",
+    )
+    batch = graph.full_batch()
+    adjacency = torch.zeros(batch.num_nodes, batch.num_nodes)
+    pattern = batch.blocks[0].pattern
+    adjacency.index_put_((pattern.row.long(), pattern.col.long()), torch.ones(pattern.nnz), accumulate=True)
+    assert isinstance(batch.x, Tensor)
+    torch.testing.assert_close(encoder(batch), graphmae_gin(encoder, adjacency, batch.x), rtol=1e-4, atol=1e-5)
+
+
+def test_gin_with_torch_weights_starts_as_torch_layers() -> None:
+    torch.manual_seed(1)
+    layer = GINLayer(5, 4, init="torch")
+    torch.manual_seed(1)
+    first, second = nn.Linear(5, 4), nn.Linear(4, 4)
+    assert torch.equal(layer.weight, first.weight.T)
+    assert torch.equal(layer.bias, first.bias)
+    for mine, theirs in zip(layer.rest[-1].parameters(), second.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
 # In 24 -> 4 the features are mapped before the sum, in 4 -> 24 summed first: both must be the same function.
 @pytest.mark.parametrize(("in_dim", "out_dim"), [(24, 4), (4, 24), (6, 5)])
 @pytest.mark.parametrize("mlp_layers", [1, 2, 3])
