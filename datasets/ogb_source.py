@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gssl.common.errors import InputError
+from gssl.common.files import inside
 from gssl.datasets.download import download
 from gssl.datasets.ogb_files import require_all
 from gssl.datasets.ogb_import import without_update_check
@@ -133,14 +134,28 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
     missing = [key for key in keys if not isinstance(meta, dict) or key not in meta]
     if missing:
         raise InputError(f"{folder / META} lacks {', '.join(map(repr, missing))}: see ogb's meta_dict")
+    meta = {key: str(value) if isinstance(value, bool) else value for key, value in meta.items()}  # as ogb has them
     if meta.get("is hetero") == "True":
         raise InputError(f"{folder} holds several kinds of nodes; only graphs with one kind can be read")
+    _check_names(folder, meta)
     split = str(meta["split"])
-    if Path(split).name != split:
-        raise InputError(f"{folder / META} names the split {split!r}, which is no folder below split/")
     key = f"ogb/{folder.name}" if in_store else f"ogb-folders/{folder.name}-{_state(folder)}"
     whole = (folder / "split" / split / _WHOLE_SPLIT).is_file()
     return OgbSource.of(name, {**_DEFAULTS, **meta}, key, None if in_store else folder, whole_split=whole)
+
+
+def _check_names(folder: Path, meta: Mapping[str, Any]) -> None:
+    """Refuse what is no text or number, and names of files and folders that lead elsewhere."""
+    file = folder / META
+    for key in (*_KEYS, *_KEYS_OF_LABELS, *_DEFAULTS):
+        if not isinstance(meta.get(key, ""), str | int | float):
+            raise InputError(f"{file} has {meta[key]!r} for {key!r}: give a text or a number, as in ogb's meta_dict")
+    inside(folder / "split", str(meta["split"]), file)
+    inside(folder, _release(meta), file)
+    for kind in ("node", "edge"):
+        names = meta.get(f"additional {kind} files", "None")
+        for name in [] if names == "None" else str(names).split(","):
+            inside(folder / "raw", name, file)
 
 
 def _target(name: str) -> Target:

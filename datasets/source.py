@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gssl.common.files import inside
 from gssl.datasets.pickles import check_pickle
 from gssl.datasets.raw_text import one_final_newline
 
@@ -64,9 +65,13 @@ class Source(ABC):
 
 
 def copy_parts(origin: Path, into: Path, parts: tuple[str, ...]) -> None:
-    """Copy the named files and folders, as far as they exist; the copies are writable whatever the originals are."""
-    for part in parts:
-        found = (origin / part).rglob("*") if (origin / part).is_dir() else [origin / part]
+    """Copy the named files and folders, as far as they exist; the copies are writable whatever the originals are.
+
+    Raises:
+        InputError: a name leads out of the folder.
+    """
+    for part in [inside(origin, part, origin) for part in parts]:
+        found = part.rglob("*") if part.is_dir() else [part]
         for path in found:
             if path.is_file():
                 target = into / path.relative_to(origin)

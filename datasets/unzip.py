@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 from gssl.common.errors import InputError
+from gssl.common.files import inside
 from gssl.datasets.npy_header import Header, headers_in
 
 MAX_UNPACKED = 16 << 30
@@ -126,13 +127,9 @@ def _check_size(archive: Path, zipped: zipfile.ZipFile, max_bytes: int) -> None:
 
 
 def _relative(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
-    name = member.filename.replace("\\", "/")
-    path = PurePosixPath(name)
-    drive = ":" in path.parts[0] if path.parts else False
-    if path.is_absolute() or drive or ".." in path.parts:
-        raise InputError(f"{archive} holds a member that leads out of its folder ({name!r}): do not use this file")
+    name = member.filename
     if stat.S_ISLNK(member.external_attr >> 16):
         raise InputError(f"{archive} holds a symbolic link ({name!r}): do not use this file")
     if member.flag_bits & 0x1:
         raise InputError(f"{archive} is encrypted ({name!r}): provide it without a password")
-    return path
+    return PurePosixPath(inside(Path(), name, archive))

@@ -13,7 +13,7 @@ from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.child import CellJob, Report, compute
 from gssl.benchmarks.bench.process import End, Limits, Processes
 from gssl.common.errors import StorageError
-from gssl.common.files import cannot_write
+from gssl.common.files import cannot_write, inside
 from gssl.results.cells import Cells, CellStatus, Claim, Ending
 from gssl.results.owner import Owner
 from gssl.results.places import runs_root
@@ -97,7 +97,7 @@ class Worker:
         """How the cell ended; None if it was stopped."""
         limits = Limits(cell.budget.seconds, cell.budget.memory_mb)
         job = CellJob(cell, claim.token, self.db, self.device, self.threads)
-        log = log_folder() / f"{claim.key}-{claim.token}.log"
+        log = inside(log_folder(), f"{claim.key}-{claim.token}.log", "the results store")
         busy_until, killed = time.monotonic() + _BUSY_SECONDS, 0
         while True:
             if cell.dataset in self._unavailable:  # no use in waiting for the same download again

@@ -23,7 +23,7 @@ from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.gather import Contents, gather
 from gssl.benchmarks.report.pages import Page, Pages
 from gssl.common.errors import InputError
-from gssl.common.files import cannot_write
+from gssl.common.files import cannot_write, inside
 from gssl.results.cells import UNFINISHED, CellRow, Cells
 from gssl.results.store import RunRow, Store, shown
 
@@ -139,7 +139,7 @@ def _write(folder: Path, pages: Iterable[Page]) -> int:
     made: set[Path] = set()
     gc.freeze()  # what the pages show stays to the end; looking through it for garbage again and again takes longest
     for name, content in pages:
-        path = folder / name
+        path = inside(folder, name, "the report")
         if path.parent not in made:
             path.parent.mkdir(parents=True, exist_ok=True)
             made.add(path.parent)

@@ -5,11 +5,43 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from gssl.common.errors import InputError, StorageError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_LONGEST = 255  # bytes of a name that file systems take
+
+
+def inside(root: Path, name: object, told_by: object) -> Path:
+    """The path below a folder that a name leads to which stands in a file.
+
+    Every path that is made from the content of a file, an archive or a database goes through this function.
+
+    Args:
+        root: the folder.
+        name: a relative path, with slashes of either kind.
+        told_by: what holds the name, for messages.
+
+    Raises:
+        InputError: the name is no text, empty, absolute, too long, or leads out of the folder.
+
+    Example:
+        >>> inside(Path("raw"), "a/b.txt", "the archive").as_posix()
+        'raw/a/b.txt'
+        >>> inside(Path("raw"), "../b.txt", "the archive")
+        Traceback (most recent call last):
+        gssl.common.errors.InputError: the archive names '../b.txt', which leads out of its folder: do not use it
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts if isinstance(name, str) else ()
+    if not isinstance(name, str) or not parts or "\0" in name or any(len(os.fsencode(p)) > _LONGEST for p in parts):
+        raise InputError(f"{told_by} names {str(name)[:80]!r}, which is no name of a file: do not use it")
+    if parts[0].startswith("/") or _DRIVE.match(parts[0]) or ".." in parts:
+        raise InputError(f"{told_by} names {name!r}, which leads out of its folder: do not use it")
+    return root.joinpath(*parts)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:

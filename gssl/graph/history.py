@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.files import inside
 from gssl.graph import manifest
 from gssl.graph.staleness import Kind, StalenessLog
 
@@ -195,7 +196,7 @@ class History:
             return torch.zeros(shape, dtype=self.dtype, pin_memory=torch.cuda.is_available())
         assert self.folder is not None
         manifest.claim(self.folder, self.signature, self.num_nodes)
-        path = self.folder / f"{place.kind}-{place.slot}-{place.layer}.bin"
+        path = inside(self.folder, f"{place.kind}-{place.slot}-{place.layer}.bin", "the stored history")
         size = shape[0] * shape[1]
         path.unlink(missing_ok=True)
         return torch.from_file(str(path), shared=True, size=size, dtype=self.dtype).view(shape)

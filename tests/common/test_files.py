@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from gssl.common.errors import InputError
-from gssl.common.files import read_json, write_json, write_whole
+from gssl.common.files import inside, read_json, write_json, write_whole
 
 
 def test_file_is_replaced_only_when_complete(tmp_path: Path) -> None:
@@ -46,3 +46,16 @@ def test_damaged_json_is_named(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(InputError, match=r"metrics\.json is damaged"):
         read_json(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "a/../../b", "a/..", "/a", "\\a", "C:/a", "c:a", "..\\a", "", ".", "a\0b", "a" * 300, None, 3]
+)
+def test_names_that_lead_out_of_their_folder(name: object) -> None:
+    with pytest.raises(InputError, match="the archive names"):
+        inside(Path("root"), name, "the archive")
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.txt", "a\\b.txt", ".hidden", "a..b/c", "./a", "time:12.log"])
+def test_names_that_stay_in_their_folder(name: str) -> None:
+    assert inside(Path("root"), name, "the archive").is_relative_to("root")

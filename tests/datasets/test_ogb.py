@@ -276,7 +276,12 @@ def test_a_folder_by_path_follows_its_changes(root: Path, tmp_path: Path) -> Non
     ("changes", "message"),
     [
         ({"split": None}, "lacks 'split'"),
-        ({"split": "../../etc"}, "no folder below split"),
+        ({"split": "../../etc"}, r"meta\.json names '\.\./\.\./etc', which leads out of its folder"),
+        ({"split": "/etc"}, "leads out of its folder"),
+        ({"version": "1/../../../../stolen"}, "leads out of its folder"),
+        ({"additional node files": "node_year,../../node_year"}, "leads out of its folder"),
+        ({"version": {"a": 1}}, r"has \{'a': 1\} for 'version'"),
+        ({"is hetero": True}, "several kinds of nodes"),
         ({"is hetero": "True"}, "several kinds of nodes"),
         ({"eval metric": "F1"}, "scored by 'F1'"),
         ({"split": "time"}, "are not in the data root"),

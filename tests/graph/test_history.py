@@ -176,3 +176,13 @@ def test_a_resumed_history_goes_on_in_its_folder(tmp_path: Path) -> None:
     resumed = mapped(tmp_path, "cora, GCN")
     resumed.load_state_dict(state)
     assert torch.equal(resumed.pull(PLACE, IDS, rows()), rows())
+
+
+def test_a_checkpoint_cannot_name_a_file_outside_the_folder(tmp_path: Path) -> None:
+    store = mapped(tmp_path / "own", "cora, GCN")
+    store.push(PLACE, IDS, rows())
+    (tmp_path / "precious-0-0.bin").write_text("kept")
+    hostile = {**store.state_dict(), "places": [["../precious", 0, 0]]}
+    with pytest.raises(InputError, match="leads out of its folder"):
+        mapped(tmp_path / "own", "cora, GCN").load_state_dict(hostile)
+    assert (tmp_path / "precious-0-0.bin").read_text() == "kept"
