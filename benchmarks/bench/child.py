@@ -1,4 +1,7 @@
-"""What happens inside the process of a cell: it computes, reports once, and ends with the runner that started it."""
+"""What happens inside the process of a cell: it computes, reports once, and ends with the runner that started it.
+
+The process leads a session of its own, so that whatever a part of the user's own starts in it ends with it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from typing import Literal
 from gssl.benchmarks.bench.cell import Cell
 from gssl.common.errors import InputError, StorageError, TrainingError
 from gssl.common.files import cannot_write
+from gssl.results.session import descendants, end_strays, kill_session, lead_session
 from gssl.results.store import RunKey
 
 Verdict = Literal["done", "failed", "skipped", "out of memory", "interrupted", "busy", "storage"]
@@ -83,6 +87,7 @@ def main(
     except OSError as error:
         link.send(cannot_write(log, error))
         return
+    lead_session()
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.environ.clear()
@@ -92,6 +97,8 @@ def main(
         link.send(work(*arguments))
     except InputError as error:
         link.send(error)
+    finally:
+        end_strays()
 
 
 def compute(job: CellJob) -> Report:
@@ -181,4 +188,5 @@ def _end_with_the_runner(link: Connection) -> None:
     try:
         link.recv()  # the runner sends nothing: this returns when it is gone
     except (EOFError, OSError):
+        kill_session(os.getpid(), others=descendants(os.getpid()))
         os.kill(os.getpid(), signal.SIGKILL)

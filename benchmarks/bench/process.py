@@ -17,9 +17,11 @@ from typing import Any, Literal
 import psutil
 
 from gssl.benchmarks.bench import child
+from gssl.results.session import descendants, kill_session
 
 _TICK_SECONDS = 0.1
 _GRACE_SECONDS = 30.0  # for a cell that was asked to stop to save its state
+_CLEANING_SECONDS = 0.5  # for helpers of a process that has ended to remove its locks and to end
 _POLLING = threading.Lock()  # starting a process polls all others, and an exit status can be read only once
 # What every cell imports, and what takes long.
 _PRELOAD = (
@@ -123,6 +125,7 @@ class _Watched:
         self._answered = False
         self._peak_mb = 0.0
         self._oom_kills = _oom_kills()
+        self._offspring: list[psutil.Process] = []  # what it had started when it was last seen alive
         try:
             self._system: psutil.Process | None = psutil.Process(process.pid)
         except psutil.NoSuchProcess:
@@ -166,10 +169,13 @@ class _Watched:
         return End("crashed", None, f"its process ended with {_name_of(code)}", seconds)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process, and everything that it has started, at once."""
+        pid: int = self._process.pid
+        self._offspring += descendants(pid)
         with suppress(psutil.NoSuchProcess):
             if self._system is not None:
                 self._system.kill()
+        kill_session(pid, others=self._offspring, grace=_CLEANING_SECONDS)
 
     def _code(self) -> int | None:
         with _POLLING:
@@ -204,6 +210,7 @@ class _Watched:
         return ""
 
     def _ask_to_stop(self) -> None:
+        self._offspring += descendants(self._process.pid)
         with suppress(psutil.NoSuchProcess):
             if self._system is not None:
                 self._system.terminate()

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
 from gssl.common.errors import InputError, TrainingError
+from gssl.results.session import descendants, kill_session, lead_session
 from gssl.search.job import Job
 from gssl.search.objective import FailedTrialError, Objective, SurplusError
 from gssl.search.storage import queue_lock, storage_errors
@@ -28,6 +29,7 @@ from gssl.search.study import open_study, queue_default
 from gssl.search.trials import ERROR, missing, recover, under_way
 
 _LOOK = 1.0  # seconds between looks at trials of others
+_CLEANING_SECONDS = 0.5  # for helpers of a worker that has ended to end, too
 _MAX_DEATHS = 5  # processes that are replaced before the search gives up
 _ERRORS: dict[str, type[Exception]] = {"input": InputError, "training": TrainingError}
 
@@ -126,7 +128,7 @@ def _parallel(job: Job, study: Study, workers: int) -> None:
             ready = wait([worker.process.sentinel for worker in running])
             for worker in [worker for worker in running if worker.process.sentinel in ready]:
                 running.remove(worker)
-                worker.process.join()
+                _bury(worker)
                 _raise_answer(worker)
                 if worker.process.exitcode == 0:
                     continue
@@ -145,7 +147,14 @@ def _parallel(job: Job, study: Study, workers: int) -> None:
         for worker in running:
             worker.process.terminate()
         for worker in running:
-            worker.process.join()
+            _bury(worker)
+
+
+def _bury(worker: _Worker) -> None:
+    """Wait for the end of a worker, and end what a trial of it has started."""
+    worker.process.join()
+    if worker.process.pid is not None:
+        kill_session(worker.process.pid, grace=_CLEANING_SECONDS)
 
 
 def _start(payload: bytes) -> _Worker:
@@ -161,6 +170,7 @@ def _start(payload: bytes) -> _Worker:
 def _main(payload: bytes, answer: Connection, parent: int) -> None:
     """A worker process; it says why it ended early, and otherwise nothing."""
     signal.signal(signal.SIGTERM, _interrupt)
+    lead_session()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
@@ -173,7 +183,8 @@ def _main(payload: bytes, answer: Connection, parent: int) -> None:
     except Exception as error:
         traceback.print_exc()
         answer.send(("training", f"a worker failed: {type(error).__name__}: {error}"))
-    except KeyboardInterrupt:  # the trial under way is marked, and the parent knows
+    except KeyboardInterrupt:  # the trial under way is marked, and the parent knows, or is gone
+        kill_session(os.getpid(), others=descendants(os.getpid()))
         os._exit(0)
 
 

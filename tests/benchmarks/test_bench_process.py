@@ -33,6 +33,17 @@ def sleep(file):
     Path(file).write_text(str(os.getpid()))
     time.sleep(60)
 
+def family(file):
+    # a child, one in a session of its own, and one whose parent has left
+    import subprocess, sys
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    own = subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True)
+    script = f"import subprocess; print(subprocess.Popen({sleep!r}, stdout=-3, stderr=-3).pid)"
+    orphan = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout
+    Path(file + "~").write_text(f"{os.getpid()} {own[0].pid} {own[1].pid} {orphan}")
+    Path(file + "~").rename(file)
+    time.sleep(60)
+
 def grow():
     blocks = []
     while True:
@@ -110,18 +121,33 @@ def test_a_runner_that_stops_stops_its_processes(work: object, tmp_path: Path) -
     assert not psutil.pid_exists(int(pid.read_text()))
 
 
-def test_a_process_does_not_outlive_its_killed_runner(work: object, tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
+def gone(pids: Path) -> bool:
+    """Whether all of these processes end within seconds."""
+    alive = [psutil.Process(int(pid)) for pid in pids.read_text().split() if psutil.pid_exists(int(pid))]
+    _, left = psutil.wait_procs([process for process in alive if process.status() != "zombie"], timeout=20)
+    return not left
+
+
+def test_what_a_cell_has_started_ends_with_it(work: object, tmp_path: Path) -> None:
+    """A plug-in may leave children behind, also in a session of their own, and orphans."""
+    pids = tmp_path / "pids"
+    end = Processes().call(work.family, str(pids), log=tmp_path / "log", stopping=pids.exists)  # type: ignore[attr-defined]
+    assert end.cause == "stopped"
+    assert len(pids.read_text().split()) == 4
+    assert gone(pids)
+
+
+def test_a_process_and_what_it_has_started_do_not_outlive_a_killed_runner(work: object, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
     script = (
         "import sys, work_of_a_cell; from pathlib import Path; from gssl.benchmarks.bench.process import Processes\n"
-        f"Processes().call(work_of_a_cell.sleep, {str(pid)!r}, log=Path({str(tmp_path / 'log')!r}))"
+        f"Processes().call(work_of_a_cell.family, {str(pids)!r}, log=Path({str(tmp_path / 'log')!r}))"
     )
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     runner = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path})
-    while not (pid.exists() and pid.read_text()):
+    while not pids.exists():
         assert runner.poll() is None
         time.sleep(0.05)
-    orphan = psutil.Process(int(pid.read_text()))
     runner.kill()
     runner.wait()
-    orphan.wait(30)
+    assert gone(pids)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -61,12 +60,20 @@ def running(tuner: Tuner, process: subprocess.Popen[str], at_least: int) -> list
 
 
 def test_a_killed_worker_costs_one_trial_which_is_begun_again(tuner: Tuner) -> None:
+    """What its method has started ends with it."""
+    path, first = tuner.lab.folder / "tiny.py", "self.steps += 1\n        if self.steps == 1: "
+    sleeper = "__import__('subprocess').Popen([__import__('sys').executable, '-c', 'import time; time.sleep(900)'])"
+    path.write_text(path.read_text().replace("self.steps += 1", first + sleeper, 1))
     process = start(tuner, "--out", "mine", "--trials", "4", "--workers", "2", "--pruner", "none", pause=0.3)
     victim = running(tuner, process, at_least=2)[0]
-    os.kill(victim.user_attrs["owner"]["pid"], signal.SIGKILL)
+    worker = psutil.Process(victim.user_attrs["owner"]["pid"])
+    while not (left := worker.children(recursive=True)):
+        time.sleep(0.02)
+    worker.kill()
     out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "a worker died (exit code -9)" in err
+    assert not psutil.wait_procs(left, timeout=60)[1]
     result = json.loads(out)
     assert result["trials"] == {"total": 4, "complete": 4, "pruned": 0, "failed": 0, "running": 0}
     study = json.loads(Path(result["study_file"]).read_text())
