@@ -75,7 +75,7 @@ class BoardPage:
             None if spread.high is None else unit * spread.high,
             tuple(unit * score for score in entry.cell.scores.values()),
             tuple((unit * c.published.mean, c.published.source) for c in entry.claims),
-            entry.cell.is_reference,
+            "reference" if entry.cell.is_reference else "ours",
             text.mean_std(spread, entry.cell.protocol),
         )
 
@@ -102,7 +102,14 @@ class BoardPage:
             return Markup("")
         front = set(pareto_front([(cost_, sign * mean) for _, cost_, mean in spent]))
         spots = [
-            Spot(e.cell.variant, self._links.cell(e.cell), c, unit * mean, n in front, e.cell.is_reference)
+            Spot(
+                e.cell.variant,
+                self._links.cell(e.cell),
+                c,
+                unit * mean,
+                n in front,
+                "reference" if e.cell.is_reference else "ours",
+            )
             for n, (e, c, mean) in enumerate(spent)
         ]
         metric = protocol.measure.name

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from gssl.benchmarks.report import svg
 from gssl.benchmarks.report.extras import VarianceFile
 from gssl.benchmarks.report.folders import Curve, Projection
+from gssl.benchmarks.report.labels import LEADING, block, broken, legend
 from gssl.convergence.record import Point, Trajectory
 from gssl.convergence.summary import By, candidates, chosen
 
@@ -58,62 +59,91 @@ def lines(curves: Sequence[Line], *, title: str, across: str, up: str, log: bool
     """Lines with a legend above."""
     curves = [Line(c.name, tuple(p for p in c.points if math.isfinite(p[1]) and (p[1] > 0 or not log))) for c in curves]
     curves = [curve for curve in curves if curve.points]
-    if not curves:
-        return Markup("")
-    rows = math.ceil(len(curves) / 4)
-    top = 40.0 + 18 * rows
-    x = svg.scale_for([p[0] for c in curves for p in c.points], 62, svg.WIDTH - 20, margin=0.01)
+    return svg.both(lambda width: _lines(curves, width, title, (across, up), log)) if curves else Markup("")
+
+
+def _lines(curves: Sequence[Line], width: float, title: str, names: tuple[str, str], log: bool) -> Markup:
+    left, right = 62.0 if width == svg.WIDTH else 46.0, width - 20
+    signs = [(c.name, svg.line(-9, 0, 9, 0, f"curve c{n % COLOURS}")) for n, c in enumerate(curves)]
+    parts, top = legend(signs, 12, right, 16)
+    top += 30
+    x = svg.scale_for([p[0] for c in curves for p in c.points], left, right, margin=0.01)
     y = svg.scale_for([p[1] for c in curves for p in c.points], top + 220, top, log=log)
-    parts = svg.horizontal_axis(x, top, top + 220, across, svg.short)
-    parts += svg.vertical_axis(y, 62, svg.WIDTH - 20, up, svg.short)
+    parts += svg.horizontal_axis(x, top, top + 220, names[0], svg.short)
+    parts += svg.vertical_axis(y, left, right, names[1], svg.short)
     for number, curve in enumerate(curves):
         colour = f"c{number % COLOURS}"
         parts.append(svg.path([(x(a), y(b)) for a, b in curve.points], f"curve {colour}"))
         if len(curve.points) < 15:
             knot = f"knot {colour}"
             parts += [svg.dot(x(a), y(b), 3, knot, f"{curve.name}: {svg.short(b)}") for a, b in curve.points]
-        at = 62 + 160 * (number % 4), 16 + 18 * (number // 4)
-        parts.append(svg.line(at[0], at[1] - 4, at[0] + 18, at[1] - 4, f"curve {colour}"))
-        parts.append(svg.text(at[0] + 24, at[1], curve.name[:18], kind="name"))
-    return svg.figure(top + 264, title, parts)
+    return svg.figure(top + 264, title, parts, width=width)
 
 
 def scatter(found: Projection, labels: np.ndarray | None, *, title: str) -> Markup:
-    """Two principal components on equal scales; colours are classes where the labels are at hand."""
+    """Two principal components on equal scales; colours are classes where the labels are at hand, with a legend.
+
+    Classes beyond the tenth repeat the colours in squares; beyond twenty, the smallest ones share one sign.
+    """
     points = found.points
     centre = (points.max(axis=0) + points.min(axis=0)) / 2
     reach = max(float(np.ptp(points, axis=0).max()) / 2, 1e-12) * 1.04
     x = svg.Scale(centre[0] - reach, centre[0] + reach, 10, 410)
     y = svg.Scale(centre[1] - reach, centre[1] + reach, 410, 10)
-    classes = np.zeros(len(points), dtype=np.int64) if labels is None else labels[found.drawn]
     parts = [svg.tag("rect", x=4, y=4, width=412, height=412, rx=6, class_="plane")]
-    for label in np.unique(classes):
-        part = points[classes == label]
-        parts.append(svg.specks([(x(a), y(b)) for a, b in part], f"speck c{int(label) % COLOURS}"))
-    return svg.figure(420, title, parts, width=420)
+    signs = []
+    for name, kind, members in _classes(np.zeros(len(points), np.int64) if labels is None else labels[found.drawn]):
+        parts.append(svg.specks([(x(a), y(b)) for a, b in points[members]], f"speck {kind}"))
+        signs.append((name, svg.specks([(0, 0)], f"speck sign {kind}")))
+    height = 420.0
+    if labels is not None:
+        entries, height = legend(signs, 8, 412, 436)
+        parts += entries
+        height += 12
+    return svg.figure(height, title, parts, width=420)
+
+
+def _classes(of: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Name, sign and points of each class that is drawn; -1 means that an item has none."""
+    values, counts = np.unique(of[of >= 0], return_counts=True)
+    kept = np.sort(values[np.argsort(-counts, kind="stable")][: 2 * COLOURS])
+    found = [
+        (f"class {value}", f"c{n % COLOURS}" + (" square" if n >= COLOURS else ""), of == value)
+        for n, value in enumerate(kept)
+    ]
+    rest, none = (of >= 0) & ~np.isin(of, kept), of < 0
+    found += [(f"{len(values) - len(kept)} other classes", "other", rest)] if rest.any() else []
+    return found + ([("no label", "other", none)] if none.any() else [])
 
 
 def gradient_errors(file: VarianceFile, *, title: str) -> Markup:
     """Squared bias and variance of each sampler's gradient, end to end."""
+    return svg.both(lambda width: _gradient_errors(file, width, title))
+
+
+def _gradient_errors(file: VarianceFile, width: float, title: str) -> Markup:
     rows = sorted(file.samplers.items(), key=lambda item: item[1].mse)
-    scale = svg.Scale(0, max(max(numbers.mse for _, numbers in rows) * 1.02, 1e-12), 190, 590)
-    bottom = 40 + 27.0 * len(rows)
-    parts = svg.horizontal_axis(
-        scale, 34, bottom, "squared error, relative to the squared norm of the full gradient", svg.short
-    )
-    for n, (name, kind) in enumerate((("bias²", "bias"), ("variance", "noise"))):
-        parts.append(svg.tag("rect", x=190 + 110 * n, y=10, width=14, height=12, class_=f"bar {kind}"))
-        parts.append(svg.text(210 + 110 * n, 20, name, kind="name"))
-    for number, (name, numbers) in enumerate(rows):
-        y = 40 + 27.0 * number
-        middle = scale(numbers.bias2)
+    left, right = (190.0, width - 84) if width == svg.WIDTH else (118.0, width - 62)
+    scale = svg.Scale(0, max(max(numbers.mse for _, numbers in rows) * 1.02, 1e-12), left, right)
+    signs = [
+        (name, svg.tag("rect", x=-7, y=-6, width=14, height=12, class_=f"bar {kind}"))
+        for name, kind in (("bias²", "bias"), ("variance", "noise"))
+    ]
+    key, _ = legend(signs, left, width - 8, 20)
+    names = [broken(name, left - 20) for name, _ in rows]
+    heights = [12 + LEADING * len(part) for part in names]
+    bottom = 40 + sum(heights)
+    parts, y = [*key, *svg.horizontal_axis(scale, 34, bottom, "squared error, relative", svg.short)], 40.0
+    for (_, numbers), part, height in zip(rows, names, heights, strict=True):
+        middle, centre = scale(numbers.bias2), y + height / 2
         parts += [
-            svg.text(178, y + 17, name[:26], anchor="end", kind="name"),
-            svg.tag("rect", x=190, y=y + 4, width=middle - 190, height=18, class_="bar bias"),
-            svg.tag("rect", x=middle, y=y + 4, width=scale(numbers.mse) - middle, height=18, class_="bar noise"),
-            svg.text(scale(numbers.mse) + 8, y + 17, svg.short(numbers.mse), kind="value"),
+            block(left - 12, centre + 4 - LEADING * (len(part) - 1) / 2, part, anchor="end"),
+            svg.tag("rect", x=left, y=centre - 9, width=middle - left, height=18, class_="bar bias"),
+            svg.tag("rect", x=middle, y=centre - 9, width=scale(numbers.mse) - middle, height=18, class_="bar noise"),
+            svg.text(scale(numbers.mse) + 8, centre + 4, svg.short(numbers.mse), kind="value"),
         ]
-    return svg.figure(bottom + 44, title, parts)
+        y += height
+    return svg.figure(bottom + 44, title, parts, width=width)
 
 
 def convergence(trainings: Sequence[Trajectory], by: By, *, title: str) -> Markup:
@@ -126,7 +156,7 @@ def convergence(trainings: Sequence[Trajectory], by: By, *, title: str) -> Marku
         for best in chosen(candidates(trainings), by)
     ]
     across = f"seconds ({trainings[0].clock})" if by == "seconds" else "steps"
-    return lines(found, title=title, across=across, up=f"validation {trainings[0].metric}")
+    return lines(found, title=title, across=across, up=f"validation {trainings[0].metric.replace('_', ' ')}")
 
 
 def _mean_curve(seeds: Sequence[Sequence[Point]], by: By) -> tuple[tuple[float, float], ...]:

@@ -132,19 +132,22 @@ def unfinished(cells: Cells) -> None:
 
 
 def search(folder: Path) -> Path:
-    """What ``gssl tune`` leaves: a study and a picture."""
+    """What ``gssl tune`` leaves."""
+    rng = np.random.default_rng(0)
     trials: list[dict[str, object]] = [
         {"number": 0, "state": "complete", "values": [0.8], "params": {"train.lr": 0.001}, "default": True},
         {"number": 1, "state": "complete", "values": [0.85], "params": {"train.lr": 0.01, HOSTILE: HOSTILE}},
         {"number": 2, "state": "pruned", "values": None, "params": {"train.lr": 0.1}, "seconds": 1.5},
     ]
+    for n in range(3, 12):
+        params = {"train.lr": 10 ** float(rng.uniform(-4, -1)), "encoder.norm": ["none", "batch"][n % 2]}
+        reports = {str(epoch): 0.7 + 0.01 * n for epoch in (1, 3, 9)[: 1 + n % 3]}
+        state = {"state": "pruned" if n % 3 == 0 else "complete", "values": [0.7 + 0.01 * n], "seconds": 1.0}
+        trials.append({"number": n, **state, "params": params, "reports": reports, "epochs": 27})
     study = {"study": HOSTILE, "method": {"name": "GRACE"}, "dataset": HOSTILE, "metric": "accuracy"}
     how = {"objective": ["val"], "directions": ["maximize"], "algorithm": "tpe", "pruner": "halving"}
-    (folder / "study.json").write_text(json.dumps({**study, **how, "trials": trials}))
-    (folder / "history.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="300" onload="parent.owned = 1">'
-        "<script>parent.owned = 1</script><text x='20' y='40'>history</text></svg>"
-    )
+    space = {"train.lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}}
+    (folder / "study.json").write_text(json.dumps({**study, **how, "space": space, "trials": trials}))
     return folder / "study.json"
 
 

@@ -1,26 +1,22 @@
-"""What searches found: ``study.json`` of ``gssl tune`` and the pictures beside it."""
+"""What searches found: ``study.json`` of ``gssl tune``."""
 
 from __future__ import annotations
 
-import base64
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gssl.benchmarks.report import text
+from gssl.benchmarks.report.cells import Measure
+from gssl.benchmarks.report.search_pictures import Drawing, Point
 from gssl.benchmarks.report.tables import Column, DataTable, Item, Line
 from gssl.benchmarks.report.text import NONE, seconds
-
-_PICTURES = {
-    "history": "History: the score of each trial, and the best so far",
-    "importance": "Importance of each parameter for the score",
-    "slice": "Slices: the score over each parameter",
-    "reports": "Scores during pretraining, by which trials are pruned",
-    "pareto": "Score against seconds",
-}
 
 
 class TrialEntry(BaseModel):
@@ -34,6 +30,8 @@ class TrialEntry(BaseModel):
     params: dict[str, Any]
     default: bool = False
     seconds: float | None = None
+    epochs: float | None = None
+    reports: dict[str, float | None] = {}
 
 
 class Named(BaseModel):
@@ -58,6 +56,7 @@ class StudyFile(BaseModel):
     algorithm: str
     pruner: str
     trials: list[TrialEntry]
+    space: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,10 @@ class Search:
     Attributes:
         name: of the file.
         file: what it holds.
-        pictures: heading and ``data:`` URI of each picture that stands beside the file.
     """
 
     name: str
     file: StudyFile
-    pictures: tuple[tuple[str, str], ...] = field(repr=False)
 
     @property
     def title(self) -> str:
@@ -103,6 +100,18 @@ class Search:
             yield "best: parameters", ", ".join(f"{key}={_text(value)}" for key, value in best.params.items())
         yield "algorithm", f"{self.file.algorithm}, pruner {self.file.pruner}"
 
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The trials that can be drawn."""
+        higher = self.file.directions[0].lower() != "minimize"
+        unit = text.shown_unit(Measure(self.file.metric))
+        points = [_point(trial, self.file.objective, unit) for trial in self.file.trials if _drawable(trial)]
+        logarithmic = {name for name, kind in self.file.space.items() if isinstance(kind, dict) and kind.get("log")}
+        metric = Measure(self.file.metric).name
+        return Drawing(
+            self.title, tuple(sorted(points, key=lambda p: p.number)), frozenset(logarithmic), metric, higher
+        )
+
     def table(self, number: int) -> DataTable:
         """All trials."""
         parameters = sorted({name for trial in self.file.trials for name in trial.params})
@@ -131,20 +140,29 @@ class Search:
 
 
 def read_search(path: Path, content: Mapping[str, Any]) -> Search:
-    """A study with the pictures of its folder.
+    """A study from the content of its file.
 
     Raises:
         ValidationError: something is missing or wrong.
     """
-    file = StudyFile.model_validate(content)
-    beside = ((title, path.with_name(f"{name}.svg")) for name, title in _PICTURES.items())
-    pictures = tuple((title, _data_uri(picture)) for title, picture in beside if picture.is_file())
-    return Search(path.name, file, pictures)
+    return Search(path.name, StudyFile.model_validate(content))
 
 
-def _data_uri(path: Path) -> str:
-    # As an image a picture can run no script, whoever wrote it.
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+def _drawable(trial: TrialEntry) -> bool:
+    ended = trial.state in ("complete", "pruned")
+    return ended and bool(trial.values) and all(map(math.isfinite, trial.values or []))
+
+
+def _point(trial: TrialEntry, objectives: list[str], unit: float) -> Point:
+    values = dict(zip(objectives, trial.values or [], strict=False))
+    reports = [
+        (float(epoch), unit * score)
+        for epoch, score in trial.reports.items()
+        if epoch.isdecimal() and len(epoch) < 10 and score is not None and math.isfinite(score)
+    ]
+    score = unit * (trial.values or [0.0])[0]
+    complete, seconds = trial.state == "complete", values.get("seconds")
+    return Point(trial.number, score, complete, trial.params, tuple(reports), trial.epochs, seconds)
 
 
 def _objective(name: str, metric: str) -> str:

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH = 720.0
+NARROW = 350.0  # of pictures for phones, whose letters would be too small to read if the wide one shrank
 Number = float | int
+
+
+def both(draw: Callable[[float], Markup]) -> Markup:
+    """A picture for wide screens and one for narrow ones, of which the style sheet shows what fits.
+
+    Args:
+        draw: makes it from its width; an empty one stays alone.
+    """
+    wide = draw(WIDTH)
+    return wide + draw(NARROW) if wide else wide
 
 
 def tag(name: str, *children: str | Markup, **attributes: str | Number | None) -> Markup:
@@ -45,7 +56,7 @@ def figure(
         viewBox=f"0 0 {_plain(width)} {_plain(height)}",
         role="group" if linked else "img",
         aria_label=title,
-        class_="chart",
+        class_={WIDTH: "chart wide", NARROW: "chart narrow"}.get(float(width), "chart"),
     )
 
 
@@ -126,29 +137,28 @@ def scale_for(values: Sequence[float], start: float, end: float, *, log: bool = 
 
 
 def horizontal_axis(scale: Scale, top: float, bottom: float, title: str, show: Callable[[float], str]) -> list[Markup]:
-    """Grid lines with numbers below them."""
-    marks = [
-        part
-        for tick in scale.ticks()
-        for part in (
-            line(scale(tick), top, scale(tick), bottom, "grid"),
-            text(scale(tick), bottom + 16, show(tick), anchor="middle", kind="tick"),
-        )
-    ]
+    """Grid lines with numbers below them, as many as have room."""
+    marks, free = [], -math.inf
+    for tick in scale.ticks(6 if abs(scale.end - scale.start) > 300 else 4):
+        at, half = scale(tick), 3.8 * len(show(tick))
+        marks.append(line(at, top, at, bottom, "grid"))
+        if at - half > free:
+            marks.append(text(at, bottom + 16, show(tick), anchor="middle", kind="tick"))
+            free = at + half + 4
     return [*marks, text((scale.start + scale.end) / 2, bottom + 34, title, anchor="middle", kind="axis")]
 
 
 def vertical_axis(scale: Scale, left: float, right: float, title: str, show: Callable[[float], str]) -> list[Markup]:
     """Grid lines with numbers to their left; the title stands above."""
-    marks = [
-        part
-        for tick in scale.ticks(5)
-        for part in (
-            line(left, scale(tick), right, scale(tick), "grid"),
-            text(left - 8, scale(tick) + 4, show(tick), anchor="end", kind="tick"),
-        )
-    ]
-    return [*marks, text(left, min(scale.start, scale.end) - 10, title, kind="axis")]
+    marks: list[Markup] = []
+    taken: list[float] = []
+    for tick in scale.ticks(5):
+        at = scale(tick)
+        marks.append(line(left, at, right, at, "grid"))
+        if all(abs(at - other) > 12 for other in taken):
+            marks.append(text(left - 8, at + 4, show(tick), anchor="end", kind="tick"))
+            taken.append(at)
+    return [*marks, text(min(left, 12), min(scale.start, scale.end) - 10, title, kind="axis")]
 
 
 def short(value: float) -> str:
@@ -174,7 +184,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
         found = [f * 10.0**d for d in decades for f in factors if low <= f * 10.0**d <= high]
         if len(found) >= 3:
             return found
-    return found
+    return _ticks(low, high, 5)  # so short a range that powers of ten say nothing of it
 
 
 def _plain(value: str | Number) -> str:

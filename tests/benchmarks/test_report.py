@@ -11,9 +11,11 @@ import pytest
 
 from gssl.benchmarks.report.extras import read_extras
 from gssl.benchmarks.report.folders import projection, run_files
+from gssl.benchmarks.report.labels import broken, text_width
 from gssl.benchmarks.report.sample import HOSTILE, search
 from gssl.benchmarks.report.sample import row as make_row
 from gssl.benchmarks.report.search_page import read_search
+from gssl.benchmarks.report.search_pictures import importances
 from gssl.benchmarks.report.site import write_report
 from gssl.benchmarks.report.svg import Scale, scale_for, tag
 from gssl.benchmarks.report.text import slug
@@ -103,7 +105,7 @@ def test_hostile_text_stays_text(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text()
         page = Links(text)
-        assert page.tags.count("img") == text.count('<img class="study" src="data:image/svg+xml;base64,'), path
+        assert "img" not in page.tags, path
         assert "<script>window" not in text, path
         scripts = re.findall(r"<script[^>]*>", text)
         assert all("src=" in script or "application/json" in script for script in scripts), path
@@ -172,10 +174,13 @@ def test_damaged_folders_become_remarks(tmp_path: Path) -> None:
 
 def test_a_search_is_shown_with_its_trials_and_pictures(site: Path) -> None:
     text = (site / "searches.html").read_text()
-    assert "2 complete, 1 pruned" in text
+    assert "8 complete, 4 pruned" in text
     assert "0.8500 (trial 1)" in text
     assert "0.8000 (trial 0)" in text
-    assert text.count('<img class="study" src="data:image/svg+xml;base64,') == 1
+    for heading in ("Score of each trial", "Score over each parameter", "Importance", "Scores during pretraining"):
+        assert f"<h3>{heading}" in text
+    assert 'aria-label="Score over train.lr"' in text
+    assert "<image" not in text
     assert "searches.html" in (site / "index.html").read_text()
 
 
@@ -183,7 +188,33 @@ def test_of_errors_the_smallest_is_the_best_trial(tmp_path: Path) -> None:
     study = json.loads(search(tmp_path).read_text()) | {"metric": "rmse", "directions": ["minimize"]}
     found = read_search(tmp_path / "study.json", study)
     assert found.best is not None
-    assert found.best.number == 0
+    assert found.best.number == 4  # trial 3 is lower still, but was pruned
+
+
+def test_importance_finds_what_moves_the_score(tmp_path: Path) -> None:
+    file = json.loads(search(tmp_path).read_text())
+    trials = [
+        {"number": n, "state": "complete", "values": [score], "params": {"a": n % 4, "b": ["x", "y"][n // 4 % 2]}}
+        for n, score in enumerate([0.1, 0.2, 0.3, 0.4] * 4)
+    ]
+    found = importances(read_search(tmp_path, file | {"trials": trials}).drawing.points)
+    assert list(found) == ["a", "b"]
+    assert found["a"] > 0.9
+    same = [{**trial, "values": [0.5]} for trial in trials]
+    assert importances(read_search(tmp_path, file | {"trials": same}).drawing.points) == {}
+
+
+def test_quality_against_time_of_a_search_is_drawn(tmp_path: Path) -> None:
+    file = json.loads(search(tmp_path).read_text())
+    trials = [{"number": n, "state": "complete", "values": [0.5 + n, 1.0 + n], "params": {}} for n in range(3)]
+    study = file | {"trials": trials, "objective": ["val", "seconds"], "directions": ["maximize", "minimize"]}
+    headings = [title for title, _ in read_search(tmp_path, study).drawing.pictures()]
+    assert headings == ["Score of each trial, and the best so far", "Score against seconds"]
+    hopeless = [
+        {"number": 0, "state": "fail", "values": None, "params": {}},
+        {**trials[0], "values": [float("inf"), 1]},
+    ]
+    assert list(read_search(tmp_path, study | {"trials": hopeless}).drawing.pictures()) == []
 
 
 @pytest.mark.parametrize(
@@ -275,6 +306,21 @@ def test_elements_are_escaped_and_scales_hold_their_values() -> None:
     assert log(0.0) == 0  # what has no logarithm sits at the edge
     assert scale_for([3.0], 0, 10)(3.0) == pytest.approx(5)
     assert Scale(0, 1, 0, 10).ticks() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_an_axis_has_numbers_however_short_it_is() -> None:
+    assert scale_for([300.0, 420.0], 0, 500, log=True).ticks() == pytest.approx([300, 350, 400])
+    assert scale_for([0.1, 900.0], 0, 500, log=True).ticks() == pytest.approx([0.1, 1, 10, 100, 1000])
+    for low, high in ((311.0, 311.5), (5.0, 5.0), (1e-9, 1e-9), (1.0, 1e12)):
+        assert len(scale_for([low, high], 0, 500, log=True).ticks()) >= 2, (low, high)
+
+
+@pytest.mark.parametrize("name", ["mine.models.graph:AVeryLongNameOfAMethod + minvar+labor", "W" * 60, "", "數" * 30])
+def test_long_names_are_broken_not_cut(name: str) -> None:
+    lines = broken(name, 180)
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    assert all(text_width(line) <= 180 for line in lines)
+    assert broken("x" * 1000, 180)[-1].endswith("…")
 
 
 @pytest.mark.parametrize("name", ["../../x", ".", "", "a/b", "\x00", "é", "x" * 300, "mine:M", "CON<>"])
