@@ -65,12 +65,14 @@ def report(trainings: Sequence[Trajectory]) -> str:
     """Two tables in Markdown: validation scores and training losses.
 
     Raises:
-        InputError: there is no training, or they are not of one method, dataset and plan.
+        InputError: there is no training, or they are not of one problem and plan.
     """
-    problems = {(t.method, t.dataset, t.metric, t.steps, t.observations) for t in trainings}
+    problems = {(t.problem, t.metric, t.steps, t.observations) for t in trainings}
     if len(problems) != 1:
-        raise InputError(f"the file must be of one method, one dataset and one plan, but has {len(problems)}")
-    ((method, dataset, metric, steps, observations),) = problems
+        raise InputError(
+            f"the file must be of one problem (method, dataset, task, options) and one plan, but has {len(problems)}"
+        )
+    (((method, dataset, *_), metric, steps, observations),) = problems
     planned = [steps * k // observations for k in range(1, observations + 1)]
     settings = list(dict.fromkeys((t.sampler, t.batch_size) for t in trainings))
     columns = [at_step(trainings, step) for step in planned]

@@ -37,6 +37,8 @@ class VarianceFile(BaseModel):
 
     method: str
     dataset: str
+    task: str = "node"
+    setting: str = "frozen"
     batch_size: int
     draws: int
     warmup: int
@@ -82,13 +84,13 @@ def read_extras(paths: Sequence[Path]) -> Extras:
 
 
 def _comparisons(name: str, objects: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[Trajectory, ...]]]:
-    """Trainings by method and dataset, from the lines of ``--out`` or from the ``--json`` answer."""
+    """Trainings of the same problem together, from the lines of ``--out`` or from the ``--json`` answer."""
     if len(objects) == 1 and "trainings" in objects[0]:
         objects = [{"config": {}, "environment": {}, **training} for training in objects[0]["trainings"]]
-    groups: dict[tuple[str, str], list[Trajectory]] = {}
+    groups: dict[tuple[str, ...], list[Trajectory]] = {}
     for line in objects:
         training = Trajectory.model_validate(line)
-        groups.setdefault((training.method, training.dataset), []).append(training)
+        groups.setdefault(training.problem, []).append(training)
     return [(name, tuple(group)) for group in groups.values()]
 
 

@@ -15,12 +15,15 @@ from gssl.benchmarks.report import text
 from gssl.benchmarks.report.analysis import ALPHA, BoardStats, Entry
 from gssl.benchmarks.report.board_page import BoardPage
 from gssl.benchmarks.report.charts import critical_difference
+from gssl.benchmarks.report.extras import VarianceFile
 from gssl.benchmarks.report.gather import Contents
 from gssl.benchmarks.report.method_page import Card, card_of
 from gssl.benchmarks.report.pictures import convergence, gradient_errors
 from gssl.benchmarks.report.run_page import RunPage
 from gssl.benchmarks.report.tables import DataTable, pivot, results_table, unfinished_table
+from gssl.benchmarks.rows import circumstances
 from gssl.benchmarks.stats.agreement import ASSUMED_RUNS
+from gssl.convergence.record import Trajectory
 from gssl.results.store import RunRow
 
 Page = tuple[str, str]
@@ -127,13 +130,13 @@ class Pages:
         """Heading, source and picture of every file that was named."""
         found: list[tuple[str, str, Markup]] = []
         for name, file in self._contents.extras.variances:
-            title = f"Gradient error of samplers: {file.method} on {file.dataset}, batches of {file.batch_size}"
+            title = f"Gradient error of samplers: {_trained(file)}, batches of {file.batch_size}"
             source = f"gssl variance, {file.draws} draws after {file.warmup} full-batch steps, {name}"
             found.append((title, source, gradient_errors(file, title=title)))
         for name, trainings in self._contents.extras.trainings:
             first = trainings[0]
             for by in ("seconds", "steps"):
-                title = f"Convergence against {by}: {first.method} on {first.dataset}"
+                title = f"Convergence against {by}: {_trained(first)}"
                 source = f"gssl converge, each sampler at its best setting at equal {by}, {name}"
                 found.append((title, source, convergence(trainings, by, title=title)))
         return found
@@ -181,6 +184,12 @@ class Summary:
         self.commits = len(commits)
         self.dirty = sum(commit.endswith("+") for commit in commits)
         self.environments = len({row.environment_hash for entry in entries for row in entry.cell.done})
+
+
+def _trained(of: VarianceFile | Trajectory) -> str:
+    """Method and dataset, with the task and the setting where they are not the usual ones."""
+    setting = "" if of.setting == of.method else of.setting
+    return ", ".join([f"{of.method} on {of.dataset}", *circumstances(of.task, setting)])
 
 
 def _environment_text(stored: str) -> str:

@@ -11,7 +11,7 @@ from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
-from gssl.cli.request import add_subject
+from gssl.cli.request import add_problem, add_subject
 
 if TYPE_CHECKING:
     from gssl.convergence.comparison import SamplerChoice
@@ -21,6 +21,7 @@ _EXAMPLES = (
     "gssl converge supervised Cora --samplers full,graphsage,minvar+adjoint --batch-size 64 --seconds 5",
     "gssl converge BGRL CS --sampler graphsage fanouts=[5,5] --sampler minvar+adjoint --lr 0.001,0.01 --seeds 3",
     "gssl converge supervised Cora --samplers full,graphsage --batch-size 64 --gradient-error --plot curves.svg",
+    "gssl converge MaskGAE Cora --task link --samplers full,clustergcn --batch-size 512",
     "gssl converge GRACE Cora --samplers graphsage,mvs --batch-size 256 --out trainings.jsonl",
 )
 
@@ -41,6 +42,9 @@ def run(args: Namespace) -> Answer:
             probe=args.probe,
             preset=args.preset,
             assignments=tuple(args.set),
+            task=args.task,
+            setting=args.setting,
+            labels=args.labels,
         ),
         data=args.dataset,
         samplers=_samplers(args),
@@ -62,6 +66,8 @@ def run(args: Namespace) -> Answer:
     data: dict[str, Any] = {
         "method": found[0].method,
         "dataset": found[0].dataset,
+        "task": found[0].task,
+        "setting": found[0].setting,
         "metric": found[0].metric,
         "seconds": args.seconds,
         "steps": args.steps,
@@ -142,7 +148,12 @@ def _arguments(parser: ArgumentParser) -> None:
     add("--seeds", metavar="N", type=integer(1), default=1, help="repetitions of each (default: 1)")
     add("--seed", metavar="N", type=integer(0), default=0, help="the first (default: 0)")
     add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
-    add("--probe", metavar="NAME", help="protocol that gives the validation score (default: the dataset's)")
+    add(
+        "--probe",
+        metavar="NAME",
+        help="protocol that gives the validation score (default: the dataset's, or the task's)",
+    )
+    add_problem(what, one_training=True)
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
     add(
         "--set",

@@ -25,6 +25,27 @@ def add_subject(parser: ArgumentParser) -> None:
     add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
 
 
+def add_problem(group: _ArgumentGroup | ArgumentParser, *, one_training: bool = False) -> None:
+    """What is judged, and what labels may train.
+
+    Args:
+        group: where they are listed.
+        one_training: whether the command looks at a single training, so that nothing is fine-tuned.
+    """
+    add = group.add_argument
+    names, takers = "frozen (default), finetune or auxiliary", "finetune and auxiliary"
+    if one_training:
+        names, takers = "frozen (default) or auxiliary", "auxiliary and the method supervised"
+    add("--task", metavar="NAME", help="what is judged: node, graph, link or cluster (default: that of the dataset)")
+    add("--setting", metavar="NAME", help=f"{names}: what labels may train")
+    add(
+        "--labels",
+        metavar="SHARE|N",
+        type=amount,
+        help=f"labels that {takers} see: a share such as 0.1, or a whole number for each class",
+    )
+
+
 def add_settings(group: _ArgumentGroup, *, searched: bool = False) -> None:
     """Every option that decides what is trained and how it is judged, but for the seeds.
 
@@ -36,14 +57,7 @@ def add_settings(group: _ArgumentGroup, *, searched: bool = False) -> None:
     add("--sampler", metavar="NAME", help="where batches come from (default: the whole graph, or batches of graphs)")
     add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
     add("--probe", metavar="NAME", help="protocol that judges the embeddings (default: the dataset's, or the task's)")
-    add("--task", metavar="NAME", help="what is judged: node, graph, link or cluster (default: that of the dataset)")
-    add("--setting", metavar="NAME", help="frozen (default), finetune or auxiliary: what labels may train")
-    add(
-        "--labels",
-        metavar="SHARE|N",
-        type=amount,
-        help="labels that finetune and auxiliary see: a share such as 0.1, or a whole number for each class",
-    )
+    add_problem(group)
     add("--pretrain-on", metavar="DATASET", help="pretrain the encoder on this dataset, whose features mean the same")
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
     add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON, laid out like a run's config.yaml")

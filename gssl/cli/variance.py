@@ -11,7 +11,7 @@ from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
-from gssl.cli.request import add_subject
+from gssl.cli.request import add_problem, add_subject
 
 if TYPE_CHECKING:
     from gssl.variance.measure import SamplerError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     "gssl variance supervised ogbn-wordnet --samplers uniform+exact,minvar+exact,mvs --batch-size 512",
     "gssl variance BGRL Cora --samplers graphsage,labor,minvar+adjoint --batch-size 256 --draws 100",
+    "gssl variance GRACE Cora --setting auxiliary --samplers graphsage,uniform+exact",
     "gssl variance supervised Cora --samplers graphsage --set sampler.fanouts=[5,5] --plot variance.svg",
 )
 
@@ -38,10 +39,17 @@ def run(args: Namespace) -> Answer:
         if key not in (known := known_options(samplers)):
             raise unknown("option of these samplers", key, known)
     rest = tuple(text for text in args.set if not text.startswith("sampler."))
-    config, dataset = prepare(
-        Request(method=args.method, encoder=args.encoder, seed=args.seed, preset=args.preset, assignments=rest),
-        args.dataset,
+    asked = Request(
+        method=args.method,
+        encoder=args.encoder,
+        seed=args.seed,
+        preset=args.preset,
+        assignments=rest,
+        task=args.task,
+        setting=args.setting,
+        labels=args.labels,
     )
+    config, dataset = prepare(asked, args.dataset)
     request = VarianceRequest(
         samplers=samplers,
         batch_size=args.batch_size,
@@ -60,6 +68,8 @@ def run(args: Namespace) -> Answer:
     data: dict[str, Any] = {
         "method": config.method.name,
         "dataset": dataset.name,
+        "task": config.task.name,
+        "setting": config.setting.name,
         "batch_size": args.batch_size,
         "draws": args.draws,
         "warmup": args.warmup,
@@ -136,6 +146,7 @@ def _arguments(parser: ArgumentParser) -> None:
         help="norms that minvar draws by: those of all items at the frozen weights, or its own (default: fresh)",
     )
     add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
+    add_problem(parser, one_training=True)
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
     add(
         "--set",

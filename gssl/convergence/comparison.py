@@ -24,7 +24,7 @@ from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.prepare import prepare
 from gssl.results.environment import current
-from gssl.settings.base import Training
+from gssl.settings.base import Pretraining, Training
 from gssl.settings.problem import make_problem
 from gssl.training.countdown import Countdown
 from gssl.training.loop import pretrain
@@ -151,7 +151,7 @@ def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerCh
         if config.hash in seen:
             raise InputError(f"{choice.label!r} would be trained twice; name every sampler, batch size and rate once")
         seen.add(config.hash)
-        training = _training(config, dataset, comparison.seeds[0])
+        training = _training(config, dataset, comparison.seeds[0], comparison.probe_items)
         training.sampler(training.method())
     return dataset, cells
 
@@ -180,7 +180,15 @@ def _request(comparison: SamplerComparison, choice: SamplerChoice, size: int | N
 def _check(dataset: Dataset) -> None:
     if dataset.level != "node":
         raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
-    if dataset.labels is None:
+
+
+def _require_validation(config: RunConfig, dataset: Dataset) -> None:
+    if config.task.name == "cluster":
+        raise InputError(
+            "--task cluster sees no label before the score, so there is no validation score to compare by; compare "
+            "with --task node or link"
+        )
+    if dataset.labels is None and config.task.name != "link":
         raise InputError(f"{dataset.name} has no labels, so there is no validation score to compare by")
 
 
@@ -188,14 +196,21 @@ def _training(config: RunConfig, dataset: Dataset, seed: int, probe_items: int |
     """What is trained, judged on the first split alone.
 
     Raises:
-        InputError: there is nothing to train.
+        InputError: there is nothing to train, nothing to compare by, more than one training, or no probe of nodes to
+            give fewer items.
     """
     if not components.method_class(config.method.name).trains:
         raise InputError(f"{config.method.name} is a reference row that does not train; choose another method")
-    training = make_problem(config, dataset).trainings(seed)[0].on_first_split()
-    split = training.splits[0]
-    if probe_items is None or training.items is not None or not isinstance(split, Split):
+    _require_validation(config, dataset)
+    training = make_problem(config, dataset).only_training(seed)
+    if probe_items is None:
         return training
+    split = training.splits[0]
+    if not isinstance(training, Pretraining) or not isinstance(split, Split):
+        raise InputError(
+            f"--probe-items {probe_items} is for a probe of frozen embeddings of nodes, which neither --task link nor "
+            "a training on labels has; leave it out"
+        )
     return replace(training, splits=(_part(split, probe_items, seed),))
 
 
@@ -231,6 +246,8 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
     return Trajectory(
         method=config.method.name,
         dataset=dataset.name,
+        task=config.task.name,
+        setting=config.setting.name,
         sampler=label,
         batch_size=dataset.graph.num_nodes if size is None else size,
         lr=config.train.lr,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gssl.common.errors import InputError
 
@@ -56,6 +56,7 @@ class Trajectory(BaseModel):
 
     Attributes:
         method, dataset: of the training.
+        task, setting: what ``val`` judges, and what labels trained; files from before there was a choice have neither.
         sampler: its name, with the options that were given.
         batch_size: expected targets in a batch.
         lr: learning rate, constant.
@@ -79,6 +80,8 @@ class Trajectory(BaseModel):
 
     method: str
     dataset: str
+    task: str
+    setting: str
     sampler: str
     batch_size: int
     lr: float
@@ -97,10 +100,30 @@ class Trajectory(BaseModel):
     environment: dict[str, object]
     error: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, data: object) -> object:
+        """With the task and the setting that there was no choice of."""
+        if not isinstance(data, dict):
+            return data
+        usual = "supervised" if data.get("method") == "supervised" else "frozen"
+        return {"task": "node", "setting": usual, **data}
+
     @property
     def cell(self) -> Cell:
         """What was trained, whatever the seed."""
         return self.sampler, self.batch_size, self.lr
+
+    @property
+    def problem(self) -> tuple[str, ...]:
+        """What was trained and judged, whatever the sampler, its batches, the rate and the seed."""
+        train = self.config.get("train")
+        varied = {"sampler", "seeds", "train"}
+        shared: dict[str, object] = {key: value for key, value in self.config.items() if key not in varied}
+        if isinstance(train, dict):
+            shared["train"] = {key: value for key, value in train.items() if key not in ("lr", "batch_size")}
+        config = json.dumps(shared, sort_keys=True)
+        return self.method, self.dataset, self.task, self.setting, str(self.probe_items), config
 
     @property
     def key(self) -> Key:

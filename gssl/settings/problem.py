@@ -58,6 +58,21 @@ class Problem:
         """
         return self.setting.trainings(self.config, self.task, seed)
 
+    def only_training(self, seed: int) -> Training:
+        """The training of a seed, judged on the first of its splits, for drivers that look at one training alone.
+
+        Raises:
+            InputError: the setting goes on from one training to another.
+        """
+        first, *rest = self.trainings(seed)
+        if any(training.source is not None for training in rest):
+            option = "--setting finetune" if self.setting.has_finetuning else "setting.pretrain_on"
+            raise InputError(
+                f"{option} goes on from one training to another, but this command looks at a single one: leave it out "
+                "to see the pretraining; labels train with --setting auxiliary or the method supervised"
+            )
+        return first.on_first_split()
+
     def sealed(self, seed: int) -> Problem:
         """The problem as a search may see it.
 

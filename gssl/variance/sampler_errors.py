@@ -59,7 +59,8 @@ def sampler_errors(
     """Errors of each sampler's gradient, in the order of the request.
 
     Raises:
-        InputError: a set of graphs, an unknown sampler, an encoder that cannot take a sampler's batches.
+        InputError: a set of graphs, an unknown sampler, an encoder that cannot take a sampler's batches, a setting of
+            more than one training.
     """
     if dataset.level != "node":
         raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
@@ -107,7 +108,7 @@ def _maker(name: str, request: VarianceRequest) -> Callable[..., PairSampler]:
 
 def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[FrozenMethod, torch.Tensor | None]:
     """The method after full-batch steps, and the nodes that its loss is about (None for all)."""
-    training = problem.trainings(request.seed)[0]
+    training = problem.only_training(request.seed)
     method, graph = training.method(), training.dataset.graph
     given = problem.config.train
     train = TrainConfig(epochs=request.warmup, lr=given.lr, weight_decay=given.weight_decay, optimizer="adam")

@@ -57,6 +57,8 @@ def test_differences_are_paired_by_seed(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_file_of_two_problems_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="but has 2"):
         equal_steps.report([FOUND[0], training(256, 0.01, 0, (0.1,), dataset="Cora")])
+    with pytest.raises(InputError, match="but has 2"):
+        equal_steps.report([FOUND[0], training(256, 0.01, 0, (0.1,), task="link")])
     with pytest.raises(SystemExit) as ended:
         equal_steps.main([str(tmp_path / "missing.jsonl")])
     assert ended.value.code == 2

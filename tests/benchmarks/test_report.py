@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sqlite3
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from gssl.benchmarks.report.svg import Scale, scale_for, tag
 from gssl.benchmarks.report.text import slug
 from gssl.cli.main import main
 from gssl.common.errors import InputError
+from gssl.convergence.record import Trajectory, append
 from gssl.results import database
 from gssl.results.store import Store
 
@@ -215,6 +217,14 @@ def test_quality_against_time_of_a_search_is_drawn(tmp_path: Path) -> None:
         {**trials[0], "values": [float("inf"), 1]},
     ]
     assert list(read_search(tmp_path, study | {"trials": hopeless}).drawing.pictures()) == []
+
+
+def test_trainings_of_other_tasks_are_other_pictures(tmp_path: Path, training: Callable[..., Trajectory]) -> None:
+    """One file of ``gssl converge --out`` may hold several problems; their seeds are no repetitions of each other."""
+    path = tmp_path / "kept.jsonl"
+    append(path, [training(), training(task="link", metric="roc_auc"), training(seed=1)])
+    groups = [group for _, group in read_extras([path]).trainings]
+    assert [[line.seed for line in group] for group in groups] == [[0, 1], [0]]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gssl.convergence.record import read
 from gssl.evaluate.lbfgs import LbfgsProbe
 
 QUICK = ("--batch-size", "24", "--seconds", "0.05", "--steps", "4", "--points", "2", "--lr", "0.01")
@@ -114,6 +115,35 @@ def test_a_training_that_fails_is_counted(converge: Any, lab: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--task link", ("link", "frozen", "roc_auc")),
+        ("--setting auxiliary --labels 0.5", ("node", "auxiliary", "accuracy")),
+    ],
+)
+def test_tasks_and_settings_of_one_training(
+    words: str, expected: tuple[str, ...], converge: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.jsonl"
+    found, _ = converge("--samplers", "full,graphsage", "--gradient-error", "--out", str(path), *words.split())
+    assert tuple(found[key] for key in ("task", "setting", "metric")) == expected
+    assert all(training["points"][-1]["gradient_error"] > 0 for training in found["trainings"])
+    usual, err = converge("--samplers", "full", "--out", str(path))
+    assert err.count("steps in all") == 1, "the usual task is another experiment"
+    assert (usual["task"], usual["setting"]) == ("node", "frozen")
+    assert len({line.problem for line in read(path)}) == 2
+
+
+def test_held_out_edges_are_gone_from_every_sampler(lab: Any) -> None:
+    """A comparison of samplers on links trains on what is visible, whose batches it draws."""
+    words = ("converge", "GAE", "graph.npz", *QUICK, *SMALL, "--task", "link", "--set", "task.test=0.6")
+    out, _ = lab.gssl(*words, "--samplers", "full,clustergcn", "--json")
+    assert {training["batch_size"] for training in json.loads(out)["trainings"]} == {120, 24}
+    _, err = lab.gssl(*words, "--set", "task.val=0.4", "--samplers", "full", code=2)
+    assert "below 1 together" in err
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "there is nothing to compare"),
@@ -138,6 +168,13 @@ def test_a_training_that_fails_is_counted(converge: Any, lab: Any, tmp_path: Pat
         (("--samplers", "graphsage", "--set", "train.patience=3"), "--set train.patience=3 does not go"),
         (("--samplers", "graphsage", "--plot", "curves.xyz"), "must end with one of"),
         (("--samplers", "graphsage", "--out", "."), "name another file with --out"),
+        (("--samplers", "graphsage", "--task", "cluster"), "no validation score to compare by"),
+        (("--samplers", "graphsage", "--task", "graph"), "--task graph judges graphs"),
+        (("--samplers", "graphsage", "--labels", "0.5"), "--labels does not go with --setting frozen"),
+        (("--samplers", "graphsage", "--setting", "finetune"), "--setting finetune goes on from one training to"),
+        (("--samplers", "graphsage", "--set", "setting.pretrain_on=digits"), "mean"),
+        (("--samplers", "graphsage", "--probe-items", "9", "--task", "link"), "--probe-items 9 is for a probe of"),
+        (("--samplers", "graphsage", "--probe-items", "9", "--setting", "auxiliary"), "leave it out"),
     ],
     ids=str,
 )

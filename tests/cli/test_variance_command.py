@@ -35,6 +35,26 @@ def test_the_table_names_every_sampler(capsys: pytest.CaptureFixture[str]) -> No
     assert "ms/batch" in out
 
 
+def test_two_losses_of_unlike_masses_have_no_bias(capfd: pytest.CaptureFixture[str]) -> None:
+    """Auxiliary learning under exact propagation: the mean over batches is the gradient of the whole graph."""
+    words = ["--setting", "auxiliary", "--labels", "0.2", "--samplers", "uniform+exact,degree+exact", "--json"]
+    assert main(["variance", "DGI", "digits", *QUICK, *words, "--draws", "60", "--batch-size", "400"]) == 0
+    found = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+    assert (found["task"], found["setting"]) == ("node", "auxiliary")
+    for name, error in found["samplers"].items():
+        assert error["bias2"] < error["variance"] / 5, name
+
+
+def test_gradients_on_a_graph_whose_test_edges_are_gone(capfd: pytest.CaptureFixture[str]) -> None:
+    edges = []
+    for words in ([], ["--task", "link", "--set", "task.test=0.7"]):
+        assert main(["variance", "BGRL", "digits", "--samplers", "uniform+induced", *QUICK, *words, "--json"]) == 0
+        found = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+        edges.append(found["samplers"]["uniform+induced"]["edges"])
+    assert found["task"] == "link"
+    assert edges[1] < 0.5 * edges[0]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -47,6 +67,9 @@ def test_the_table_names_every_sampler(capsys: pytest.CaptureFixture[str]) -> No
         (["--samplers", "graphsage", "--batch-size", "64", "--set", "sampler.fanouts=[5,5,5]"], "fanouts"),
         (["--samplers", "uniform+exact", "--batch-size", "100000"], "--batch-size"),
         (["--samplers", "uniform+exact", "--draws", "1"], "--draws"),
+        (["--samplers", "uniform+exact", "--task", "link"], "--task link has no labels to train on"),
+        (["--samplers", "uniform+exact", "--labels", "100000"], "ask for fewer"),
+        (["--samplers", "uniform+exact", "--setting", "finetune"], "--setting finetune does not fit the method"),
     ],
 )
 def test_wrong_input_is_answered(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +84,17 @@ def test_a_format_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str], tmp_p
     words = ["variance", "supervised", "digits", "--samplers", "uniform+exact", *QUICK]
     assert main([*words, "--plot", str(tmp_path / "x.nothing")]) == 2
     assert "cannot be drawn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--setting", "finetune"], "--setting finetune goes on from one training to another"),
+        (["--set", "setting.pretrain_on=digits"], "setting.pretrain_on goes on from one training to another"),
+    ],
+)
+def test_what_is_more_than_one_training_is_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["variance", "BGRL", "digits", "--samplers", "graphsage", *QUICK, *words]) == 2
+    assert message in capsys.readouterr().err

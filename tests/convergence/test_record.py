@@ -85,3 +85,28 @@ def test_best_scores_are_of_the_points_within_the_plan(training: Make) -> None:
     assert training().best(by="seconds") == pytest.approx(0.4)  # seconds 0, 2 and 4 of 5
     assert training(seconds=3.9).best(by="seconds") == pytest.approx(0.4)  # 4.0 is the update during which it came
     assert training(points=()).best(by="steps") is None
+
+
+def test_what_was_varied_is_no_other_problem_and_everything_else_is(training: Make) -> None:
+    config = {"sampler": {"name": "mvs"}, "train": {"lr": 0.1, "optimizer": "adam"}, "encoder": {"hidden_dim": 8}}
+    first = training(config=config)
+    varied = {**config, "sampler": {"name": "gas"}, "train": {"lr": 0.2, "optimizer": "adam"}, "seeds": [3]}
+    assert training(config=varied, seed=3, lr=0.2, sampler="gas").problem == first.problem
+    others = [
+        training(config=config, task="link"),
+        training(config=config, setting="auxiliary"),
+        training(config={**config, "encoder": {"hidden_dim": 16}}),
+        training(config={**config, "train": {"lr": 0.1, "optimizer": "sgd"}}),
+        training(config=config, probe_items=9),
+    ]
+    assert len({first.problem, *(other.problem for other in others)}) == 6
+
+
+@pytest.mark.parametrize(("method", "setting"), [("GRACE", "frozen"), ("supervised", "supervised")])
+def test_lines_of_before_have_the_task_and_the_setting_of_then(
+    tmp_path: Path, training: Make, method: str, setting: str
+) -> None:
+    path = tmp_path / "trainings.jsonl"
+    line = training(method=method).model_dump(mode="json", exclude={"task", "setting"})
+    path.write_text(json.dumps(line) + "\n")
+    assert (read(path)[0].task, read(path)[0].setting) == ("node", setting)
