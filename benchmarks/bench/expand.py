@@ -108,11 +108,11 @@ def _cells(suite: Suite, number: int, group: Group, selection: SuitePart, names:
         with _at(f"{place}.methods.{method}"):
             name = names.of(METHODS, entry.name)
             encoder = names.of(ENCODERS, entry.encoder) if entry.encoder else None
-        with _at(f"{place}.presets.{preset}" if entry.preset is None else f"{place}.methods.{method}.preset"):
-            wanted = entry.preset or group.presets[preset]
-            chosen, content = names.preset(name, data, _AUTO.get(wanted, wanted), _purposes(data, task, how))
         with _at(f"{place}.probes.{probe}"):
             judge = names.probe(data, _AUTO.get(group.probes[probe], group.probes[probe]), task, how)
+        with _at(f"{place}.presets.{preset}" if entry.preset is None else f"{place}.methods.{method}.preset"):
+            wanted = entry.preset or group.presets[preset]
+            chosen, content = names.preset(name, data, _AUTO.get(wanted, wanted), _purposes(data, task, how, judge))
         with _at(f"{place}.samplers.{sampler}"):
             batches = names.sampler(group.samplers[sampler])
         epochs = selection.epochs if selection.epochs is not None else entry.epochs
@@ -157,9 +157,10 @@ def _options(group: Group, sampler: SamplerEntry, setting: SettingEntry, method:
     return assignments(group.options, *addressed, method.options)
 
 
-def _purposes(data: str, task: str | None, setting: SettingEntry) -> tuple[str, ...]:
+def _purposes(data: str, task: str | None, setting: SettingEntry, probe: str | None) -> tuple[str, ...]:
     """What a preset may be for beside its dataset, as ``gssl run`` takes it."""
-    named = ((setting.name, USUAL), (task, level_of(data)))
+    spec = find_spec(data)
+    named = ((setting.name, USUAL), (task, level_of(data)), (probe, spec.probe if spec else None))
     return tuple(name.lower() for name, usual in named if name is not None and name != usual)
 
 

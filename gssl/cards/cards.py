@@ -231,13 +231,22 @@ def _preset_data(layer: Layer) -> dict[str, object]:
         for kind in SECTIONS
         if (section := layer.sections.get(kind)) is not None
     }
-    return {"source": layer.source, **sections}
+    return {"source": layer.source, **({"protocol": layer.protocol} if layer.protocol else {}), **sections}
 
 
 def _preset_table(presets: Mapping[str, Layer]) -> Table:
-    rows = [(name, " ".join(_assignments(layer)), layer.source) for name, layer in presets.items()]
+    rows = [
+        (
+            name,
+            " ".join(_assignments(layer)),
+            layer.source + (f" (made for {layer.protocol})" if layer.protocol else ""),
+        )
+        for name, layer in presets.items()
+    ]
     return Table(
-        "presets (--preset NAME; that of the dataset is taken by itself)", ("preset", "settings", "source"), rows
+        "presets (--preset NAME; that of the dataset and the probe is taken by itself)",
+        ("preset", "settings", "source"),
+        rows,
     )
 
 

@@ -11,7 +11,7 @@ from gssl.common.errors import InputError, unknown
 
 SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
 _NAMELESS = ("train", "finetune")
-_OTHER_KEYS = ("source", "dataset", "seeds")
+_OTHER_KEYS = ("source", "protocol", "dataset", "seeds")
 _RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
 
 
@@ -36,6 +36,7 @@ class Layer:
         origin: how messages name the source, for example ``preset 'Cora' of GRACE``.
         sections: section name to settings.
         source: where the values were published, if that is known.
+        protocol: what the values were made for, where that is not the usual probe of the dataset: a probe, or words.
         dataset: dataset that the settings were recorded for; None if they are not tied to one.
         seeds: seeds that the settings ask for, in order.
     """
@@ -43,6 +44,7 @@ class Layer:
     origin: str
     sections: Mapping[str, Section]
     source: str = ""
+    protocol: str = ""
     dataset: str | None = None
     seeds: tuple[int, ...] | None = None
 
@@ -67,6 +69,7 @@ def from_mapping(data: Mapping[str, Any], origin: str) -> Layer:
         origin,
         sections,
         source=str(data.get("source", "")),
+        protocol=str(data.get("protocol", "")),
         dataset=None if data.get("dataset") is None else str(data["dataset"]),
         seeds=None if seeds is None else tuple(seeds),
     )

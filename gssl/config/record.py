@@ -51,6 +51,7 @@ class RunConfig:
         task: what is judged: nodes, graphs, links or clusters.
         setting: how: by frozen embeddings, after fine-tuning, beside labels, or by labels alone.
         finetune: how the second training of a setting that has one is done; None for the others.
+        notes: what should be said of how it came about; in no hash.
     """
 
     dataset: str
@@ -65,6 +66,7 @@ class RunConfig:
     task: Component = Component("node")
     setting: Component = FROZEN
     finetune: TrainConfig | None = None
+    notes: tuple[str, ...] = ()
 
     def mapping(self) -> dict[str, Any]:
         """Plain data in the layout of presets, which ``--config`` reads back."""

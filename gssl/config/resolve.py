@@ -86,6 +86,7 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
     _check_assignments(layers[-1], method, name, layers, subject)
     setting = _setting(method, layers)
     sampler, train = _sampling(layers, subject)
+    probe = _probe(layers, subject, task.name, setting.name)
     return RunConfig(
         dataset=subject.name,
         data=subject.data,
@@ -93,12 +94,13 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
         encoder=_encoder(method, layers),
         sampler=sampler,
         train=train,
-        probe=_probe(layers, subject, task.name, setting.name),
+        probe=probe,
         seeds=_seeds(request, layers),
         preset=preset[0] if preset else None,
         task=task,
         setting=setting,
         finetune=_finetune(setting, layers, train),
+        notes=() if preset is None else _protocol_notes(*preset, probe.name),
     )
 
 
@@ -178,9 +180,16 @@ def _usual(method: type[Method]) -> str:
 
 
 def _purposes(request: Request, subject: Subject) -> tuple[str, ...]:
-    """What a preset may be for beside its dataset: a task or a setting other than the usual one."""
-    named = ((request.setting, "frozen"), (request.task, subject.task))
+    """What a preset may be for beside its dataset: a task, a setting or a probe other than the usual one."""
+    probe = None if request.probe is None else PROBES.canonical(request.probe)
+    named = ((request.setting, "frozen"), (request.task, subject.task), (probe, subject.probe.lower()))
     return tuple(name.lower() for name, usual in named if name is not None and name.lower() != usual)
+
+
+def _protocol_notes(preset: str, layer: Layer, probe: str) -> tuple[str, ...]:
+    if layer.protocol in ("", probe) or presets.is_default(preset):  # a default is made for no data in particular
+        return ()
+    return (f"the values of preset {preset} were made for {layer.protocol}, this run is judged by {probe}",)
 
 
 def _task(layers: Sequence[Layer], subject: Subject) -> Component:

@@ -39,12 +39,12 @@ class Problem:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What should be said of the data."""
+        """What should be said of the data and the configuration."""
         data = self.task.dataset
         unjudged = f"{data.name} has no labels, so the embeddings were stored but not judged"
         source = self.setting.source
         more = () if source is None else tuple(f"{source.name}: {note}" for note in source.notes)
-        return (*data.notes, *more, *(() if self.task.version else (unjudged,)))
+        return (*data.notes, *more, *self.config.notes, *(() if self.task.version else (unjudged,)))
 
     def splits(self, seed: int) -> tuple[AnySplit, ...]:
         """What a seed is judged on."""

@@ -10,7 +10,7 @@ from gssl.config.presets import presets_of
 from gssl.config.record import plain
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.catalog import BY_NAME, DatasetSpec
-from gssl.registry import METHODS, SETTINGS, TASKS
+from gssl.registry import METHODS, PROBES, SETTINGS, TASKS
 
 FOLDER = Path(gssl.methods.__path__[0]) / "presets"
 PRESETS = [(file.stem, name) for file in sorted(FOLDER.glob("*.yaml")) for name in presets_of(file.stem)]
@@ -22,7 +22,7 @@ def test_every_file_belongs_to_a_method() -> None:
 
 
 def dataset_of(preset: str) -> DatasetSpec | None:
-    """The dataset that a preset such as ``Cora`` or ``Cora-authors`` is for."""
+    """The dataset that a preset such as ``Cora`` or ``Cora-P2`` is for."""
     fitting = [spec for spec in BY_NAME.values() if preset == spec.name or preset.startswith(f"{spec.name}-")]
     return max(fitting, key=lambda spec: len(spec.name), default=None)
 
@@ -61,6 +61,34 @@ def test_sets_of_graphs_do_not_fall_to_the_default_of_nodes(method: str) -> None
     config = resolve(Request(method), Subject("unheard-of", "unheard-of", "graph", "P5-RBF"))
     assert config.preset == "default-graph"
     assert resolve(Request(method), Subject("unheard-of", "unheard-of", "node", "LBFGS")).preset == "default"
+
+
+def subject(dataset: str) -> Subject:
+    spec = BY_NAME[dataset]
+    return Subject(spec.name, spec.name, spec.level, spec.probe)
+
+
+@pytest.mark.parametrize(
+    ("probe", "preset", "hidden_dim"), [(None, "CiteSeer", 1024), ("p2", "CiteSeer-P2", 512), ("P1", "CiteSeer", 1024)]
+)
+def test_a_preset_belongs_to_a_dataset_and_a_protocol(probe: str | None, preset: str, hidden_dim: int) -> None:
+    config = resolve(Request("GRACE", probe=probe), subject("CiteSeer"))
+    assert (config.preset, config.encoder.options["hidden_dim"]) == (preset, hidden_dim)
+
+
+def test_values_of_another_protocol_are_noted() -> None:
+    config = resolve(Request("GCA"), subject("Computers"))
+    assert config.notes == ("the values of preset Computers were made for P3-GCA, this run is judged by P3-BGRL",)
+    assert resolve(Request("GCA", probe="P3-GCA"), subject("Computers")).notes == ()
+    assert resolve(Request("GRACE"), subject("CiteSeer")).notes == ()
+
+
+@pytest.mark.parametrize(("method", "preset"), PRESETS)
+def test_a_protocol_is_a_probe_or_words(method: str, preset: str) -> None:
+    protocol = presets_of(method)[preset].protocol
+    assert protocol in ("", *PROBES.names()) or " " in protocol
+    spec = dataset_of(preset)
+    assert not (spec and protocol == spec.probe), "that is the usual one"
 
 
 def test_presets_are_read_without_torch() -> None:
