@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gssl.api.given import without_labels
 from gssl.api.run import RunResult, training_folder
 from gssl.common import yaml_io
 from gssl.common.errors import InputError
@@ -61,7 +62,7 @@ class RunEncoder(nn.Module):
             InputError: its features, or the edge attributes that the encoder uses, have another number of columns than
                 those that it was trained on.
         """
-        dataset = load_dataset(str(data)) if isinstance(data, str | Path) else as_dataset(data)
+        dataset = load_dataset(str(data)) if isinstance(data, str | Path) else as_dataset(without_labels(data))
         self._check(dataset)
         self.method.prepare(dataset.graph, derive_seed(self.seed, "prepare"))
         return embed_dataset(self.method.eval().to(device_of(self.method)), dataset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gssl.api.given import label_tensor, whole, without_labels
 from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
 from gssl.common.options import options_of, validate
@@ -27,6 +28,7 @@ from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
 from gssl.registry import AUGMENTERS
 from gssl.samplers.base import Sampler
+from gssl.samplers.full import GraphBatches
 from gssl.samplers.pair import PairSampler
 
 _BATCH_SIZE = 512
@@ -53,7 +55,7 @@ def augment_data(augmenter: str | Augmenter, data: Any, *, seed: int = 0, **opti
         augmenter = factory(**validate(factory, options, what=f"augmenter {augmenter}"))
     elif options:
         raise InputError(f"options such as {next(iter(options))!r} go with the name of an augmenter, not with one")
-    view = augmenter(as_dataset(data).graph.full_batch(), torch.Generator().manual_seed(seed))
+    view = augmenter(as_dataset(without_labels(data)).graph.full_batch(), torch.Generator().manual_seed(seed))
     block = view.blocks[0]
     found = Data(x=dense_features(view.x), edge_index=block.edge_index, n_id=view.node_ids)
     if block.weight is not None:
@@ -130,7 +132,7 @@ def sample(
     """Any selection and propagation in one's own training loop.
 
     Args:
-        data: a PyG ``Data`` or a networkx graph.
+        data: a PyG ``Data``, a list of them, or a networkx graph.
         sampler: a name (``gssl list samplers``) or a pair such as ``degree+labor``.
         batch_size: expected targets in a batch; None for 512, or all nodes of a smaller graph.
         num_layers: message-passing layers of the model.
@@ -140,12 +142,15 @@ def sample(
     Raises:
         InputError: no such sampler or option; or one that keeps a history, which only gssl's encoders can read.
     """
-    graph: Graph = as_dataset(data).graph
+    graph: Graph = as_dataset(without_labels(data)).graph
     factory = sampler_factory(sampler)
     values = settled(factory, [options], what=f"sampler {sampler}", reserved=SAMPLER_RESERVED)
     known = options_of(factory)
-    size = min(_BATCH_SIZE, graph.num_nodes) if batch_size is None else batch_size
+    size = min(_BATCH_SIZE, graph.num_nodes) if batch_size is None else whole("batch_size", batch_size, 1)
+    num_layers = whole("num_layers", num_layers, 1)
     given = {"batch_size": size, "num_layers": num_layers, "seed": seed}
+    if isinstance(factory, type) and issubclass(factory, GraphBatches) and graph.ptr is None:
+        raise InputError(f"the sampler {sampler} draws whole graphs: give a list of Data, or name a sampler of nodes")
     made = factory(graph, **values, **{key: value for key, value in given.items() if key in known})
     if isinstance(made, PairSampler) and made.store is not None:
         raise InputError(
@@ -172,7 +177,13 @@ def judge(
     Raises:
         InputError: labels, split and probe do not fit each other.
     """
-    labels = make_labels(torch.as_tensor(y), len(embeddings))
+    embeddings = torch.as_tensor(embeddings)
+    if embeddings.dim() != 2 or not bool(embeddings.isfinite().all()):
+        raise InputError(
+            f"embeddings must be finite numbers of shape (num_items, dim), but these have shape "
+            f"{tuple(embeddings.shape)}" + (" and some that are not finite" if embeddings.dim() == 2 else "")
+        )
+    labels = make_labels(label_tensor(y), len(embeddings))
     judged = item_probe(probe, options)
     empty = Graph.from_edge_index(torch.zeros(2, 0, dtype=torch.int64), embeddings)
     level = judged.levels[0]
@@ -189,6 +200,10 @@ def judge(
 def _splits(split: Any, num_items: int) -> tuple[Split, ...]:
     if split is None:
         return ()
+    if isinstance(split, Mapping) or len(split) != 3:
+        raise InputError(
+            "split must be three lists of ids or masks, in this order: training, validation and test items"
+        )
     train, val, test = (torch.as_tensor(part) for part in split)
     if train.dtype == torch.bool:
         return mask_splits("public", train, val, test)

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gssl.api.given import whole
 from gssl.common.errors import InputError
 from gssl.common.launch import require_one_process
 from gssl.common.resolve import load as load_component
@@ -140,10 +141,10 @@ def run(
         sampler=sampler,
         encoder=None if encoder is None else _path_of(encoder),
         probe=probe,
-        seeds=seeds,
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
+        seeds=whole("seeds", seeds, 1),
+        seed=whole("seed", seed, 0),
+        epochs=None if epochs is None else whole("epochs", epochs, 0),
+        batch_size=None if batch_size is None else whole("batch_size", batch_size, 1),
         assignments=tuple(f"{key}={_text(key, value)}" for key, value in given.items()),
         preset=preset,
         task=task,
@@ -162,7 +163,7 @@ def run(
         device=device,
         display=lambda _: Quiet(),
         say=lambda _: None,
-        threads=threads,
+        threads=None if threads is None else whole("threads", threads, 1),
         out=None if out is None else Path(out),
         db=db,
     )

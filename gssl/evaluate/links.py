@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -219,7 +221,9 @@ def _regressions(x: Tensor, y: Tensor, penalties: Sequence[float]) -> list[Tenso
     spread = torch.where(spread > 1e-6 * center.abs(), spread, 1.0)  # a constant column carries nothing
     x.sub_(center).div_(spread)
     model = LogisticRegression(max_iter=1000, warm_start=True)
-    return [
-        torch.from_numpy(model.set_params(C=penalty).fit(x.numpy(), y.numpy()).coef_[0]).double() / spread.double()
-        for penalty in penalties
-    ]
+    with (
+        warnings.catch_warnings()
+    ):  # of few pairs, L-BFGS finds nothing better in float32; validation judges what it has
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        fitted = [model.set_params(C=penalty).fit(x.numpy(), y.numpy()).coef_[0] for penalty in penalties]
+    return [torch.from_numpy(weight).double() / spread.double() for weight in fitted]

@@ -23,9 +23,10 @@ from gssl.methods.auxiliary import Auxiliary
 from gssl.methods.finetuned import FineTuned
 from gssl.methods.labelled import Labelled
 from gssl.methods.reference import Raw
+from gssl.samplers.base import Sampler
 from gssl.settings.base import Pretraining, Setting, Training, continued, numbered
 from gssl.settings.labels import judged, labelled_share, score_of, validation, with_validation
-from gssl.settings.parts import make_method
+from gssl.settings.parts import make_method, make_sampler
 from gssl.tasks.base import Task
 from gssl.tasks.items import ItemTask, items_of
 from gssl.training.config import TrainConfig
@@ -33,8 +34,12 @@ from gssl.training.result import TrainResult
 
 
 def _share_or_number(value: object) -> object:
-    """The value, where its type says what is meant; 2.0 is no share, and would otherwise be taken for the number 2."""
-    if (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1):
+    """The value, where its type says what is meant.
+
+    2.0 is no share, and would otherwise be taken for the number 2, as a truth value or a text would be for either.
+    """
+    wrong = (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1)
+    if wrong or isinstance(value, bool | str):
         raise ValueError("must be a share above 0 and at most 1, or a whole number of at least 1")
     return value
 
@@ -120,6 +125,17 @@ class FineTuning(LabelTraining):
     @property
     def title(self) -> str:
         return f"{super().title}, fine-tuning"
+
+    def sampler(self, method: Method) -> Sampler:
+        """Batches of labelled items, no more at once than there are: pretraining has many more items than this."""
+        size = None if self.train.batch_size is None else min(self.train.batch_size, len(self.lesson.train))
+        try:
+            return make_sampler(self.config, self.dataset, self.seed, method, self.items, batch_size=size)
+        except InputError as error:
+            raise InputError(
+                f"fine-tuning on {len(self.lesson.train)} labelled items, in batches of {size} (--set "
+                f"finetune.batch_size=N): {error}"
+            ) from None
 
     def learner(self, source: Method | None) -> Labelled:
         assert source is not None

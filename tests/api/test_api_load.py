@@ -92,6 +92,10 @@ def test_graphs_that_it_has_not_seen() -> None:
     order = torch.randperm(31, generator=torch.Generator().manual_seed(0))
     renumbered = Data(x=torch.empty_like(OTHER.x).index_copy(0, order, OTHER.x), edge_index=order[OTHER.edge_index])
     torch.testing.assert_close(encoder(renumbered)[order], rows)
+    # Labels are of no concern, be they missing for some, or of nodes where graphs are embedded.
+    assert torch.equal(encoder(Data(x=OTHER.x, edge_index=OTHER.edge_index, y=torch.full((31,), -1))), rows)
+    labelled = Data(x=OTHER.x, edge_index=OTHER.edge_index, y=torch.arange(31))
+    assert encoder([labelled, labelled]).shape == (2, 8)
 
 
 @pytest.mark.parametrize("setting", ["frozen", "finetune", "auxiliary"])

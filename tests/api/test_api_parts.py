@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,6 +132,37 @@ def test_what_does_not_fit_a_probe() -> None:
         gssl.judge(rows, y, probe="LBFG")
     with pytest.raises(InputError, match="split 'public'"):
         gssl.judge(rows, y, split=(parts[0], parts[0], parts[2]))
+    for split in (parts[:2], dict(zip(("train", "valid", "test"), parts, strict=True))):
+        with pytest.raises(InputError, match="split must be three lists of ids or masks"):
+            gssl.judge(rows, y, split=split)
+    with pytest.raises(InputError, match="finite numbers of shape"):
+        gssl.judge(rows[:, 0], y)
+    with pytest.raises(InputError, match="some that are not finite"):
+        gssl.judge(rows / 0, y)
+    with pytest.raises(InputError, match="give a class, a text or a number for each item"):
+        gssl.judge(rows, [object()] * 90)
+
+
+def test_arrays_and_names_of_classes_do_as_well_as_tensors() -> None:
+    rows = torch.randn(90, 3, generator=torch.Generator().manual_seed(0))
+    y = (rows[:, 0] > 0).long()
+    expected = gssl.judge(rows, y).test
+    assert expected > 0.8
+    names = ["yes" if value else "no" for value in y]
+    for given in (y.numpy(), y.tolist(), names, np.array(names)):
+        assert gssl.judge(rows.numpy(), given).test == expected
+
+
+def test_labels_and_masks_are_in_the_way_of_no_view_and_no_draw() -> None:
+    """What neither reads may be missing for some nodes, or be of some other kind."""
+    odd = data(y=torch.full((60,), -1), train_mask=torch.ones(7, dtype=torch.bool))
+    assert gssl.augment_data("drop_edge", odd, p=0.5).num_nodes == 60
+    assert next(iter(gssl.sample(odd, batch_size=9).epoch(0))).batch_size == 9
+    assert odd.y.shape == (60,)
+    sets = gssl.sample([odd, odd, odd], "graphs", batch_size=2)
+    assert sorted(len(batch.n_id) for batch in sets.epoch(0)) == [60, 120]
+    counted = Data(edge_index=GRAPH.block.edge_index, y=torch.full((61,), -1))
+    assert gssl.augment_data("identity", counted).num_nodes == 61
 
 
 VALUE = torch.rand(60, generator=torch.Generator().manual_seed(1)) + torch.arange(60) % 7
@@ -216,7 +248,9 @@ def test_the_same_seed_gives_the_same_batches() -> None:
         ("minvar+adjoint", {}, "keeps a history"),
         ("graphsag", {}, "did you mean 'graphsage'"),
         ("graphsage", {"fanout": [3, 3]}, "did you mean 'fanouts'"),
-        ("graphsage", {"batch_size": 0}, "a batch of 0 cannot be drawn"),
+        ("graphsage", {"batch_size": 0}, "batch_size is 0: give a whole number"),
+        ("graphsage", {"num_layers": 0}, "num_layers is 0: give a whole number of at least 1"),
+        ("graphs", {}, "the sampler graphs draws whole graphs: give a list of Data"),
     ],
 )
 def test_samplers_that_do_not_serve(name: str, options: dict[str, Any], message: str) -> None:

@@ -171,6 +171,13 @@ def test_settings_and_tasks_have_their_keywords() -> None:
         ({"labels": 0.5}, "--labels does not go with --setting frozen"),
         ({"sampler": "nosuch"}, "unknown sampler 'nosuch'"),
         ({"device": "cuda:9x"}, "cuda:9x"),
+        ({"seeds": 0}, "seeds is 0: give a whole number of at least 1"),
+        ({"seed": -1}, "seed is -1: give a whole number of at least 0"),
+        ({"epochs": 2.5}, "epochs is 2.5: give a whole number"),
+        ({"batch_size": True, "sampler": "graphsage"}, "batch_size is True: give a whole number"),
+        ({"threads": 0}, "threads is 0: give a whole number of at least 1"),
+        ({"setting": "finetune", "labels": True}, "must be a share above 0 and at most 1, or a whole number"),
+        ({"setting": "finetune", "labels": "2.0"}, "must be a share above 0 and at most 1, or a whole number"),
     ],
 )
 def test_bad_input_says_what_to_change_and_begins_nothing(given: dict[str, Any], message: str, runs: Path) -> None:

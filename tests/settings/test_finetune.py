@@ -141,6 +141,21 @@ def test_sampled_batches_are_about_the_labelled_nodes_alone() -> None:
     trained(training, trained(before))
 
 
+def test_a_batch_holds_no_more_than_the_labelled_items() -> None:
+    """A batch size that suits the pretraining on all nodes is no reason to refuse a few labels."""
+    given: dict[str, Any] = {"sampler": "graphsage", "batch_size": 100, "labels": 4}
+    before, training = problem(toy_dataset("node"), "GRACE", **given).trainings(0)
+    method = before.method()
+    assert next(iter(before.sampler(method).epoch(0))).num_targets == 100
+    count = len(training.lesson.train)  # type: ignore[attr-defined]
+    assert count < 20
+    assert [batch.num_targets for batch in training.sampler(training.method(method)).epoch(0)] == [count]
+    given["sampler"] = "mvs"
+    _, training = problem(toy_dataset("node"), "GRACE", "sampler.gamma=0.9", **given).trainings(0)
+    with pytest.raises(InputError, match=rf"fine-tuning on {count} labelled items, in batches of {count}.*raise gamma"):
+        training.sampler(training.method(method))
+
+
 def with_labels(dataset: Dataset, change: Callable[[Tensor], None]) -> Dataset:
     assert dataset.labels is not None
     y = dataset.labels.y.clone()
