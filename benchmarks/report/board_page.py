@@ -13,7 +13,7 @@ from gssl.benchmarks.report.charts import Bar, Spot, intervals, quality_cost
 from gssl.benchmarks.report.folders import Projection
 from gssl.benchmarks.report.gather import Contents
 from gssl.benchmarks.report.links import Links
-from gssl.benchmarks.report.pictures import sparkline
+from gssl.benchmarks.report.pictures import Line, lines, mean_scores, sparkline
 from gssl.benchmarks.report.tables import DataTable, results_table
 from gssl.benchmarks.stats.cost import pareto_front
 
@@ -53,7 +53,9 @@ class BoardPage:
     @cached_property
     def results(self) -> DataTable:
         found = [(self._stats, entry) for entry in self._stats.entries]
-        return results_table("results", f"Results on {self.title}", found, self._links, board=self._stats.board)
+        cautions = self._contents.cautions
+        title = f"Results on {self.title}"
+        return results_table("results", title, found, self._links, cautions, board=self._stats.board)
 
     @cached_property
     def bars(self) -> Markup:
@@ -75,7 +77,7 @@ class BoardPage:
             None if spread.high is None else unit * spread.high,
             tuple(unit * score for score in entry.cell.scores.values()),
             tuple((unit * c.published.mean, c.published.source) for c in entry.claims),
-            "reference" if entry.cell.is_reference else "ours",
+            _kind(entry),
             text.mean_std(spread, entry.cell.protocol),
         )
 
@@ -100,7 +102,8 @@ class BoardPage:
         ]
         if len(spent) < 2:
             return Markup("")
-        front = set(pareto_front([(cost_, sign * mean) for _, cost_, mean in spent]))
+        fair = [n for n, (entry, _, _) in enumerate(spent) if entry.headline]
+        front = {fair[n] for n in pareto_front([(spent[at][1], sign * spent[at][2]) for at in fair])}
         spots = [
             Spot(
                 e.cell.variant,
@@ -108,7 +111,7 @@ class BoardPage:
                 c,
                 unit * mean,
                 n in front,
-                "reference" if e.cell.is_reference else "ours",
+                _kind(e),
             )
             for n, (e, c, mean) in enumerate(spent)
         ]
@@ -142,6 +145,18 @@ class BoardPage:
         return [(entry, claim) for entry in self._stats.entries for claim in entry.claims]
 
     @cached_property
+    def progress(self) -> Markup:
+        """Score over epochs of everything whose training looked at one."""
+        unit = text.shown_unit(self._stats.board.protocol)
+        found = [
+            Line(entry.cell.variant, mean_scores(self._contents.files_of(entry.cell).curves, unit))
+            for entry in self.drawn
+        ]
+        title = f"Validation {self._stats.board.protocol.measure.name} over epochs on {self.title}"
+        shown = [line for line in found if len(line.points) > 1]
+        return lines(shown, title=title, across="epoch", up="validation score")
+
+    @cached_property
     def curves(self) -> list[tuple[Entry, Markup]]:
         """The shape of each training."""
         found = [
@@ -155,3 +170,14 @@ class BoardPage:
         """Signs of collapse of the first seed of each."""
         found = self._contents.projections
         return [(entry, found[entry.cell.id]) for entry in self._stats.chosen if entry.cell.id in found]
+
+    @cached_property
+    def collapsed(self) -> set[str]:
+        """Ids of cells whose embeddings have collapsed."""
+        told = self._contents.cautions
+        return {cell for cell, found in told.items() if any(caution.kind == "collapsed" for caution in found)}
+
+
+def _kind(entry: Entry) -> str:
+    """How a row is drawn."""
+    return "reference" if entry.cell.is_reference else "apart" if entry.lacks else "ours"

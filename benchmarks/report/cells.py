@@ -137,6 +137,12 @@ class Cell:
         return self.first.method in REFERENCE_METHODS
 
     @property
+    def width(self) -> str:
+        """Dimensions of the encoder: ``512``, or ``512/256`` where its last layer is of another width."""
+        hidden, out = (part_option(self.config, "encoder", name) for name in ("hidden_dim", "out_dim"))
+        return "/".join(dict.fromkeys(str(dim) for dim in (hidden, out) if isinstance(dim, int)))
+
+    @property
     def variant(self) -> str:
         """What it goes by in tables across datasets: the method, with its sampler if that leaves anything out, and with
         other data that it was pretrained on.
@@ -190,23 +196,6 @@ class Board:
         """Metrics beside the one that choices are made on, in the order of the cells that have most of them."""
         names = dict.fromkeys(m for cell in sorted(self.cells, key=lambda c: -len(c.metrics)) for m in cell.metrics)
         return [measure for measure in names if measure != self.protocol.measure]
-
-    @cached_property
-    def chosen(self) -> dict[str, Cell]:
-        """For each variant the cell that stands for it: best mean validation score, then most seeds, then newest.
-
-        The test score is never looked at.
-        """
-        best: dict[str, Cell] = {}
-        for cell in self.cells:
-            if cell.done and (cell.variant not in best or self._merit(cell) > self._merit(best[cell.variant])):
-                best[cell.variant] = cell
-        return best
-
-    def _merit(self, cell: Cell) -> tuple[float, int, str]:
-        sign = 1 if self.protocol.higher_is_better else -1
-        val = -float("inf") if cell.val is None else sign * cell.val
-        return val, len(cell.done), cell.done[-1].date
 
 
 def cells_of(rows: Iterable[RunRow]) -> list[Cell]:

@@ -16,7 +16,7 @@ _SCORES = ("test_mean", "test_std", "val_mean", "val_std")
 
 def downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     """``results.json`` with all metrics of a cell in one object, ``results.csv`` with columns of their own for each."""
-    lines = [_line(stats, entry) for stats, entry in contents.entries()]
+    lines = [_line(contents, stats, entry) for stats, entry in contents.entries()]
     yield "results.json", json.dumps(lines, indent=1) + "\n"
     flat = [_flat(line) for line in lines]
     out = io.StringIO()
@@ -26,7 +26,7 @@ def downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     yield "results.csv", out.getvalue()
 
 
-def _line(stats: BoardStats, entry: Entry) -> dict[str, object]:
+def _line(contents: Contents, stats: BoardStats, entry: Entry) -> dict[str, object]:
     cell, row = entry.cell, entry.cell.first
     return {
         "method": row.method,
@@ -43,6 +43,12 @@ def _line(stats: BoardStats, entry: Entry) -> dict[str, object]:
         "sampler": row.sampler,
         "preset": row.preset,
         "seeds": len(cell.done),
+        "epochs": entry.length.epochs,
+        "epochs_of_preset": entry.length.whole,
+        "width": cell.width,
+        "comparable": not entry.lacks,
+        "lacks": ", ".join(entry.lacks),
+        "warning": ", ".join(caution.kind for caution in contents.cautions.get(cell.id, ())),
         "status": cell.status,
         "pretrain_seconds": cell.mean("pretrain_seconds"),
         "peak_memory_mb": cell.mean("peak_memory_mb"),

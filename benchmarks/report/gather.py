@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from gssl.benchmarks.publications import Published
 from gssl.benchmarks.report.analysis import BoardStats, Entry, Standing, analyse, standings
+from gssl.benchmarks.report.cautions import Caution, cautions
 from gssl.benchmarks.report.cells import Board, Cell, boards_of, cells_of
+from gssl.benchmarks.report.comparable import seeds_of_suites
 from gssl.benchmarks.report.extras import Extras
 from gssl.benchmarks.report.folders import Projection, RunFiles, projection, run_files
 from gssl.benchmarks.report.links import Links
@@ -20,7 +22,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.catalog import find_spec
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store as DataStore
-from gssl.results.cells import CellRow
+from gssl.results.cells import UNFINISHED, CellRow
 from gssl.results.store import RunRow
 
 _MOST_LABELS = 200_000  # items of a dataset that is loaded for the colours of a picture
@@ -36,6 +38,7 @@ class Contents:
         standings: rankings over datasets.
         files: of each cell that has any, by id.
         projections: of some cells, by id.
+        cautions: what results are to be shown with, by cell; only those that have any.
         extras: files that the user named.
         unfinished: cells of suites that ended without a result: failed, skipped, timed out or out of memory.
         rows: how many rows the store has.
@@ -47,6 +50,7 @@ class Contents:
     standings: tuple[Standing, ...]
     files: dict[str, RunFiles]
     projections: dict[str, Projection]
+    cautions: dict[str, tuple[Caution, ...]]
     extras: Extras
     unfinished: tuple[CellRow, ...]
     rows: int
@@ -67,7 +71,7 @@ def gather(
     numbers: Sequence[Published],
     extras: Extras,
     *,
-    unfinished: Sequence[CellRow],
+    suite_cells: Sequence[CellRow],
     projections: int,
     source: str,
     date: str,
@@ -78,14 +82,14 @@ def gather(
         rows: of the store, at least one, oldest first.
         numbers: published ones.
         extras: files that the user named.
-        unfinished: cells of suites that ended without a result.
+        suite_cells: all cells of suites.
         projections: cells whose embeddings are read at most; those that stand for their variant come first.
         source: where the rows are from.
         date: when the page is made.
     """
     boards = boards_of(cells_of(rows))
     boards.sort(key=_place)
-    stats = tuple(analyse(boards, numbers))
+    stats = tuple(analyse(boards, numbers, seeds_of_suites(suite_cells)))
     everyone = [entry for board in stats for entry in board.entries]
     files = {entry.cell.id: run_files(entry.cell.rows) for entry in everyone}
     found: dict[str, Projection] = {}
@@ -96,8 +100,14 @@ def gather(
         if picture is not None:
             found[entry.cell.id] = picture
     ranked = tuple(standings(stats))
-    open_cells = tuple(unfinished)
-    return Contents(stats, ranked, files, found, extras, open_cells, len(rows), source, date, Links(boards))
+    warned = {entry.cell.id: cautions(entry, found.get(entry.cell.id)) for entry in everyone}
+    warned = {cell: told for cell, told in warned.items() if told}
+    ended = sorted(
+        (cell for cell in suite_cells if cell.status in UNFINISHED),
+        key=lambda cell: (cell.method.lower(), cell.dataset.lower(), cell.seed, cell.key),
+    )
+    links = Links(boards)
+    return Contents(stats, ranked, files, found, warned, extras, tuple(ended), len(rows), source, date, links)
 
 
 def _place(board: Board) -> tuple[object, ...]:

@@ -48,7 +48,7 @@ class Pages:
         environment.filters.update(
             score=text.score, mean_std=text.mean_std, interval=text.interval, p_value=text.p_value
         )
-        environment.filters.update(seconds=text.seconds, memory=text.memory)
+        environment.filters.update(seconds=text.seconds, memory=text.memory, counted=text.counted)
         environment.globals.update(contents=contents, MARKS=text.MARKS, NONE=text.NONE, ALPHA=ALPHA)
         environment.globals.update(ASSUMED_RUNS=ASSUMED_RUNS)
         self._environment = environment
@@ -80,7 +80,7 @@ class Pages:
     def methods(self) -> Iterator[Page]:
         template = self._environment.get_template("method.html")
         for name, found in self._by_method.items():
-            results = results_table("results", f"Results of {name}", found, self._below)
+            results = results_table("results", f"Results of {name}", found, self._below, self._contents.cautions)
             yield (
                 self._here.method(name),
                 template.render(name=name, card=self._cards[name], results=results, links=self._below),
@@ -99,7 +99,7 @@ class Pages:
 
     def front(self) -> Iterator[Page]:
         contents = self._contents
-        everything = results_table("results", "All results", list(contents.entries()), self._here)
+        everything = results_table("results", "All results", list(contents.entries()), self._here, contents.cautions)
         if contents.extras.searches:
             yield "searches.html", self._render("searches.html", searches=contents.extras.searches)
         if contents.extras.of_samplers:
@@ -122,7 +122,7 @@ class Pages:
             if stats.chosen:
                 groups[stats.board.protocol.name].append(stats)
         return [
-            (name, pivot(f"protocol-{number}", f"Test scores under {name}", group, self._here))
+            (name, pivot(f"protocol-{number}", f"Test scores under {name}", group, self._here, self._contents.cautions))
             for number, (name, group) in enumerate(groups.items())
         ]
 
@@ -177,9 +177,10 @@ class Summary:
         self.cells = len(entries)
         self.methods = len({entry.cell.first.method for entry in entries})
         self.datasets = len({entry.cell.first.dataset for entry in entries})
+        self.warned = len(contents.cautions)
         self.open = sum(entry.cell.status != "done" for entry in entries)
         self.off = sum(entry.mark in ("above", "below") for entry in entries)
-        self.compared = sum(entry.mark is not None for entry in entries)
+        self.compared = sum(entry.mark in ("agrees", "above", "below") for entry in entries)
         commits = {row.git_hash for entry in entries for row in entry.cell.done}
         self.commits = len(commits)
         self.dirty = sum(commit.endswith("+") for commit in commits)

@@ -41,6 +41,21 @@ def training_curves(curves: Sequence[Curve], *, title: str) -> Markup:
     return Markup("").join(pictures)
 
 
+def mean_scores(curves: Sequence[Curve], unit: float) -> tuple[tuple[float, float], ...]:
+    """Validation score by epoch, as a mean over the seeds that looked at one there.
+
+    Args:
+        curves: of one configuration.
+        unit: what scores are multiplied by.
+    """
+    found: dict[int, list[float]] = {}
+    for curve in curves:
+        for epoch, val in zip(curve.epochs, curve.vals, strict=True):
+            if val is not None and math.isfinite(val):
+                found.setdefault(epoch, []).append(unit * val)
+    return tuple((float(epoch), fmean(scores)) for epoch, scores in sorted(found.items()))
+
+
 def sparkline(curves: Sequence[Curve], *, title: str) -> Markup:
     """The shape of the loss alone, small: losses of different methods have no common unit."""
     shown = [curve for curve in curves if len(curve.epochs) > 1 and all(map(math.isfinite, curve.losses))][:5]

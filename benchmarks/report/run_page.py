@@ -29,6 +29,7 @@ class RunPage:
         self._entry = entry
         self._title = f"{entry.cell.variant} on {stats.board.dataset}"
         self.files: RunFiles = contents.files_of(entry.cell)
+        self.cautions = contents.cautions.get(entry.cell.id, ())
         self.projection: Projection | None = contents.projections.get(entry.cell.id)
 
     @property

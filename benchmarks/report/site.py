@@ -42,17 +42,17 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
 
     Returns:
         What was written: ``out, index, pages, rows, cells, methods, datasets, boards, unfinished, without_result,
-        off_published``.
+        off_published, warned``.
 
     Raises:
         InputError: there is nothing to show, a file cannot be read, or the folder is in the way or cannot be written.
     """
     _refuse_foreign(out)
     found = read_extras(list(extras))
-    rows, unfinished = _stored(url)
+    rows, suite_cells = _stored(url)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     contents = gather(
-        rows, published(), found, unfinished=unfinished, projections=projections, source=shown(url), date=date
+        rows, published(), found, suite_cells=suite_cells, projections=projections, source=shown(url), date=date
     )
     summary = _summary(contents, out)
     with _replacing(out) as folder:
@@ -65,16 +65,17 @@ def write_report(url: str, out: Path, *, extras: Iterable[Path] = (), projection
 
 
 def _stored(url: str) -> tuple[list[RunRow], list[CellRow]]:
-    """Rows of runs, and the cells of suites that ended without a result."""
+    """Rows of runs, and the cells of suites."""
     if _names_no_file(url):  # opening it would make an empty one
         raise InputError(f"there is no results store {shown(url)}; {_HOW_TO_FILL}")
     with Store(url) as store:
         rows = store.rows()
-        unfinished = [cell for cell in Cells(store).rows().values() if cell.status in UNFINISHED]
+        suite_cells = list(Cells(store).rows().values())
     if not rows:
-        what = f"has only {len(unfinished)} cells without a result" if unfinished else "is empty"
+        unfinished = sum(cell.status in UNFINISHED for cell in suite_cells)
+        what = f"has only {unfinished} cells without a result" if unfinished else "is empty"
         raise InputError(f"the results store {shown(url)} {what}; {_HOW_TO_FILL}")
-    return rows, sorted(unfinished, key=lambda cell: (cell.method.lower(), cell.dataset.lower(), cell.seed, cell.key))
+    return rows, suite_cells
 
 
 def _names_no_file(url: str) -> bool:
@@ -100,6 +101,7 @@ def _summary(contents: Contents, out: Path) -> dict[str, object]:
         "unfinished": sum(cell.status != "done" for cell in cells),
         "without_result": len(contents.unfinished),
         "off_published": sum(entry.mark in ("above", "below") for entry in entries),
+        "warned": len(contents.cautions),
     }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gssl.benchmarks.report.analysis import BoardStats, Entry
+from gssl.benchmarks.report.cautions import Caution
 from gssl.benchmarks.report.cells import Board, Measure
+from gssl.benchmarks.report.comparable import Terms
 from gssl.benchmarks.report.links import Links
-from gssl.benchmarks.report.text import MARKS, NONE, interval, mean_std, memory, score, seconds
+from gssl.benchmarks.report.text import MARKS, NONE, counted, interval, mean_std, memory, score, seconds
 from gssl.benchmarks.stats.spread import Spread
 from gssl.results.cells import CellRow
 
@@ -43,6 +45,7 @@ class Item:
         href: where it leads.
         kind: class for the style sheet.
         note: said after the text, for readers of the screen too.
+        small: a second line below it.
     """
 
     text: str
@@ -50,10 +53,11 @@ class Item:
     href: str = ""
     kind: str = ""
     note: str = ""
+    small: str = ""
 
     def packed(self) -> list[object]:
         """For the script in the page: the fields in order, without empty ones at the end."""
-        fields: list[object] = [self.text, self.key, self.href, self.kind, self.note]
+        fields: list[object] = [self.text, self.key, self.href, self.kind, self.note, self.small]
         while len(fields) > 1 and fields[-1] in ("", None):
             fields.pop()
         return fields
@@ -93,8 +97,17 @@ class DataTable:
         return [[int(line.reference), *(item.packed() for item in line.items)] for line in self.lines]
 
 
+Cautions = Mapping[str, tuple[Caution, ...]]
+
+
 def results_table(
-    name: str, caption: str, found: Sequence[tuple[BoardStats, Entry]], links: Links, *, board: Board | None = None
+    name: str,
+    caption: str,
+    found: Sequence[tuple[BoardStats, Entry]],
+    links: Links,
+    cautions: Cautions,
+    *,
+    board: Board | None = None,
 ) -> DataTable:
     """One row for each cell.
 
@@ -103,6 +116,7 @@ def results_table(
         caption: of the table.
         found: cells with their boards.
         links: where things are.
+        cautions: what results are to be shown with, by cell.
         board: whose cells they all are, the metrics of which get columns; None for cells of several boards, which are
             then named.
     """
@@ -115,25 +129,28 @@ def results_table(
         Column("validation", numeric=True),
         *(Column(measure.title, numeric=True) for measure in further),
         Column("seeds", numeric=True),
+        Column("epochs", numeric=True),
+        Column("comparable", filtered=True),
+        Column("warning", filtered=True),
         Column("published", filtered=True),
         Column("encoder", filtered=True),
+        Column("width"),
         Column("sampler", filtered=True),
         Column("preset"),
-        Column("epochs", numeric=True),
         Column("pretraining", numeric=True),
         Column("peak memory", numeric=True),
         Column("status", filtered=True),
         Column("configuration"),
     ]
     lines = tuple(
-        Line(_result_items(stats, entry, links, further, across=board is None), entry.cell.is_reference)
+        Line(_result_items(stats, entry, links, cautions, further, across=board is None), entry.cell.is_reference)
         for stats, entry in found
     )
     return DataTable(name, caption, tuple(columns), lines)
 
 
 def _result_items(
-    stats: BoardStats, entry: Entry, links: Links, further: Sequence[Measure], *, across: bool
+    stats: BoardStats, entry: Entry, links: Links, cautions: Cautions, further: Sequence[Measure], *, across: bool
 ) -> tuple[Item, ...]:
     cell, protocol, spread = entry.cell, entry.cell.protocol, entry.spread
     run, row = links.cell(cell), entry.cell.first
@@ -141,6 +158,7 @@ def _result_items(
     where = (Item(stats.board.name, href=board), Item(protocol.name, href=board)) if across else ()
     mean, low = (None, None) if spread is None else (spread.mean, spread.low)
     time, peak = cell.mean("pretrain_seconds"), cell.mean("peak_memory_mb")
+    warning = _warning(cautions.get(cell.id, ()))
     return (
         Item(row.method, href=links.method(row.method)),
         *where,
@@ -149,11 +167,14 @@ def _result_items(
         Item(score(cell.val, protocol), cell.val, run if cell.val is not None else ""),
         *(_further_item(cell.metrics.get(measure, (None, None))[1], measure, run) for measure in further),
         Item(str(len(cell.done)), len(cell.done), run),
+        Item(str(row.epochs), row.epochs, small=f"cut to {entry.length.cut}" if entry.length.cut else ""),
+        Item("no", kind="apart", small=", ".join(entry.lacks)) if entry.lacks else Item("yes"),
+        Item(warning, href=run, kind="open") if warning else Item(NONE),
         Item(MARKS[entry.mark], href=f"{board}#published", kind=entry.mark) if entry.mark else Item(NONE),
         Item(row.encoder),
+        Item(cell.width or NONE),
         Item(row.sampler),
         Item(row.preset or NONE),
-        Item(str(row.epochs), row.epochs),
         Item(seconds(time), time, run if time is not None else ""),
         Item(memory(peak), peak, run if peak is not None else ""),
         Item(cell.status, href=run, kind="done" if cell.status == "done" else "open"),
@@ -198,8 +219,15 @@ def _unfinished_items(cell: CellRow) -> tuple[Item, ...]:
     )
 
 
-def pivot(name: str, caption: str, boards: Sequence[BoardStats], links: Links) -> DataTable:
-    """Variants by datasets: the score of the cell that stands for each, the best in every column marked."""
+def _warning(found: Sequence[Caution]) -> str:
+    return f"⚠ {', '.join(caution.kind for caution in found)}" if found else ""
+
+
+def pivot(name: str, caption: str, boards: Sequence[BoardStats], links: Links, cautions: Cautions) -> DataTable:
+    """Variants by datasets: the score of the cell that stands for each, the best in every column marked.
+
+    Below each score stands how it came about: seeds, epochs, encoder and width.
+    """
     variants: dict[str, bool] = {}
     for stats in boards:
         variants.update((entry.cell.variant, entry.cell.is_reference) for entry in stats.chosen)
@@ -209,7 +237,7 @@ def pivot(name: str, caption: str, boards: Sequence[BoardStats], links: Links) -
             (
                 Item(variant, href=links.method(next(e[variant] for e in by_board if variant in e).cell.first.method)),
                 *(
-                    _pivot_item(stats, entries.get(variant), links)
+                    _pivot_item(stats, entries.get(variant), links, cautions)
                     for stats, entries in zip(boards, by_board, strict=True)
                 ),
             ),
@@ -221,10 +249,10 @@ def pivot(name: str, caption: str, boards: Sequence[BoardStats], links: Links) -
     return DataTable(name, caption, columns, tuple(lines))
 
 
-def _pivot_item(stats: BoardStats, entry: Entry | None, links: Links) -> Item:
+def _pivot_item(stats: BoardStats, entry: Entry | None, links: Links, cautions: Cautions) -> Item:
     if entry is None or entry.spread is None:
         return Item(NONE)
-    kind, note = "", ""
+    kind, note = ("apart", "not comparable") if entry.lacks else ("", "")
     if entry is stats.best:
         kind, note = "best", "best"
     elif entry.cell.id in stats.level_with_best and not entry.cell.is_reference:
@@ -232,4 +260,18 @@ def _pivot_item(stats: BoardStats, entry: Entry | None, links: Links) -> Item:
     if entry.mark in ("above", "below"):
         note = f"{note}, {entry.mark} the published number" if note else f"{entry.mark} the published number"
         kind = f"{kind} {entry.mark}".strip()
-    return Item(mean_std(entry.spread, stats.board.protocol), entry.spread.mean, links.cell(entry.cell), kind, note)
+    score = mean_std(entry.spread, stats.board.protocol)
+    warning = _warning(cautions.get(entry.cell.id, ()))
+    small = " · ".join(part for part in (warning, *_how(entry, stats.terms)) if part)
+    return Item(score, entry.spread.mean, links.cell(entry.cell), kind, note, small)
+
+
+def _how(entry: Entry, terms: Terms) -> Iterator[str]:
+    """Seeds, epochs, encoder and width of a cell."""
+    cell, seeds = entry.cell, len(entry.cell.done)
+    yield f"{seeds} of {terms.seeds} seeds" if seeds < terms.seeds else counted(seeds, "seed")
+    if cell.first.method != "raw":
+        if cell.first.method != "untrained":
+            epochs = cell.first.epochs if entry.length.epochs is None else entry.length.epochs
+            yield entry.length.cut or counted(epochs, "epoch")
+        yield f"{cell.first.encoder} {cell.width}".strip()

@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from gssl.benchmarks.report.cells import Measure, Protocol
-from gssl.benchmarks.stats.agreement import Verdict
 from gssl.benchmarks.stats.spread import Spread
 
 NONE = "–"
-MARKS: dict[Verdict, str] = {"agrees": "✓ agrees", "above": "▲ above", "below": "▼ below", "unknown": "? one seed"}
+MARKS = {
+    "agrees": "✓ agrees",
+    "above": "▲ above",
+    "below": "▼ below",
+    "unknown": "? one seed",
+    "short": "– fewer epochs",
+}
 _LONGEST = 60
 Judged = Protocol | Measure
 
@@ -48,6 +53,16 @@ def interval(spread: Spread | None, protocol: Judged) -> str:
     if spread is None or spread.low is None:
         return NONE
     return f"{score(spread.low, protocol)} to {score(spread.high, protocol)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with a noun.
+
+    Example:
+        >>> counted(1, "seed"), counted(3, "seed")
+        ('1 seed', '3 seeds')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def p_value(p: float | None) -> str:

@@ -10,10 +10,14 @@ import pytest
 
 from gssl.benchmarks.publications import published, read
 from gssl.benchmarks.report.analysis import analyse, mark_of
+from gssl.benchmarks.report.cautions import cautions, signs_of_collapse
 from gssl.benchmarks.report.cells import boards_of, cells_of
 from gssl.benchmarks.report.command import commands
+from gssl.benchmarks.report.comparable import chosen, lengths_of, seeds_of_suites, terms_of
 from gssl.benchmarks.report.sample import row as make_row
 from gssl.common.errors import InputError
+from gssl.evaluate.collapse import Collapse
+from gssl.results.cells import CellRow
 from gssl.results.store import RunRow, Store
 
 if TYPE_CHECKING:
@@ -82,8 +86,7 @@ def test_tasks_and_settings_have_boards_of_their_own() -> None:
         "LBFGS v1, nmi, cluster": ["GAE"],
     }
     other_data = make_row("GRACE", config=json.dumps({"setting": {"pretrain_on": "MOSES"}}), config_hash="6")
-    [board] = boards_of(cells_of([make_row("GRACE"), other_data]))
-    assert list(board.chosen) == ["GRACE", "GRACE, pretrained on MOSES"]
+    assert list(standing_for([make_row("GRACE"), other_data])) == ["GRACE", "GRACE, pretrained on MOSES"]
 
 
 def test_published_numbers_of_another_setting_are_not_ours(tmp_path: Path) -> None:
@@ -120,14 +123,109 @@ def test_the_test_score_does_not_choose_what_stands_for_a_method() -> None:
     lucky = make_row(config_hash="lucky", val=0.7, test=0.99)
     better = make_row(config_hash="better", val=0.8, test=0.5)
     sampled = make_row(config_hash="sampled", val=0.1, test=0.1, sampler="labor")
-    [board] = boards_of(cells_of([lucky, better, sampled]))
-    assert {name: cell.first.config_hash for name, cell in board.chosen.items()} == {
-        "GRACE": "better",
-        "GRACE + labor": "sampled",
-    }
+    assert standing_for([lucky, better, sampled]) == {"GRACE": "better", "GRACE + labor": "sampled"}
     errors = [make_row(config_hash=h, metric="rmse", val=v, test=1.0) for h, v in (("low", 0.5), ("high", 0.9))]
-    [board] = boards_of(cells_of(errors))
-    assert board.chosen["GRACE"].first.config_hash == "low"
+    assert standing_for(errors) == {"GRACE": "low"}
+
+
+def standing_for(rows: list[RunRow], suite_seeds: int = 0) -> dict[str, str]:
+    """Variant to the hash of the configuration that represents it on the only board."""
+    [board] = boards_of(cells_of(rows))
+    lengths = lengths_of(board)
+    found = chosen(board, lengths, terms_of(board, lengths, suite_seeds))
+    return {name: cell.first.config_hash for name, cell in found.items()}
+
+
+def seeds(method: str, count: int, **changes: object) -> list[RunRow]:
+    return [make_row(method, seed=n, **changes) for n in range(count)]  # type: ignore[arg-type]  # fields by name
+
+
+def test_a_lucky_seed_is_no_headline() -> None:
+    rows = [*seeds("GRACE", 3, val=0.8, test=0.8), make_row("GRACE", config_hash="lucky", val=0.99, test=0.99)]
+    assert standing_for(rows) == {"GRACE": "a" * 16}
+    [stats] = analyse(boards_of(cells_of([*rows, make_row("DGI", val=0.95, test=0.95)])), ())
+    assert {(e.cell.first.config_hash, e.headline, e.lacks) for e in stats.chosen} == {
+        ("a" * 16, True, ()),
+        ("a" * 16, False, ("1 of 3 seeds",)),
+    }
+    assert stats.best is not None
+    assert (stats.best.cell.first.method, stats.level_with_best) == (
+        "GRACE",
+        set(),
+    )  # though DGI's test score is higher
+    assert stats.entries[0].cell.first.config_hash == "lucky"  # it is still shown
+    twenty = [*seeds("GRACE", 20), *seeds("DGI", 5)]
+    [alone], [suite] = analyse(boards_of(cells_of(twenty)), ()), analyse(boards_of(cells_of(twenty)), (), {"digits": 5})
+    assert [[e.cell.first.method for e in stats.headlines] for stats in (alone, suite)] == [["GRACE"], ["GRACE", "DGI"]]
+
+
+def test_a_training_that_was_cut_is_no_headline_unless_the_others_were_too() -> None:
+    whole, cut = make_row("GRACE", val=0.8), make_row("GRACE", config_hash="cut", epochs=5, val=0.9)
+    assert standing_for([whole, cut, make_row("DGI")]) == {"GRACE": "a" * 16, "DGI": "a" * 16}
+    [stats] = analyse(boards_of(cells_of([make_row("GRACE", epochs=5), make_row("DGI")])), ())
+    assert {e.cell.first.method: e.lacks for e in stats.entries} == {"GRACE": ("5 of 200 epochs",), "DGI": ()}
+    other = make_row("GRACE", config_hash="other")
+    budget = [make_row(name, epochs=100) for name in ("GRACE", "DGI", "GAE")]
+    [stats] = analyse(boards_of(cells_of([*budget, make_row("BGRL", epochs=50), make_row("VGAE"), other])), ())
+    assert stats.terms.epochs == 100
+    assert {(e.cell.first.method, e.lacks) for e in stats.entries if e.lacks} == {
+        ("BGRL", ("50 of 300 epochs",)),
+        ("VGAE", ("3000 epochs, others 100",)),
+        ("GRACE", ("3000 epochs, others 100",)),
+    }
+    patient = json.dumps({"train": {"epochs": 900, "patience": 20}})
+    [stats] = analyse(boards_of(cells_of([replace(make_row("DGI"), config=patient, epochs=300)])), ())
+    assert stats.entries[0].headline  # more epochs would have changed nothing
+
+
+def test_of_a_method_that_is_not_known_the_longest_training_is_whole() -> None:
+    rows = [*seeds("mine:M", 2, epochs=50), *seeds("mine:M", 2, epochs=2, config_hash="short", val=0.9)]
+    assert standing_for([*rows, make_row("mine:M", epochs=900, config_hash="once")]) == {"mine:M": "a" * 16}
+
+
+def test_a_run_that_was_cut_is_not_off_the_published_number() -> None:
+    rows = [make_row("GRACE", "Cora", n, epochs=3, probe="P1", test=0.5 + 0.001 * n) for n in range(5)]
+    [stats] = analyse(boards_of(cells_of(rows)), published())
+    assert (stats.entries[0].mark, stats.entries[0].length.cut) == ("short", "3 of 400 epochs")
+    assert stats.entries[0].claims  # the number is still shown beside it
+
+
+def test_a_result_below_untrained_rows_is_warned_of() -> None:
+    rows = [make_row("raw", test=0.7), make_row("untrained", test=0.6), make_row("GRACE", test=0.65), make_row("DGI")]
+    [stats] = analyse(boards_of(cells_of(rows)), ())
+    warned = {e.cell.first.method: [c.kind for c in cautions(e, None)] for e in stats.entries}
+    assert warned == {"DGI": [], "raw": [], "GRACE": ["below raw"], "untrained": []}
+    [stats] = analyse(boards_of(cells_of([replace(row, metric="rmse") for row in rows])), ())
+    assert [[c.kind for c in cautions(e, None)] for e in stats.entries if e.cell.first.method == "DGI"] == [
+        ["below raw", "below untrained"]
+    ]
+    other_split = [make_row("raw", test=0.9, split_hash="x"), make_row("GRACE", test=0.5)]
+    assert all(not e.below for stats in analyse(boards_of(cells_of(other_split)), ()) for e in stats.entries)
+
+
+@pytest.mark.parametrize(
+    ("signs", "dim", "bad"),
+    [
+        (Collapse(60.0, 0.3, 0.8), 512, False),
+        (Collapse(6.0, 0.3, 0.8), 16, False),
+        (Collapse(6.0, 0.3, 0.8), 512, True),
+        (Collapse(1.1, 0.3, 0.8), 8, True),
+        (Collapse(60.0, 0.999, 0.01), 128, True),
+    ],
+)
+def test_collapse_is_seen_in_rank_or_spread(signs: Collapse, dim: int, *, bad: bool) -> None:
+    assert bool(signs_of_collapse(signs, dim)) == bad
+
+
+def test_suites_say_how_many_seeds_they_ask_for() -> None:
+    base = {"spec": "", "status": "done", "message": "", "seconds": 0.0, "attempts": 1, "time_limit": None}
+    rest = {"memory_limit": None, "date": "", "run_id": None}
+    cells = [
+        CellRow(key=f"{suite}{n}", suite=suite, method="GRACE", dataset="Cora", seed=n, **base, **rest)  # type: ignore[arg-type]
+        for suite, count in (("small", 2), ("large", 4))
+        for n in range(count)
+    ]
+    assert seeds_of_suites(cells) == {"Cora": 4}
 
 
 def test_errors_are_ranked_from_the_lowest() -> None:

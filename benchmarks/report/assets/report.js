@@ -25,7 +25,7 @@ function themeButton() {
   button.hidden = false;
 }
 
-// A row is [is a reference row, item, item, ...]; an item is [text, key, href, kind, note] without empty ends.
+// A row is [is a reference row, item, item, ...]; an item is [text, key, href, kind, note, small] without empty ends.
 class DataTable {
   constructor(root) {
     this.root = root;
@@ -90,7 +90,7 @@ class DataTable {
       if (words.length === 0) {
         return true;
       }
-      const text = row.slice(1).map((item) => item[0]).join(" ").toLowerCase();
+      const text = row.slice(1).map((item) => `${item[0]} ${item[5] ?? ""}`).join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     if (this.sort !== null) {
@@ -148,7 +148,7 @@ function keyOf(item) {
 
 function rowOf(row, numeric) {
   const line = document.createElement("tr");
-  row.slice(1).forEach(([text, , href, kind, note], column) => {
+  row.slice(1).forEach(([text, , href, kind, note, small], column) => {
     const cell = document.createElement(column === 0 ? "th" : "td");
     if (column === 0) {
       cell.scope = "row";
@@ -170,6 +170,12 @@ function rowOf(row, numeric) {
       remark.className = "note";
       remark.textContent = note;
       cell.append(remark);
+    }
+    if (small) {
+      const below = document.createElement("span");
+      below.className = "small";
+      below.textContent = small;
+      cell.append(below);
     }
     line.append(cell);
   });
