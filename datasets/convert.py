@@ -19,6 +19,7 @@ from gssl.datasets.clean import as_numbers
 from gssl.datasets.labels import compact, make_labels
 from gssl.datasets.splits import mask_splits
 from gssl.datasets.types import Dataset, Labels, Split
+from gssl.graph.precision import single_precision
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _MASKS = ("train_mask", "val_mask", "test_mask")
 
 
+@single_precision()
 def as_dataset(data: Any, *, name: str = "") -> Dataset:
     """A dataset from whatever holds a graph, or a set of them.
 

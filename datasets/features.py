@@ -80,7 +80,7 @@ def row_normalize(x: Features) -> Features:
         if x.value.numel() and float(x.value.min()) < 0:
             return row_normalize(x.to_dense())
         row = x.pattern.row.long()
-        total = torch.zeros(x.shape[0]).index_add_(0, row, x.value).clamp_(min=1.0)
+        total = x.value.new_zeros(x.shape[0]).index_add_(0, row, x.value).clamp_(min=1.0)
         return SparseMatrix(x.pattern, x.value / total[row])
     if x.numel() == 0:
         return x

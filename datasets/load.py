@@ -12,8 +12,10 @@ from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.store import Store
 from gssl.datasets.types import Dataset
 from gssl.datasets.user import SUFFIXES, load_path
+from gssl.graph.precision import single_precision
 
 
+@single_precision()
 def load_dataset(
     name_or_path: str | os.PathLike[str], *, root: Path | None = None, mirror: Path | None = None
 ) -> Dataset:

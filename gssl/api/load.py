@@ -22,6 +22,7 @@ from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
+from gssl.graph.precision import single_precision
 from gssl.graph.spec import GraphSpec
 from gssl.method import Method
 from gssl.registry import SETTINGS
@@ -46,6 +47,7 @@ class RunEncoder(nn.Module):
         self.seed = seed
         self.eval()
 
+    @single_precision()
     def forward(self, data: Any) -> Tensor:
         """Embed all nodes of a graph, or all graphs of a set.
 
@@ -100,6 +102,7 @@ class LoadedRun:
         """The encoder of the first seed."""
         return self.encoder_of(self.config.seeds[0])
 
+    @single_precision()
     def encoder_of(self, seed: int, part: int = 0) -> RunEncoder:
         """That of another seed, or of another of several splits that were trained apart.
 

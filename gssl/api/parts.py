@@ -24,6 +24,7 @@ from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.judge import Judgement
 from gssl.evaluate.judge import judge as judge_dataset
 from gssl.graph.batch import MiniBatch
+from gssl.graph.precision import single_precision
 from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
 from gssl.registry import AUGMENTERS
@@ -34,6 +35,7 @@ from gssl.samplers.pair import PairSampler
 _BATCH_SIZE = 512
 
 
+@single_precision()
 def augment_data(augmenter: str | Augmenter, data: Any, *, seed: int = 0, **options: Any) -> Data:
     """A view of a graph as PyG has it.
 
@@ -120,6 +122,7 @@ class LoopSampler:
         return tuple((block.edge_index, block.weight, block.num_dst) for block in blocks)
 
 
+@single_precision()
 def sample(
     data: Any,
     sampler: str = "graphsage",
@@ -160,6 +163,7 @@ def sample(
     return LoopSampler(made, num_layers)
 
 
+@single_precision()
 def judge(
     embeddings: Tensor, y: Tensor, *, probe: str = "LBFGS", split: Any = None, seed: int = 0, **options: Any
 ) -> Judgement:

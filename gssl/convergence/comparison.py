@@ -23,6 +23,7 @@ from gssl.datasets.types import Dataset, Split
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.prepare import prepare
+from gssl.graph.precision import single_precision
 from gssl.results.environment import current
 from gssl.settings.base import Pretraining, Training
 from gssl.settings.problem import make_problem
@@ -221,6 +222,7 @@ def _part(split: Split, most: int, seed: int) -> Split:
     return replace(split, name=f"{split.name}-{most}", train=train, val=val)
 
 
+@single_precision()
 def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
     """One update that is thrown away, so that the first training does not pay for imports and compilation."""
     training = _training(config, dataset, seed)
@@ -229,6 +231,7 @@ def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
         pretrain(method, training.sampler(method), config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
 
 
+@single_precision()
 def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, comparison: SamplerComparison) -> Trajectory:
     training, plan, error = _training(config, dataset, seed, comparison.probe_items), comparison.plan, ""
     full = training.dataset.graph.full_batch() if comparison.gradient_error else None

@@ -15,6 +15,7 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
+from gssl.graph.precision import single_precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Judgement:
         }
 
 
+@single_precision()
 def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judgement:
     """Score embeddings on every split that the probe asks for.
 

@@ -12,6 +12,7 @@ from gssl.config.resolve import Request
 from gssl.experiment.filed import FiledTraining, filed
 from gssl.experiment.formats import WRITERS
 from gssl.experiment.prepare import prepare
+from gssl.graph.precision import single_precision
 from gssl.method import Method
 from gssl.results.folder import RunFolder
 from gssl.settings.base import Training
@@ -28,6 +29,7 @@ class Written:
     shape: tuple[int, int]
 
 
+@single_precision()
 def embed_run(folder: Path, kind: str, *, device: str) -> Written:
     """Embed the dataset of a run with each of its trained methods and write the result beside the checkpoint.
 

@@ -15,6 +15,7 @@ from gssl.datasets.types import Dataset
 from gssl.experiment.filed import filed
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.record import Record
+from gssl.graph.precision import single_precision
 from gssl.method import Method
 from gssl.models.encoder import edge_attr_note
 from gssl.results.environment import current
@@ -30,6 +31,7 @@ from gssl.training.progress import Progress
 _COPIES = 4  # weights, two moments of the optimizer, and the best weights so far
 
 
+@single_precision()
 def run_experiment(
     config: RunConfig,
     dataset: Dataset,

@@ -11,6 +11,7 @@ from optuna import Trial, TrialPruned
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
+from gssl.graph.precision import single_precision
 from gssl.method import Method
 from gssl.samplers.base import Sampler
 from gssl.search.job import Job
@@ -58,6 +59,7 @@ class Objective:
     parent: int | None = None
     begun: Callable[[], None] = lambda: None
 
+    @single_precision()
     def __call__(self, trial: Trial) -> float | tuple[float, ...]:
         """The objectives of a trial.
 

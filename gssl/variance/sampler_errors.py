@@ -14,6 +14,7 @@ from gssl.common.seeds import derive_seed
 from gssl.config.options import settled
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
+from gssl.graph.precision import single_precision
 from gssl.methods.supervised import Supervised
 from gssl.registry import SAMPLERS
 from gssl.samplers.full import FullBatch
@@ -53,6 +54,7 @@ class VarianceRequest:
     seed: int = 0
 
 
+@single_precision()
 def sampler_errors(
     request: VarianceRequest, config: RunConfig, dataset: Dataset, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, SamplerError]:

@@ -87,7 +87,7 @@ class AdjointPropagation(StoredPropagation):
         x = self.graph.x
         if isinstance(x, SparseMatrix):
             row = x.pattern.row.long()
-            return torch.zeros(x.shape[0]).index_add(0, row, x.value.square().float())
+            return torch.zeros(x.shape[0], dtype=torch.float32).index_add(0, row, x.value.square().float())
         # By parts in one buffer, for features may lie in a file larger than the memory.
         rows = max(1, _ENTRIES // max(1, x.shape[1]))
         squares, norms = x.new_empty(rows, x.shape[1]), x.new_empty(len(x), dtype=torch.float32)

@@ -41,6 +41,35 @@ def graph(nodes: int = 40, dim: int = 6, seed: int = 0) -> Data:
     return Data(x=torch.randn(nodes, dim, generator=rng) + y[:, None], edge_index=edges, y=y)
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("GCA", {}), ("GRACE", {"sampler": "minvar+adjoint", "batch_size": 16}), ("VGAE", {"task": "link"})],
+)
+def test_a_run_does_not_depend_on_the_default_dtype(method: str, options: dict[str, Any], tmp_path: Path) -> None:
+    usual = gssl.run(method, graph(), out=tmp_path / "usual", **options, **SMALL)
+    torch.set_default_dtype(torch.float64)
+    try:
+        # Data are made as before: it is the program around that has another default.
+        other = gssl.run(method, graph_of(torch.float32), out=tmp_path / "other", **options, **SMALL)
+        assert torch.get_default_dtype() == torch.float64
+        again = gssl.load(tmp_path / "other").encoder(graph_of(torch.float32))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(usual.embeddings, other.embeddings)
+    assert usual.data["metrics"] == other.data["metrics"]
+    assert torch.equal(again, gssl.load(tmp_path / "usual").encoder(graph()))
+
+
+def graph_of(dtype: torch.dtype) -> Data:
+    """The graph as it is made where the default is ``dtype``."""
+    former = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return graph()
+    finally:
+        torch.set_default_dtype(former)
+
+
 class Spread(Method):
     """Embeddings should have no mean and a spread."""
 

@@ -27,6 +27,16 @@ def test_row_normalisation_equals_pygs(seed: int, density: float, negative: bool
     assert torch.allclose(dense_features(row_normalize(SparseMatrix.from_dense(x))), wanted, atol=1e-6)
 
 
+def test_rows_are_normalised_whatever_the_default_is() -> None:
+    x = SparseMatrix.from_dense(torch.tensor([[2.0, 0.0, 2.0], [0.0, 0.0, 4.0]]))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = row_normalize(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert dense_features(found).tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]]
+
+
 def test_standardised_columns() -> None:
     x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * 7 + 3
     x[:, 2] = 5.0
