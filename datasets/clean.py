@@ -44,12 +44,14 @@ def clean_graph(
         The graph, and what was done to the data that should be said.
 
     Raises:
-        InputError: node ids out of range, features that are not finite numbers, shapes that do not fit, or an edge
-            between two graphs of a collection.
+        InputError: no nodes, node ids out of range, features that are not finite numbers, shapes that do not fit,
+            negative weights, or an edge between two graphs of a collection.
     """
-    edges = _edges(edge_index)
+    edges = edge_ids(edge_index)
     features = None if x is None else clean_features(x, "x")
     count = _count_nodes(features, num_nodes)
+    if count == 0:
+        raise InputError("there are no nodes: give x one row for each node")
     check_range(edges, count)
     attributes = None if edge_attr is None else _of_edges(edge_attr, edges.shape[1], "edge_attr")
     weights = None if edge_weight is None else _of_edges(edge_weight, edges.shape[1], "edge_weight")
@@ -57,6 +59,12 @@ def clean_graph(
         if weights.shape[1] != 1:
             raise InputError(f"edge_weight must be one number an edge, but has shape {tuple(weights.shape)}")
         weights = weights[:, 0]
+    if weights is not None and weights.numel() and float(weights.min()) < 0:
+        edge = int(weights.argmin())
+        raise InputError(
+            f"edge_weight is negative at edge {edge} ({float(weights[edge]):g}): degrees and their square roots are "
+            "not defined for negative weights; give weights of at least 0, or name them edge_attr"
+        )
     if attributes is not None and attributes.dim() == 1:
         attributes = attributes.unsqueeze(1)
     _check_collection(edges, ptr, count)
@@ -141,7 +149,12 @@ def check_range(edges: Tensor, num_nodes: int) -> None:
         )
 
 
-def _edges(edge_index: Array) -> Tensor:
+def edge_ids(edge_index: Array) -> Tensor:
+    """Edges as int64.
+
+    Raises:
+        InputError: another shape than (2, num_edges), or no whole numbers.
+    """
     edges = as_numbers(edge_index, "edge_index")
     if edges.dim() != 2 or edges.shape[0] != 2:
         hint = ": transpose it" if edges.dim() == 2 and edges.shape[1] == 2 else ""

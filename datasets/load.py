@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gssl.common.errors import InputError, unknown
 from gssl.datasets.catalog import DATASETS, find_spec
+from gssl.datasets.convert import as_dataset
+from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.generators import generate
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.store import Store
@@ -17,42 +19,53 @@ from gssl.graph.precision import single_precision
 
 @single_precision()
 def load_dataset(
-    name_or_path: str | os.PathLike[str], *, root: Path | None = None, mirror: Path | None = None
+    name_or_path: str | os.PathLike[str],
+    *,
+    declared: Declared = NOTHING,
+    root: Path | None = None,
+    mirror: Path | None = None,
 ) -> Dataset:
     """Load a dataset.
 
     Args:
         name_or_path: a name of the catalog (case does not matter); a generator with options, such as
             ``csbm:nodes=10000,classes=5``; an installed plug-in's name; ``package.module:function`` that returns a
-            dataset; the name of a folder below ``ogb/`` of the data root or mirror that has a ``meta.json``; or the
-            path of a ``graph.npz``, of a saved PyG ``Data``, of a table of SMILES (``.csv``, ``.csv.gz``, ``.smi``), of
-            a folder with ``edge_index.npy`` and ``x.npy``, or of one in OGB's layout.
+            dataset, or a graph of networkx or PyG; the name of a folder below ``ogb/`` of the data root or mirror that
+            has a ``meta.json``; or the path of a ``graph.npz``, of a saved PyG ``Data``, of a table of SMILES
+            (``.csv``, ``.csv.gz``, ``.smi``), of a folder with ``edge_index.npy`` and ``x.npy``, or of one in OGB's
+            layout.
+        declared: what is known of data of the user's own.
         root: data root; None for ``$GSSL_DATA``, whose default is the user's cache folder.
         mirror: read-only folder in which raw files are looked for before they are downloaded; None for
             ``$GSSL_MIRROR``.
 
     Raises:
-        InputError: unknown name, no such file, unusable data, no way to get the raw files, or no permission or
-            space to write to the data root.
+        InputError: unknown name, no such file, unusable data, no way to get the raw files, no permission or
+            space to write to the data root, or facts declared about data that are known.
     """
     text = os.fspath(name_or_path)
     store = Store.locate(root, mirror)
     head, colon, options = text.partition(":")
     spec = find_spec(head)
+    if spec is not None and declared != NOTHING:
+        raise InputError(
+            f"{spec.name} is known, so {', '.join(declared.mapping())} cannot be declared (--data): that is for "
+            "data of your own"
+        )
     if spec is not None and spec.family == "generator":
         return generate(spec.name, DATASETS.get(spec.name), options)
     if spec is not None and not colon:
         dataset: Dataset = DATASETS.get(spec.name)(spec, store)
         return dataset
     if _looks_like_path(text):
-        return load_path(Path(text).expanduser(), store)
+        return load_path(Path(text).expanduser(), store, declared)
     if ":" in text or text.lower() in {name.lower() for name in DATASETS.names()}:
-        return _plug_in(text)
+        return _plug_in(text, declared)
     folders = {name.lower(): folder for name, folder in store.ogb_folders().items()}
     if text.lower() in folders:
         return load_folder(folders[text.lower()], store, in_store=True)
     if Path(text).exists():
-        return load_path(Path(text), store)
+        return load_path(Path(text), store, declared)
     raise unknown("dataset", text, [*DATASETS.names(), *folders])
 
 
@@ -60,8 +73,9 @@ def _looks_like_path(text: str) -> bool:
     return os.sep in text or "/" in text or text.startswith("~") or text.lower().endswith(SUFFIXES)
 
 
-def _plug_in(name: str) -> Dataset:
+def _plug_in(name: str, declared: Declared) -> Dataset:
     made = DATASETS.get(name)()
-    if not isinstance(made, Dataset):
-        raise InputError(f"dataset {name!r} must be a function that returns a Dataset, not a {type(made).__name__}")
-    return made
+    try:
+        return as_dataset(made, name="" if isinstance(made, Dataset) else name.rpartition(":")[2], declared=declared)
+    except InputError as error:
+        raise InputError(f"dataset {name!r}: {error}") from None

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.assemble import default_metric
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.checksums import dataset_checksum, file_hash
+from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.download import download
-from gssl.datasets.labels import compact, make_labels
+from gssl.datasets.labels import OwnLabels, own_labels
 from gssl.datasets.molecule_codes import Molecules, read_molecules, require_rdkit
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.smiles_table import read_table, suffix_of
 from gssl.datasets.source import Source, copy_parts
 from gssl.datasets.store import Store
-from gssl.datasets.types import Dataset, Labels
+from gssl.datasets.types import Dataset
 from gssl.graph.block import Block
 from gssl.graph.sparse import Pattern, index_dtype
 from gssl.graph.storage import Graph
@@ -90,33 +90,43 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
     return _load(source, store, spec.name)
 
 
-def load_file(path: Path, store: Store) -> Dataset:
+def load_file(path: Path, store: Store, declared: Declared = NOTHING) -> Dataset:
     """A table of the user's own.
 
-    What was read of it is kept in the data root, and serves any file with the same name and content.
+    What was read of it is kept in the data root, and serves any file with the same name and content. Of what can be
+    declared, the kind of its labels and their metric matter.
 
     Raises:
         InputError: no column of SMILES, no molecule that can be used, damage, or labels that are none.
     """
     name = path.name[: -len(suffix_of(path.name) or "")]
     folder, raw = f"molecule-files/{name}-{file_hash(path)[:16]}", (path.name,)
-    return _load(MoleculeFile(folder=folder, raw=raw, parts=raw, origin=path.absolute().parent), store, name)
+    return _load(MoleculeFile(folder=folder, raw=raw, parts=raw, origin=path.absolute().parent), store, name, declared)
 
 
-def _load(source: MoleculeFile, store: Store, name: str) -> Dataset:
+def _load(source: MoleculeFile, store: Store, name: str, declared: Declared = NOTHING) -> Dataset:
+    for fact in ("undirected", "normalize"):
+        if getattr(declared, fact) is not None:
+            raise InputError(f"{fact} has no meaning for molecules: leave it out")
     arrays = prepared(source, store, _read)
     graph = _graph(arrays)
-    labels, notes = compact(_labels(arrays["labels"], graph.num_graphs))
+    columns = torch.from_numpy(arrays["labels"])
+    found = (
+        OwnLabels(None)
+        if len(columns) == 0
+        else own_labels(columns.T, graph.num_graphs, kind=declared.task, what="the labels")
+    )
     return Dataset(
         name=name,
         level="graph",
         graph=graph,
-        labels=labels,
-        metric=default_metric(labels),
-        notes=(*origin_notes(source, store), *arrays["notes"].tolist(), categories.NOTE, *notes),
-        checksum=dataset_checksum(graph, labels),
+        labels=found.labels,
+        metric=declared.metric or default_metric(found.labels),
+        notes=(*origin_notes(source, store), *arrays["notes"].tolist(), categories.NOTE, *found.notes),
+        checksum=dataset_checksum(graph, found.labels),
         vocabulary=categories.PYG,
         smiles=tuple(arrays["smiles"].tobytes().decode().split("\n")),
+        declared=declared.mapping(),
     )
 
 
@@ -144,15 +154,6 @@ def _graph(arrays: dict[str, np.ndarray]) -> Graph:
     return Graph(
         Block(pattern, edge_attr=bonds), categories.atoms(torch.from_numpy(arrays["atoms"]), categories.PYG), ptr
     )
-
-
-def _labels(columns: np.ndarray, num_items: int) -> Labels | None:
-    if len(columns) == 0:
-        return None
-    y: Tensor = torch.from_numpy(columns).T
-    # Zeros and ones of which some are missing are one task, not real numbers.
-    missing = len(columns) == 1 and bool(y.isnan().any()) and bool(((y == 0) | (y == 1) | y.isnan()).all())
-    return make_labels(y, num_items, kind="multilabel" if missing else None, what="the labels")
 
 
 def _left_out(molecules: Molecules) -> list[str]:

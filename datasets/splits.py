@@ -77,15 +77,23 @@ def mask_splits(name: str, train: Tensor, val: Tensor, test: Tensor) -> tuple[Sp
 
 
 def random_split(
-    num_items: int, *, train: float, val: float, test: float | None = None, seed: int, labels: Labels | None = None
+    num_items: int,
+    *,
+    train: float,
+    val: float,
+    test: float | None = None,
+    seed: int,
+    labels: Labels | None = None,
+    among: Tensor | None = None,
 ) -> Split:
     """A random split.
 
     Args:
         num_items: nodes or graphs.
-        train, val, test: shares of all items; ``test`` None takes the rest.
+        train, val, test: shares of all items that may be drawn; ``test`` None takes the rest.
         seed: the same seed gives the same split on every machine.
         labels: multiclass labels to stratify by, or None.
+        among: ids of the items that may be drawn (those with a label), shape (n,), int64, ascending; None for all.
 
     Raises:
         InputError: shares that do not add up, or classes too small to stratify by.
@@ -93,21 +101,24 @@ def random_split(
     rest = 1.0 - train - val if test is None else test
     if min(train, val, rest) < 0 or train == 0 or train + val + rest > 1 + 1e-9:
         raise InputError(f"shares {train}, {val}, {rest} must not be negative, nor add up to more than 1")
-    sizes = [round(share * num_items) for share in (train, val)]
-    sizes.append(num_items - sum(sizes) if test is None else min(round(rest * num_items), num_items - sum(sizes)))
+    count = num_items if among is None else len(among)
+    sizes = [round(share * count) for share in (train, val)]
+    sizes.append(count - sum(sizes) if test is None else min(round(rest * count), count - sum(sizes)))
     kind = "random" if labels is None else "stratified"
     shares = "-".join(f"{share:g}" for share in (train, val, *(() if test is None else (test,))))
-    entropy = derive_seed(seed, "split", num_items, shares) % 2**32
+    entropy = derive_seed(seed, "split", count, shares) % 2**32
     if labels is None:
-        order = np.random.RandomState(entropy).permutation(num_items)  # a stream that numpy has frozen
+        order = np.random.RandomState(entropy).permutation(count)  # a stream that numpy has frozen
         parts = np.split(order, np.cumsum(sizes))[:3]
     else:
-        parts = _stratified(_classes(labels), sizes, entropy)
-    ids = [torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
+        parts = _stratified(_classes(labels, among), sizes, entropy)
+    ids = [_ids(part, among) for part in parts]
     return preset_split(f"{kind}-{shares}-seed{seed}", num_items, *ids)
 
 
-def k_folds(num_items: int, *, folds: int, seed: int, labels: Labels | None = None) -> tuple[Split, ...]:
+def k_folds(
+    num_items: int, *, folds: int, seed: int, labels: Labels | None = None, among: Tensor | None = None
+) -> tuple[Split, ...]:
     """Cross-validation: each fold is the test set once, the rest trains, and there are no validation items.
 
     Args:
@@ -115,32 +126,40 @@ def k_folds(num_items: int, *, folds: int, seed: int, labels: Labels | None = No
         folds: how many.
         seed: of the shuffle, as scikit-learn takes it.
         labels: multiclass labels to stratify by, or None.
+        among: as for :func:`random_split`.
 
     Raises:
         InputError: fewer items, or fewer items in every class, than folds.
     """
-    if not 2 <= folds <= num_items:
-        raise InputError(f"{folds} folds need at least 2 folds and as many items, but there are {num_items} items")
-    y = np.zeros(num_items) if labels is None else _classes(labels)
+    count = num_items if among is None else len(among)
+    if not 2 <= folds <= count:
+        raise InputError(f"{folds} folds need at least 2 folds and as many items, but there are {count} items")
+    y = np.zeros(count) if labels is None else _classes(labels, among)
     maker = (KFold if labels is None else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     none = torch.empty(0, dtype=torch.int64)
     splits = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         try:
-            pairs = list(maker.split(np.zeros((num_items, 1)), y))
+            pairs = list(maker.split(np.zeros((count, 1)), y))
         except ValueError as error:
             raise InputError(f"{folds} stratified folds cannot be made: {error}") from None
     for number, (train, test) in enumerate(pairs):
         name = f"fold-{number}-of-{folds}-seed{seed}"
-        splits.append(preset_split(name, num_items, torch.from_numpy(train), none, torch.from_numpy(test)))
+        splits.append(preset_split(name, num_items, _ids(train, among), none, _ids(test, among)))
     return tuple(splits)
 
 
-def _classes(labels: Labels) -> np.ndarray:
+def _ids(drawn: np.ndarray, among: Tensor | None) -> Tensor:
+    """Ids of items from places among those that may be drawn."""
+    places = torch.from_numpy(np.ascontiguousarray(drawn))
+    return places if among is None else among[places]
+
+
+def _classes(labels: Labels, among: Tensor | None) -> np.ndarray:
     if labels.kind != "multiclass":
         raise InputError(f"a split can be stratified by classes, not by {labels.kind} labels")
-    return labels.y.numpy()
+    return (labels.y if among is None else labels.y[among]).numpy()
 
 
 def _stratified(y: np.ndarray, sizes: list[int], seed: int) -> list[np.ndarray]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
@@ -21,8 +23,8 @@ class Labels:
     """Labels of the items (nodes or graphs) of a dataset. Methods never see them.
 
     Attributes:
-        y: shape (num_items,) int64 for ``multiclass``; shape (num_items, num_tasks) float for ``multilabel`` and
-            ``regression``, where NaN means that the label is missing.
+        y: shape (num_items,) int64 for ``multiclass``, where -1 means that an item has no label; shape (num_items,
+            num_tasks) float for ``multilabel`` and ``regression``, where NaN means that the label is missing.
         kind: what kind of prediction it is; binary classification is ``multiclass`` with two classes.
         num_classes: classes of a multiclass task, else the number of columns of ``y``.
     """
@@ -30,6 +32,11 @@ class Labels:
     y: Tensor
     kind: LabelKind
     num_classes: int
+
+    @cached_property
+    def labelled(self) -> Tensor:
+        """Which items have a label (of one task at least), shape (num_items,), bool."""
+        return self.y >= 0 if self.kind == "multiclass" else ~self.y.isnan().all(dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +114,7 @@ class Dataset:
             training edges only.
         vocabulary: what the columns of features and edge attributes stand for; None if that is not known.
         smiles: the molecule of each graph, where the graphs are molecules.
+        declared: what the user said of data of their own, name to value; it is a part of the configuration.
     """
 
     name: str
@@ -121,6 +129,7 @@ class Dataset:
     links: LinkSplit | None = None
     vocabulary: Vocabulary | None = None
     smiles: tuple[str, ...] = field(default=(), repr=False)
+    declared: Mapping[str, str | bool] = field(default_factory=dict)
 
     @property
     def spec(self) -> GraphSpec:
@@ -130,3 +139,10 @@ class Dataset:
     @property
     def num_items(self) -> int:
         return self.graph.num_nodes if self.level == "node" else self.graph.num_graphs
+
+    @property
+    def labelled_items(self) -> Tensor | None:
+        """Ids of the items with a label, shape (n,), int64; None where all have one, or none has."""
+        if self.labels is None or bool(self.labels.labelled.all()):
+            return None
+        return self.labels.labelled.nonzero()[:, 0]

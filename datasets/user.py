@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gssl.common.errors import InputError
-from gssl.datasets.convert import from_arrays, from_pyg
+from gssl.datasets.array_names import NAMES, is_read
+from gssl.datasets.convert import as_dataset, from_arrays
+from gssl.datasets.declared import NOTHING, Declared, beside
 from gssl.datasets.mapped import open_array
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.pickles import load_tensors
@@ -21,11 +24,16 @@ from gssl.datasets.unzip import check_fits_memory, is_zip
 
 TENSOR_SUFFIXES = (".pt", ".pth")
 SUFFIXES = (".npz", *TENSOR_SUFFIXES, *TABLE_SUFFIXES)
-KEYS = ("edge_index", "x", "y", "edge_attr", "edge_weight", "train_mask", "val_mask", "test_mask", "num_nodes")
 
 
-def load_path(path: Path, store: Store) -> Dataset:
+def load_path(path: Path, store: Store, said: Declared = NOTHING) -> Dataset:
     """A dataset from a file or folder of the user's own.
+
+    Args:
+        path: where it is.
+        store: where what was read of it may be kept.
+        said: what is declared of it, stronger than the JSON beside the file (``graph.npz.json``), which is stronger
+            than scalars in it.
 
     Raises:
         InputError: nothing is there, its kind is unknown, or its content is damaged, hostile or no graph.
@@ -33,16 +41,21 @@ def load_path(path: Path, store: Store) -> Dataset:
     if not path.exists():
         raise InputError(f"there is no file or folder {path}: give a dataset's name or the path of a graph")
     try:
+        facts = said.over(beside(path))
         if path.is_dir():
             if (path / META).is_file():
+                if facts != NOTHING:
+                    raise InputError(f"{META} says what the data are, so leave out {', '.join(facts.mapping())}")
                 return load_folder(path.absolute(), store, in_store=False)
-            return from_arrays(load_arrays(path), name=path.resolve().name)
+            values, others = load_arrays(path)
+            return from_arrays(values, name=path.resolve().name, declared=facts, others=others)
         if path.suffix.lower() == ".npz":
-            return from_arrays(load_npz(path), name=path.stem)
+            values, others = load_npz(path)
+            return from_arrays(values, name=path.stem, declared=facts, others=others)
         if suffix_of(path.name) is not None:
-            return load_file(path, store)
+            return load_file(path, store, facts)
         if path.suffix.lower() in TENSOR_SUFFIXES:
-            return from_pyg(load_tensors(path), name=path.stem)
+            return as_dataset(load_tensors(path), name=path.stem, declared=facts)
     except PermissionError:
         raise InputError(f"{path} may not be read: change its permissions") from None
     except InputError as error:
@@ -50,25 +63,25 @@ def load_path(path: Path, store: Store) -> Dataset:
     raise InputError(f"{path} is of no known kind: save the graph as {', '.join(SUFFIXES)}")
 
 
-def load_arrays(folder: Path) -> dict[str, Any]:
-    """The arrays of a graph, each in a file ``<key>.npy``, without reading what is in them.
+def load_arrays(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arrays of a graph, each in a file ``<key>.npy``, without reading what is in them; and names of other arrays.
 
     Features in float32 stay in their file, from which batches take their rows, so they may exceed the memory.
 
     Raises:
         InputError: there is no ``edge_index.npy``, or a file is damaged or holds Python objects.
     """
-    files = {key: folder / f"{key}.npy" for key in KEYS}
-    if not files["edge_index"].is_file():
+    files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
+    if not files.keys() & {"edge_index", *NAMES["edge_index"]}:
         raise InputError(
             f"the folder {folder} has neither {META} (OGB's layout) nor edge_index.npy: write edge_index.npy "
             "(2, num_edges) and x.npy (num_nodes, features) with numpy.save"
         )
-    return {key: open_array(path) for key, path in files.items() if path.is_file()}
+    return {key: open_array(path) for key, path in files.items() if is_read(key)}, _not_read(files)
 
 
-def load_npz(path: Path) -> dict[str, Any]:
-    """The arrays of a graph; pickled objects are refused.
+def load_npz(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arrays of a graph, and the names of other arrays; pickled objects are refused.
 
     Raises:
         InputError: damaged, larger than the memory, or an array holds Python objects.
@@ -80,19 +93,16 @@ def load_npz(path: Path) -> dict[str, Any]:
     except InputError as error:
         advice = "numpy cannot map arrays inside an npz, so save the graph as a folder with edge_index.npy and x.npy"
         raise InputError(f"{error}; {advice}" if "unpacks to" in str(error) else str(error)) from None
-    values = {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            for key in KEYS:
-                if key in archive:
-                    values[key] = archive[key]
-            found = ", ".join(archive.files)
+            return {key: archive[key] for key in archive.files if is_read(key)}, _not_read(archive.files)
     except Exception as error:  # a damaged file can fail in any way
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{path} holds Python objects (dtype object), which are never loaded: save plain numbers"
             ) from None
         raise InputError(f"{path} is damaged ({type(error).__name__}: {error}): save it again") from None
-    if "edge_index" not in values:
-        raise InputError(f"{path} has no array edge_index (2, num_edges); it holds: {found or 'nothing'}")
-    return values
+
+
+def _not_read(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not is_read(name))

@@ -64,4 +64,4 @@ def _subject(name: str) -> Subject | None:
         dataset = load_dataset(name)
     except InputError:
         return None
-    return Subject(dataset.name, name, dataset.level, dataset.probe)
+    return Subject.of(dataset, name)

@@ -158,13 +158,13 @@ def _config(record: Mapping[str, Any], file: Path) -> RunConfig:
     except (KeyError, TypeError):
         raise InputError(f"{file} is not the configuration of a run") from None
     known = record.get("data") or {}
+    facts = record.get("declared") or {}
     if "level" not in known:  # of a version that did not keep it
         dataset = load_dataset(data)
         known = {"level": dataset.level, "probe": dataset.probe, "name": dataset.name}
     name = known.get("name", data)
-    return resolve(
-        Request(method, file=file, preset="none"), Subject(str(name), data, known["level"], str(known["probe"]))
-    )
+    subject = Subject(str(name), data, known["level"], str(known["probe"]), facts)
+    return resolve(Request(method, file=file, preset="none"), subject)
 
 
 def _spec(record: Mapping[str, Any]) -> GraphSpec:

@@ -19,7 +19,7 @@ from gssl.api.given import whole
 from gssl.common.errors import InputError
 from gssl.common.launch import require_one_process
 from gssl.common.resolve import load as load_component
-from gssl.config.resolve import Request, Subject, resolve
+from gssl.config.resolve import Request, Subject, declared_in, resolve
 from gssl.datasets.convert import as_dataset
 from gssl.experiment.prepare import prepare
 from gssl.experiment.run import run_experiment
@@ -104,6 +104,7 @@ def run(
     encoder: str | type | None = None,
     probe: str | None = None,
     preset: str | None = None,
+    declared: Mapping[str, Value] | None = None,
     batch_size: int | None = None,
     set: Mapping[str, Value] | None = None,
     device: str = "auto",
@@ -120,6 +121,8 @@ def run(
             graph, or a :class:`~gssl.datasets.types.Dataset`.
         epochs, seeds, seed, batch_size: as on the command line.
         task, setting, labels, pretrain_on, sampler, encoder, probe, preset: as on the command line.
+        declared: what is known of data of your own: ``task`` (``multiclass``, ``multilabel`` or ``regression``),
+            ``metric``, ``undirected`` and ``normalize``.
         set: other settings, for example ``{"train.lr": 0.01, "encoder.hidden_dim": 64}``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: of one operation; None leaves the default.
@@ -135,7 +138,8 @@ def run(
         TrainingError: the training failed.
     """
     require_one_process(os.environ)
-    given = {**options, **(set or {})}
+    facts = {f"declared.{key}": value for key, value in (declared or {}).items()}
+    given = {**options, **(set or {}), **facts}
     request = Request(
         method=_path_of(method),
         sampler=sampler,
@@ -155,8 +159,8 @@ def run(
     if isinstance(data, str | Path):
         config, dataset = prepare(request, str(data))
     else:
-        dataset = as_dataset(data)
-        config = resolve(request, Subject(dataset.name, dataset.name, dataset.level, dataset.probe))
+        dataset = as_dataset(data, declared=declared_in(request))
+        config = resolve(request, Subject.of(dataset, dataset.name))
     result = run_experiment(
         config,
         dataset,

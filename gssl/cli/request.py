@@ -59,6 +59,14 @@ def add_settings(group: _ArgumentGroup, *, searched: bool = False) -> None:
     add("--probe", metavar="NAME", help="protocol that judges the embeddings (default: the dataset's, or the task's)")
     add_problem(group)
     add("--pretrain-on", metavar="DATASET", help="pretrain the encoder on this dataset, whose features mean the same")
+    add(
+        "--data",
+        metavar="FACT=VALUE,...",
+        action="append",
+        default=[],
+        help="what is known of your own data: task=multiclass|multilabel|regression, metric=NAME, "
+        "undirected=true|false, normalize=row|standard",
+    )
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
     add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON, laid out like a run's config.yaml")
     told = "one setting; it is then not searched" if searched else _SET
@@ -80,7 +88,7 @@ def request_of(args: Namespace) -> Request:
         seed=args.seed,
         epochs=args.epochs,
         batch_size=args.batch_size,
-        assignments=tuple(args.set),
+        assignments=(*args.set, *(f"declared.{fact}" for text in args.data for fact in text.split(","))),
         file=args.config,
         preset=args.preset,
         task=args.task,

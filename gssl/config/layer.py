@@ -9,8 +9,8 @@ from typing import Any
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 
-SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
-_NAMELESS = ("train", "finetune")
+SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune", "declared")
+_NAMELESS = ("train", "finetune", "declared")
 _OTHER_KEYS = ("source", "protocol", "dataset", "seeds")
 _RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
 

@@ -52,6 +52,7 @@ class RunConfig:
         setting: how: by frozen embeddings, after fine-tuning, beside labels, or by labels alone.
         finetune: how the second training of a setting that has one is done; None for the others.
         notes: what should be said of how it came about; in no hash.
+        declared: what is known of data of the user's own, name to value; see :class:`gssl.datasets.declared.Declared`.
     """
 
     dataset: str
@@ -67,6 +68,7 @@ class RunConfig:
     setting: Component = FROZEN
     finetune: TrainConfig | None = None
     notes: tuple[str, ...] = ()
+    declared: Mapping[str, Any] = field(default_factory=dict)
 
     def mapping(self) -> dict[str, Any]:
         """Plain data in the layout of presets, which ``--config`` reads back."""
@@ -80,6 +82,7 @@ class RunConfig:
             "task": _named(self.task),
             "setting": _named(self.setting),
             **({} if self.finetune is None else {"finetune": plain(asdict(self.finetune))}),
+            **({"declared": plain(dict(self.declared))} if self.declared else {}),
             "seeds": list(self.seeds),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from gssl.config import components, presets
 from gssl.config.layer import Layer, Section, from_assignments, from_mapping
 from gssl.config.options import component, settled
 from gssl.config.record import Component, RunConfig
-from gssl.datasets.types import Level
+from gssl.datasets.declared import Declared
+from gssl.datasets.types import Dataset, Level
 from gssl.method import Method
 from gssl.registry import ENCODERS, METHODS, PROBES, SAMPLERS, SETTINGS, TASKS
 from gssl.training.config import FinetuneConfig, TrainConfig
@@ -56,12 +57,19 @@ class Subject:
         data: what to load: the name again, or a path.
         level: whether its items are nodes or graphs.
         probe: the probe that judges it by default.
+        declared: what the user said of data of their own, name to value.
     """
 
     name: str
     data: str
     level: Level
     probe: str
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dataset: Dataset, data: str) -> Subject:
+        """A loaded dataset, and what was loaded."""
+        return cls(dataset.name, data, dataset.level, dataset.probe, dataset.declared)
 
     @property
     def task(self) -> str:
@@ -101,15 +109,28 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
         setting=setting,
         finetune=_finetune(setting, layers, train),
         notes=() if preset is None else _protocol_notes(*preset, probe.name),
+        declared=subject.declared,
     )
+
+
+def declared_in(request: Request) -> Declared:
+    """What a request says of the user's data: in its file, and stronger on the command line.
+
+    Raises:
+        InputError: an unknown fact, or a value that it cannot have.
+    """
+    layers = _own_layers(request)
+    return Declared(**settled(Declared, _options(layers, "declared"), what="--data"))
+
+
+def _own_layers(request: Request) -> list[Layer]:
+    file = [] if request.file is None else [from_mapping(yaml_io.read(request.file), str(request.file))]
+    return [*file, _command_line(request)]
 
 
 def _layers(request: Request, method: str, subject: Subject, preset: tuple[str, Layer] | None) -> list[Layer]:
     """Sources of settings, the strongest last; the last one is the command line."""
-    layers = [preset[1]] if preset else []
-    if request.file is not None:
-        layers.append(from_mapping(yaml_io.read(request.file), str(request.file)))
-    layers.append(_command_line(request))
+    layers = [*([preset[1]] if preset else []), *_own_layers(request)]
     for layer in layers:
         _check_identity(layer, method, subject)
     return layers

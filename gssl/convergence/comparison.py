@@ -145,7 +145,7 @@ def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerCh
     requests = [_request(comparison, *cell) for cell in grid]
     first, dataset = prepare(requests[0], comparison.data)
     _check(dataset)
-    subject = Subject(first.dataset, first.data, dataset.level, dataset.probe)
+    subject = Subject.of(dataset, first.data)
     cells = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
     seen = set[str]()
     for choice, config in cells:

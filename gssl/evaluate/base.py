@@ -10,6 +10,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
+from gssl.evaluate.checks import require_items, require_multiclass, require_two_classes
+from gssl.evaluate.metrics import require_fitting_metric
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,19 @@ class Judge(ABC):
 
 
 class Probe(Judge):
-    """A protocol for labelled items: which splits, which classifier, which choices."""
+    """A protocol for labelled items: which splits, which classifier, which choices.
+
+    Attributes:
+        levels: whether it judges nodes, graphs or both.
+        classes_only: whether it judges nothing but classes.
+        needs_validation: whether it chooses on the validation items of the split.
+        least_training_items: fewer cannot be learnt from.
+    """
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
+    classes_only: ClassVar[bool] = False
+    needs_validation: ClassVar[bool] = False
+    least_training_items: ClassVar[int] = 1
 
     @classmethod
     def tasks(cls) -> tuple[str, ...]:
@@ -66,9 +78,27 @@ class Probe(Judge):
         """The metric that this protocol reports; the dataset's own by default."""
         return dataset.metric
 
+    def check(self, labels: Labels, split: Split, metric: Metric) -> None:
+        """Refuse before anything is trained what :meth:`score` could not judge.
+
+        Args:
+            labels: all labels; of test items it is only asked whether there are any.
+            split: one of :meth:`splits`.
+            metric: what is to be reported.
+
+        Raises:
+            InputError: the labels are of another kind than the protocol or the metric takes, there are too few items in
+                a part of the split, or a single class among the training items.
+        """
+        if self.classes_only:
+            require_multiclass(labels, self.name)
+        require_fitting_metric(metric, labels.kind)
+        require_items(split, self.name, least=self.least_training_items, validation=self.needs_validation)
+        require_two_classes(labels, split)
+
     @abstractmethod
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        """Fit on the training items, choose on the validation items, score the test items once.
+        """Fit on the training items, choose on the validation items, score the test items once, after :meth:`check`.
 
         Args:
             embeddings: shape (num_items, dim), float32, detached, on the CPU.

@@ -17,13 +17,20 @@ def require_multiclass(labels: Labels, probe: str) -> None:
         raise InputError(f"probe {probe} judges classes, but the labels are {labels.kind}; use --probe LBFGS")
 
 
-def require_validation(split: Split, probe: str) -> None:
+def require_items(split: Split, probe: str, *, least: int = 1, validation: bool = True) -> None:
     """
     Raises:
-        InputError: the split has no validation items.
+        InputError: fewer training items than ``least``, no test items, or no validation items where they are needed.
     """
-    if split.val.numel() == 0:
+    if split.train.numel() < least:
+        raise InputError(
+            f"split {split.name!r} has too few training items with a label for probe {probe} ({split.train.numel()}, "
+            f"needed: {least}): add some"
+        )
+    if validation and split.val.numel() == 0:
         raise InputError(f"probe {probe} chooses on validation items, but split {split.name!r} has none: add some")
+    if split.test.numel() == 0:
+        raise InputError(f"split {split.name!r} has no test items with a label: add some")
 
 
 def require_two_classes(labels: Labels, split: Split) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor
 from gssl.common.errors import InputError, TrainingError
 from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.checks import require_two_classes
 from gssl.graph.precision import single_precision
 
 
@@ -90,7 +89,7 @@ def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judg
     splits = tuple(probe.splits(dataset, seed))
     metric = probe.metric(dataset)
     for split in splits:
-        require_two_classes(labels, split)
+        probe.check(labels, split, metric)
     scores = tuple(probe.score(embeddings, labels, split, metric, seed) for split in splits)
     return Judgement(
         val=sum(score.val for score in scores) / len(scores),

@@ -12,7 +12,6 @@ from gssl.common.errors import InputError
 from gssl.datasets.splits import random_split
 from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.checks import require_validation
 from gssl.evaluate.metrics import evaluate, higher_is_better
 from gssl.evaluate.penalty_path import ridge_path, sigmoid_path, softmax_path
 from gssl.evaluate.sets import further_metrics, paired
@@ -35,25 +34,25 @@ class LbfgsProbe(Probe):
 
     name = "LBFGS"
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
+    needs_validation: ClassVar[bool] = True
     penalties: ClassVar[tuple[float, ...]] = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
         if dataset.splits:
             return [dataset.splits[seed % len(dataset.splits)]]
-        labels = dataset.labels
+        labels, known = dataset.labels, dataset.labelled_items
         if labels is not None and labels.kind == "multiclass":
             try:
-                return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, labels=labels)]
+                return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, labels=labels, among=known)]
             except InputError:  # a class too small to stratify by
                 pass
-        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed)]
+        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, among=known)]
 
     def measure(self, metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
         """The metric of some items, as ``evaluate`` defines it."""
         return evaluate(metric, y, scores, kind)
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_validation(split, self.name)
         train = embeddings[split.train]
         center, spread = train.mean(dim=0), train.std(dim=0, correction=0)
         spread = torch.where(spread > 1e-6 * center.abs(), spread, 1.0)  # a constant column carries nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from gssl.datasets.splits import random_split
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.axes import principal_axes
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.checks import require_multiclass, require_validation
 from gssl.evaluate.metrics import evaluate
 from gssl.evaluate.newton import decision, one_vs_rest_path
 from gssl.evaluate.sets import further_metrics, paired
 
 Select = Literal["subset", "argmax"]
+_FOLDS = 5
 
 
 class GraceProbe(Probe):
@@ -39,6 +39,8 @@ class GraceProbe(Probe):
     """
 
     name = "P2"
+    classes_only: ClassVar[bool] = True
+    least_training_items: ClassVar[int] = _FOLDS
 
     def __init__(self, *, repeats: PositiveInt = 3, select: Select = "subset") -> None:
         self.repeats = repeats
@@ -46,15 +48,15 @@ class GraceProbe(Probe):
 
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
         seeds = range(seed * self.repeats, (seed + 1) * self.repeats)
-        return [random_split(dataset.num_items, train=0.1, val=0.0, seed=each) for each in seeds]
+        known = dataset.labelled_items
+        return [random_split(dataset.num_items, train=0.1, val=0.0, seed=each, among=known) for each in seeds]
 
     def metric(self, dataset: Dataset) -> Metric:
         return "micro_f1"
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
         # The published code cuts its shuffled training set into blocks; ids in a split are sorted, so shuffle here.
-        folds = KFold(5, shuffle=True, random_state=seed % 2**32)
+        folds = KFold(_FOLDS, shuffle=True, random_state=seed % 2**32)
         return _cross_validated(embeddings, labels, split, metric, folds, _powers(-10, 9), self.select)
 
 
@@ -71,19 +73,20 @@ class BgrlProbe(Probe):
     """
 
     name = "P3-BGRL"
+    classes_only: ClassVar[bool] = True
+    least_training_items: ClassVar[int] = _FOLDS
 
     def __init__(self, *, select: Select = "subset") -> None:
         self.select: Select = select
 
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
-        return [random_split(dataset.num_items, train=0.2, val=0.0, seed=seed)]
+        return [random_split(dataset.num_items, train=0.2, val=0.0, seed=seed, among=dataset.labelled_items)]
 
     def metric(self, dataset: Dataset) -> Metric:
         return "accuracy"
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
-        halves = ShuffleSplit(5, test_size=0.5, random_state=seed % 2**32)
+        halves = ShuffleSplit(_FOLDS, test_size=0.5, random_state=seed % 2**32)
         return _cross_validated(embeddings, labels, split, metric, halves, _powers(-10, 10), self.select)
 
 
@@ -95,6 +98,8 @@ class WikiCSProbe(Probe):
     """
 
     name = "P4"
+    classes_only: ClassVar[bool] = True
+    needs_validation: ClassVar[bool] = True
 
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
         if len(dataset.splits) < 2:
@@ -108,8 +113,6 @@ class WikiCSProbe(Probe):
         return "accuracy"
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
-        require_validation(split, self.name)
         x, y, penalties = _unit_rows(embeddings), labels.y, _powers(-10, 10)
         path = one_vs_rest_path(x[split.train].double(), y[split.train], labels.num_classes, penalties)
         val = [_score(x, y, split.val, weight, metric) for weight in path]
@@ -128,8 +131,6 @@ def _cross_validated(
     penalties: Sequence[float],
     select: Select,
 ) -> ProbeScore:
-    if split.train.numel() < folds.get_n_splits():
-        raise InputError(f"split {split.name!r} has too few training items for {folds.get_n_splits()} folds")
     x, y = _unit_rows(embeddings), labels.y
     train, target = x[split.train].double(), y[split.train]
     axes = principal_axes(train) if train.shape[1] > train.shape[0] else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from gssl.datasets.splits import random_split
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.adam import AdamSchedule, Init, initial_weights, train
 from gssl.evaluate.base import Probe, ProbeScore
-from gssl.evaluate.checks import require_multiclass, require_validation
 from gssl.evaluate.metrics import evaluate
 from gssl.evaluate.sets import further_metrics, mean_metrics, paired
 
@@ -40,6 +39,8 @@ class PublicLinear(Probe):
     """
 
     name = "P1"
+    classes_only: ClassVar[bool] = True
+    needs_validation: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -69,8 +70,6 @@ class PublicLinear(Probe):
         return "accuracy"
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
-        require_validation(split, self.name)
         return _score(embeddings, labels, split, metric, seed, self.schedule, self.weight_decay, self.restarts)
 
 
@@ -88,19 +87,19 @@ class GcaProbe(Probe):
     """
 
     name = "P3-GCA"
+    classes_only: ClassVar[bool] = True
+    needs_validation: ClassVar[bool] = True
 
     def __init__(self, *, steps: PositiveInt = 5000, every: PositiveInt = 20, lr: Positive = 0.01) -> None:
         self.schedule = AdamSchedule(steps=steps, every=every, keep="first_best", lr=lr, init="xavier")
 
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
-        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed)]
+        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, among=dataset.labelled_items)]
 
     def metric(self, dataset: Dataset) -> Metric:
         return "accuracy"
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
-        require_validation(split, self.name)
         return _score(embeddings, labels, split, metric, seed, self.schedule, (0.0,), 1)
 
 

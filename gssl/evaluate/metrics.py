@@ -72,6 +72,17 @@ def higher_is_better(metric: Metric) -> bool:
     return check_metric(metric) not in ERRORS
 
 
+def require_fitting_metric(metric: Metric, kind: LabelKind) -> None:
+    """
+    Raises:
+        InputError: there is no such metric, or it is none of these labels.
+    """
+    check_metric(metric)
+    if metric not in _OF_LABELS or (metric in ERRORS) != (kind == "regression"):
+        fitting = sorted(ERRORS if kind == "regression" else _OF_LABELS - ERRORS)
+        raise InputError(f"metric {metric!r} does not fit {kind} labels; fitting: {', '.join(fitting)}")
+
+
 def evaluate(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
     """One number for the quality of the scores.
 
@@ -93,8 +104,7 @@ def evaluate(metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> floa
         >>> evaluate("accuracy", torch.tensor([0, 1]), torch.tensor([[2.0, 1.0], [3.0, 0.0]]), "multiclass")
         0.5
     """
-    if metric not in _OF_LABELS or (metric in ERRORS) != (kind == "regression"):
-        raise InputError(f"metric {metric!r} does not fit {kind} labels")
+    require_fitting_metric(metric, kind)
     if y.shape[0] == 0:
         raise InputError(f"metric {metric!r} needs at least one item to score")
     if metric in _RANKING:

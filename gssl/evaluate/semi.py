@@ -28,6 +28,7 @@ class SemiSupervisedFolds(LbfgsProbe):
     """
 
     name = "P7"
+    classes_only: ClassVar[bool] = True
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
 
     def __init__(self, *, folds: PositiveInt = 10) -> None:
@@ -38,7 +39,9 @@ class SemiSupervisedFolds(LbfgsProbe):
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
         if dataset.labels is not None:
             require_multiclass(dataset.labels, self.name)
-        folds = k_folds(dataset.num_items, folds=self.folds, seed=seed, labels=dataset.labels)
+        folds = k_folds(
+            dataset.num_items, folds=self.folds, seed=seed, labels=dataset.labels, among=dataset.labelled_items
+        )
         tests = [fold.test for fold in folds]
         splits = []
         for number, fold in enumerate(folds):

@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +43,7 @@ class _Svm(Probe):
     """
 
     levels = ("graph",)
+    classes_only: ClassVar[bool] = True
 
     def __init__(self, *, largest_c: Positive = 1000.0, n_jobs: PositiveInt | None = None) -> None:
         if largest_c < 1e-3:
@@ -52,7 +54,7 @@ class _Svm(Probe):
     def splits(self, dataset: Dataset, seed: int) -> Sequence[Split]:
         if dataset.labels is not None:
             require_multiclass(dataset.labels, self.name)
-        return k_folds(dataset.num_items, folds=10, seed=seed, labels=dataset.labels)
+        return k_folds(dataset.num_items, folds=10, seed=seed, labels=dataset.labels, among=dataset.labelled_items)
 
     def metric(self, dataset: Dataset) -> Metric:
         return "accuracy"
@@ -78,14 +80,16 @@ class RbfSvm(_Svm):
 
     name = "P5-RBF"
 
-    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
-        train, test = split.train.numpy(), split.test.numpy()
-        if len(train) > _MAX_ITEMS:
+    def check(self, labels: Labels, split: Split, metric: Metric) -> None:
+        super().check(labels, split, metric)
+        if len(split.train) > _MAX_ITEMS:
             raise InputError(
                 f"probe {self.name} keeps the distances of all pairs of training items, for at most {_MAX_ITEMS:,}, "
-                f"but split {split.name!r} has {len(train):,}; use --probe LBFGS"
+                f"but split {split.name!r} has {len(split.train):,}; use --probe LBFGS"
             )
+
+    def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
+        train, test = split.train.numpy(), split.test.numpy()
         x, y = embeddings.double().numpy(), labels.y.numpy()
         search = _RbfSearch(x[train], y[train], _squared_distances(x[train], x[train]))
         accuracy = search.accuracies(_inner_folds(y[train], split), self.penalties, self.threads)
@@ -120,7 +124,6 @@ class LinearSvm(_Svm):
         self.converge = converge
 
     def score(self, embeddings: Tensor, labels: Labels, split: Split, metric: Metric, seed: int) -> ProbeScore:
-        require_multiclass(labels, self.name)
         train, test = embeddings[split.train].double(), embeddings[split.test].double()
         y = labels.y[split.train]
         folds = _inner_folds(y.numpy(), split)

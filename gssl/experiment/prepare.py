@@ -6,8 +6,9 @@ from pathlib import Path
 
 from gssl.common.errors import InputError
 from gssl.config.record import RunConfig
-from gssl.config.resolve import Request, Subject, resolve
+from gssl.config.resolve import Request, Subject, declared_in, resolve
 from gssl.datasets.catalog import DatasetSpec, find_spec
+from gssl.datasets.declared import NOTHING
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
 from gssl.registry import METHODS
@@ -27,14 +28,13 @@ def prepare(request: Request, data: str) -> tuple[RunConfig, Dataset]:
         InputError: something in the request is wrong, or the data cannot be loaded.
     """
     METHODS.canonical(request.method)
-    spec = _spec(data)
-    if spec is not None:
+    spec, declared = _spec(data), declared_in(request)
+    if spec is not None and declared == NOTHING:
         config = resolve(request, Subject(spec.name, spec.name, spec.level, spec.probe))
         return config, load_dataset(spec.name)
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, declared=declared)
     path = Path(data)
-    subject = Subject(dataset.name, str(path.absolute()) if path.exists() else data, dataset.level, dataset.probe)
-    return resolve(request, subject), dataset
+    return resolve(request, Subject.of(dataset, str(path.absolute()) if path.exists() else data)), dataset
 
 
 def _spec(data: str) -> DatasetSpec | None:

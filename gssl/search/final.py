@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from gssl.common import yaml_io
 from gssl.common.files import write_text
 from gssl.config.record import RunConfig
+from gssl.datasets.declared import Declared
 from gssl.datasets.load import load_dataset
 from gssl.evaluate.metrics import higher_is_better
 from gssl.experiment.run import run_experiment
@@ -94,7 +95,7 @@ def mean_gain(differences: list[float] | None) -> float | None:
 
 
 def _run(config: RunConfig, out: Path, device: str, db: str | None, say: Say) -> dict[str, Any]:
-    dataset, told = load_dataset(config.data), False
+    dataset, told = load_dataset(config.data, declared=Declared(**config.declared)), False
     while True:
         try:
             return run_experiment(

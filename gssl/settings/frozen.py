@@ -25,6 +25,8 @@ class Frozen(Setting):
     def trainings(self, config: RunConfig, task: Task, seed: int) -> list[Training]:
         """One for all splits, or one for each where held-out edges make the graph another."""
         splits = task.splits(seed)
+        for split in splits:
+            task.check(split)
         parts = [splits] if task.one_graph else [(split,) for split in splits]
         if self.source is None:
             return [Pretraining(config, task, seed, *part) for part in zip(parts, numbered(len(parts)), strict=True)]

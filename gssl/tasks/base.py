@@ -52,6 +52,13 @@ class Task(ABC):
             InputError: the protocol does not fit the data, or a split cannot be learnt from.
         """
 
+    def check(self, split: AnySplit) -> None:  # noqa: B027  most tasks can judge any split that they make
+        """Refuse before anything is trained a split on which embeddings could not be judged.
+
+        Raises:
+            InputError: says what is missing.
+        """
+
     def visible(self, split: AnySplit) -> Dataset:
         """What may be trained on where this split is judged; the same for all of them if ``one_graph``."""
         return self.dataset

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.options import Neutral
+from gssl.datasets.labels import labelled_only
 from gssl.datasets.scaffold import scaffold_split
 from gssl.datasets.types import Dataset, Labels, Metric, Split
 from gssl.evaluate.base import Judge, Probe, ProbeScore
@@ -67,6 +68,9 @@ class ItemTask(Task):
         for split in splits:
             require_two_classes(self.labels, split)
         return splits
+
+    def check(self, split: AnySplit) -> None:
+        self.probe.check(self.labels, items_of(split), self.metric)
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
         return self.probe.score(judgeable(embeddings, self.dataset), self.labels, items_of(split), self.metric, seed)
@@ -137,7 +141,8 @@ class GraphTask(ItemTask):
         fixed: tuple[Split, ...] | None = None,
     ) -> None:
         if split == "scaffold" and fixed is None:
-            preset = scaffold_split(dataset)
+            drawn, _ = labelled_only((scaffold_split(dataset),), dataset.labels)
+            preset = drawn[0]
             dataset = replace(dataset, splits=(preset,))
             if [own.hash for own in probe.splits(dataset, 0)] != [preset.hash]:
                 raise InputError(

@@ -6,11 +6,11 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import from_networkx as pyg_from_networkx
 
 from gssl.common.errors import InputError
-from gssl.datasets.convert import from_arrays, from_networkx, from_pyg
+from gssl.datasets.convert import as_dataset, from_arrays, from_networkx, from_pyg
 from gssl.datasets.types import Dataset
 from gssl.graph.sparse import dense_features
 
@@ -125,7 +125,6 @@ def test_no_labels_and_no_validation_mask_are_fine() -> None:
         ({"train_mask": torch.ones(2).bool(), "test_mask": torch.ones(3).bool()}, r"train_mask has shape \(2,\)"),
         ({"train_mask": torch.tensor([0, 1, 2]), "test_mask": torch.ones(3).bool()}, "true or false"),
         ({"y": torch.tensor([0, 1])}, "there are 3 items"),
-        ({"y": [0, 1, 1]}, "y is a list"),
     ],
 )
 def test_unusable_attributes(more: dict[str, Any], message: str) -> None:
@@ -176,13 +175,57 @@ def test_lists_of_graphs_that_do_not_fit_together() -> None:
         from_pyg([])
     with pytest.raises(InputError, match="different widths"):
         from_pyg([one, Data(edge_index=torch.tensor([[0], [1]]), x=torch.ones(2, 4))])
-    with pytest.raises(InputError, match="1 of 2 graphs have no y"):
-        from_pyg([one, Data(edge_index=torch.tensor([[0], [1]]), x=torch.ones(2, 3), y=torch.tensor([0]))])
-    with pytest.raises(InputError, match=r"connects graph|but there are"):
-        from_pyg([Data(edge_index=torch.tensor([[0], [3]]), x=torch.ones(2, 3)), one])
+    with pytest.raises(InputError, match="1 of 2 graphs have no edge_attr, graph 0 is the first"):
+        from_pyg([one, Data(edge_index=torch.tensor([[0], [1]]), x=torch.ones(2, 3), edge_attr=torch.ones(1, 1))])
 
 
 @pytest.mark.parametrize("thing", [torch.ones(3), "graph", 5, None])
 def test_what_is_no_graph(thing: Any) -> None:
     with pytest.raises(InputError, match="is no graph"):
         from_pyg(thing)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"edge_index": torch.tensor([[0], [2]])}, "graph 1: edge_index holds node 2 at edge 0, but there are 2 nodes"),
+        ({"edge_index": torch.tensor([[0, 1], [1, 0], [0, 1]])}, "graph 1: edge_index must have shape .* transpose it"),
+        ({"edge_attr": torch.ones(3, 1)}, "graph 1: edge_attr has 3 rows, but there are 1 edges"),
+        ({"x": None}, "graph 1: there is no x .* set num_nodes"),
+        ({"x": torch.ones(2)}, "graph 1: x must have shape"),
+    ],
+)
+def test_each_graph_of_a_list_is_checked_by_itself(wrong: dict[str, Any], message: str) -> None:
+    right = {"edge_index": torch.tensor([[0], [1]]), "x": torch.ones(2, 3)}
+    with pytest.raises(InputError, match=message):
+        from_pyg([Data(**right), Data(**{**right, **wrong}), Data(**right)])
+
+
+def test_negative_weights_and_graphs_without_nodes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"edge_weight is negative at edge 1 \(-0.5\)"):
+        from_pyg(_data(edge_weight=torch.tensor([1.0, -0.5, 0.0])))
+    with pytest.raises(InputError, match="there are no nodes"):
+        from_pyg(Data(edge_index=torch.zeros(2, 0, dtype=torch.long), x=torch.zeros(0, 3)))
+
+
+def test_nodes_of_networkx_without_a_label_or_a_part() -> None:
+    graph = nx.path_graph(4)
+    nx.set_node_attributes(graph, {0: {"y": "a", "split": "train"}, 1: {"y": "b", "split": "test"}, 3: {"y": "a"}})
+    data = as_dataset(graph)
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [0, 1, -1, 0]
+    assert [part.tolist() for part in (data.splits[0].train, data.splits[0].val, data.splits[0].test)] == [[0], [], [1]]
+    assert any("1 of 4 items have no label" in note for note in data.notes)
+
+
+def test_attributes_of_edges_that_networkx_keeps_and_nobody_reads_are_named() -> None:
+    graph = nx.Graph([(0, 1, {"since": 3}), (1, 2, {"weight": 2.0})])
+    notes = as_dataset(graph).notes
+    assert "edge attributes that are not read: since" in notes
+    assert not any("reverse" in note for note in as_dataset(nx.DiGraph(graph)).notes)
+
+
+def test_batches_and_datasets_of_pyg_are_lists_of_graphs() -> None:
+    graphs = [_data(y=torch.tensor([k % 2])) for k in range(4)]
+    expected = from_pyg(graphs)
+    assert as_dataset(Batch.from_data_list(graphs)).checksum == expected.checksum

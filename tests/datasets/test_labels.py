@@ -1,5 +1,7 @@
 """Labels of every origin."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ import torch
 from gssl.common.errors import InputError
 from gssl.datasets.checksums import dataset_checksum, graph_checksum
 from gssl.datasets.clean import clean_graph
-from gssl.datasets.labels import compact, make_labels
-from gssl.datasets.types import LabelKind
+from gssl.datasets.labels import compact, labelled_only, make_labels, own_labels
+from gssl.datasets.types import LabelKind, Split
 
 NAN = float("nan")
 
@@ -21,7 +23,10 @@ NAN = float("nan")
         (torch.tensor([True, False, True]), "multiclass", 2, (3,)),
         (torch.tensor([0.0, 1.0, 3.0]), "multiclass", 4, (3,)),
         (torch.tensor([0.5, 1.0, 3.0]), "regression", 1, (3, 1)),
-        (torch.tensor([1.0, NAN, 3.0]), "regression", 1, (3, 1)),
+        (torch.tensor([1.0, NAN, 3.0]), "multiclass", 4, (3,)),
+        (torch.tensor([1.5, NAN, 3.0]), "regression", 1, (3, 1)),
+        (torch.tensor([-1, 1, 1]), "multiclass", 2, (3,)),
+        (torch.tensor([[0, 1], [1, 0], [0, 1]]), "multiclass", 2, (3,)),
         (torch.tensor([[0, 1], [1, 1], [0, 0]]), "multilabel", 2, (3, 2)),
         (torch.tensor([[0, NAN], [1, 1], [0, 0]]), "multilabel", 2, (3, 2)),
         (torch.tensor([[0.1, 2], [1, 1], [0, 0]]), "regression", 2, (3, 2)),
@@ -34,11 +39,74 @@ def test_the_task_is_inferred(y: torch.Tensor, task: LabelKind, classes: int, sh
     assert labels.y.dtype == (torch.int64 if task == "multiclass" else torch.float32)
 
 
-def test_binary_labels_with_gaps_keep_them() -> None:
-    labels = make_labels(torch.tensor([[0.0], [NAN], [1.0]]), 3, kind="multiclass")
-    assert labels is not None
-    assert (labels.kind, labels.num_classes) == ("multilabel", 1)
-    assert labels.y.isnan().squeeze().tolist() == [False, True, False]
+@pytest.mark.parametrize("values", [
+    np.array([0.0, np.nan, 2.0, 2.0]),
+    torch.tensor([0, -1, 2, 2]),
+    torch.tensor([[0.0], [NAN], [2.0], [2.0]]),
+    [0, None, 2, 2],
+    [torch.tensor([0]), None, torch.tensor([2]), torch.tensor([2])],
+    ["a", None, "c", "c"],
+    np.array(["a", "", "c", "c"]),
+    [[1, 0], [NAN, NAN], [0, 1], [0, 1]],
+])  # fmt: skip
+def test_what_has_no_label_is_no_class(values: Any) -> None:
+    found = own_labels(values, 4)
+    assert found.labels is not None
+    assert (found.labels.kind, found.labels.y.tolist(), found.labels.num_classes) == ("multiclass", [0, -1, 1, 1], 2)
+    assert found.labels.labelled.tolist() == [True, False, True, True]
+    assert any("1 of 4 items have no label" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "note"),
+    [
+        (np.arange(100), "regression", "100 values: read as regression"),
+        (np.arange(100) % 20, "multiclass", "20 values: read as classes"),
+        (np.eye(3), "multiclass", "read as one-hot, 3 classes"),
+        (np.tril(np.ones((3, 3))), "multilabel", "one task each"),
+        ([0.5, 1, 2], "regression", "real numbers"),
+        (["b", "a", "b"], "multiclass", "the 2 sorted values of y"),
+        ([-1, 1, 1], "multiclass", "-1 and 1: read as two classes"),
+    ],
+)
+def test_a_guess_is_said_and_a_declaration_ends_it(values: Any, kind: LabelKind, note: str) -> None:
+    found = own_labels(values, len(values))
+    assert found.labels is not None
+    assert found.labels.kind == kind
+    assert any(note in each for each in found.notes)
+    declared = own_labels(values, len(values), kind=kind)
+    assert declared.labels is not None
+    assert torch.equal(declared.labels.y, found.labels.y)
+    assert not any("read as" in each for each in declared.notes)
+
+
+def test_declared_kinds_that_the_values_do_not_fit() -> None:
+    with pytest.raises(InputError, match="declare task=multiclass"):
+        own_labels(["a", "b"], 2, kind="regression")
+    with pytest.raises(InputError, match="other than 0, 1 and NaN"):
+        own_labels([0, 1, 2], 3, kind="multilabel")
+    with pytest.raises(InputError, match="no class number at item 0"):
+        own_labels([0.5, 1, 2], 3, kind="multiclass")
+    with pytest.raises(InputError, match="2 columns, but classes need one"):
+        own_labels([[1, 1], [0, 1]], 2, kind="multiclass")
+    targets = own_labels([-1, 0, 7], 3, kind="regression").labels
+    assert targets is not None
+    assert targets.y[:, 0].tolist() == [-1, 0, 7]
+
+
+def test_no_value_at_all_is_no_label() -> None:
+    assert own_labels(np.full(3, NAN), 3).labels is None
+
+
+def test_preset_splits_keep_labelled_items_alone() -> None:
+    labels = make_labels(torch.tensor([0, -1, 1, 0, -1]), 5)
+    split = Split("preset", torch.tensor([0, 1]), torch.tensor([2]), torch.tensor([3, 4]))
+    (kept,), notes = labelled_only((split,), labels)
+    assert [kept.train.tolist(), kept.val.tolist(), kept.test.tolist()] == [[0], [2], [3]]
+    assert "2 items of the preset splits have no label" in notes[0]
+    with pytest.raises(InputError, match="y is -1 at item 1, which the split 'preset' has in train"):
+        labelled_only((split,), labels, refuse=True)
+    assert labelled_only((split,), None) == ((split,), ())
 
 
 def test_no_labels_are_no_error() -> None:
@@ -51,9 +119,9 @@ def test_no_labels_are_no_error() -> None:
     [
         (torch.tensor([0, 1]), "there are 3 items"),
         (torch.zeros(3, 1, 1), "there are 3 items"),
-        (torch.tensor([0, -1, 1]), "negative class -1 at item 1"),
+        (torch.tensor([0, -2, 1]), "negative class -2 at item 1"),
         (torch.tensor([0.0, float("inf"), 1.0]), "infinite value at item 1"),
-        (torch.tensor([[0, 2], [1, 1], [0, 0]]), "other than 0, 1"),
+        (torch.tensor([[0, 2], [1, 1], [0, 0]]), "other than 0 and 1"),
         (torch.tensor([1j, 1, 1]), "complex"),
     ],
 )

@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_skipped_counted_and_quiet(
 
 @pytest.mark.parametrize(("lines", "kind", "y"), [
     (["a,smiles", "0,C", "1,N", "1,O"], "multiclass", [0, 1, 1]),
-    (["a,smiles", "0,C", "1,N", ",O"], "multilabel", [[0.0], [1.0], [None]]),
+    (["a,smiles", "0,C", "1,N", ",O"], "multiclass", [0, 1, -1]),
     (["smiles,a", "C,0.5", "N,1", "O,-2"], "regression", [[0.5], [1.0], [-2.0]]),
     (["smiles,a,b", "C,0,1", "N,1,", "O,0,0"], "multilabel", [[0.0, 1.0], [1.0, None], [0.0, 0.0]]),
     (["smiles,a,b", "C,True,1", "N,False,1", "O,True,0"], "multilabel", [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
@@ -156,7 +156,7 @@ def test_a_header_of_a_smi_names_its_labels(tmp_path: Path) -> None:
     ("", "no table of molecules"),
     ('smiles\n"C\n', "no table of molecules"),
     ("smiles,a\nnothing,1\nxyz,2\n", "none of its 2 molecules .*2 molecules left out that RDKit cannot read"),
-    ("smiles,a\nC,-1\nN,1\n", "negative class"),
+    ("smiles,a\nC,-2\nN,1\n", "negative class"),
 ])  # fmt: skip
 def test_tables_without_molecules(root: Path, tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path / "bad.csv", text)

@@ -151,3 +151,15 @@ def test_the_hash_depends_on_sets_and_not_on_their_order() -> None:
     moved = preset_split("c", 5, _ids_of(0), _ids_of(1, 2), _ids_of(3, 4))
     assert one.hash == two.hash != moved.hash
     assert checked(one, 5) is one
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_only_the_items_that_may_be_drawn_are(stratify: bool) -> None:
+    y = _labels([0, 1, -1, 0, 1] * 8)
+    among = y.labelled.nonzero()[:, 0]
+    chosen = y if stratify else None
+    split = random_split(40, train=0.25, val=0.25, seed=0, labels=chosen, among=among)
+    assert (len(split.train), len(split.val), sorted(_ids(split))) == (8, 8, among.tolist())
+    folds = k_folds(40, folds=4, seed=0, labels=chosen, among=among)
+    assert sorted(torch.cat([fold.test for fold in folds]).tolist()) == among.tolist()
+    assert all(sorted(_ids(fold)) == among.tolist() for fold in folds)

@@ -70,7 +70,7 @@ def test_several_splits(root: Path, tmp_path: Path) -> None:
         ({"x": np.array(["a", "b", "c"])}, r"shape \(num_nodes, features\)"),
         ({"x": np.array([["a"], ["b"], ["c"]])}, "objects or text"),
         ({"y": np.array([0, 1])}, "there are 3 items"),
-        ({"y": np.array([0, -1, 1])}, "negative class"),
+        ({"y": np.array([0, -2, 1])}, "negative class"),
         ({"train_mask": np.ones(3, bool)}, "train_mask only"),
         ({"train_mask": np.ones(3, bool), "test_mask": np.ones(3, bool)}, "in train and in test"),
     ],
@@ -83,8 +83,8 @@ def test_arrays_that_are_no_graph(root: Path, tmp_path: Path, arrays: dict[str, 
 
 
 def test_a_missing_key_lists_what_is_there(root: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "bad.npz", edges=EDGES, x=X)
-    with pytest.raises(InputError, match=r"no array edge_index.*it holds: edges, x"):
+    np.savez(tmp_path / "bad.npz", links=EDGES, x=X)
+    with pytest.raises(InputError, match=r"bad\.npz: there is no edge_index.*found: links, x"):
         load_dataset(tmp_path / "bad.npz")
 
 

@@ -165,3 +165,33 @@ def test_overlap_is_the_share_of_test_items_that_a_search_has_seen() -> None:
     assert sealed.overlap([mixed]) == pytest.approx(3 / 12)
     assert sealed.overlap([mixed, split]) == pytest.approx(3 / (12 + len(split.test)))
     assert NodeTask(dataset, LbfgsProbe()).overlap([mixed]) == 0.0  # not sealed: nobody searched
+
+
+@pytest.mark.parametrize("probe", [LbfgsProbe(), GraceProbe(repeats=1)])
+def test_items_without_a_label_are_in_no_part_and_change_no_score(probe: LbfgsProbe | GraceProbe) -> None:
+    dataset = toy_dataset("node")
+    assert dataset.labels is not None
+    hidden = torch.arange(0, dataset.num_items, 5)
+    y = dataset.labels.y.index_fill(0, hidden, -1)
+    partly = replace(dataset, labels=replace(dataset.labels, y=y), splits=())
+    embeddings, task = rows(dataset), NodeTask(partly, probe)
+    (split,) = task.splits(0)
+    task.check(split)
+    assert not set(hidden.tolist()) & set(torch.cat([split.train, split.val, split.test]).tolist())
+    changed = embeddings.index_fill(0, hidden, 7.0)
+    assert task.score(embeddings, split, 0) == task.score(changed, split, 0)
+
+
+def test_what_a_probe_could_not_judge_is_refused_before_training() -> None:
+    dataset = toy_dataset("node", splits=("one",))
+    ids = dataset.splits[0]
+    nothing = torch.zeros(0, dtype=torch.int64)
+    for cut in (replace(ids, val=nothing), replace(ids, test=nothing)):
+        problem = make_problem(
+            resolve(Request("GRACE"), Subject("toy", "toy", "node", "LBFGS")), replace(dataset, splits=(cut,))
+        )
+        with pytest.raises(InputError, match="has none|has no test items"):
+            problem.trainings(0)
+    odd = replace(dataset, metric="rmse")
+    with pytest.raises(InputError, match=r"'rmse' does not fit multiclass labels; fitting: accuracy"):
+        make_problem(resolve(Request("GRACE"), Subject("toy", "toy", "node", "LBFGS")), odd).trainings(0)

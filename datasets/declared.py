@@ -1,0 +1,97 @@
+"""What a user says of their own data, so that nothing has to be guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from gssl.common.errors import InputError
+from gssl.common.options import options_of, validate
+from gssl.datasets.catalog import Normalize
+from gssl.datasets.types import LabelKind, Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """Facts about a dataset of the user's own; None leaves a fact to what the arrays look like.
+
+    Attributes:
+        task: what kind of labels there are.
+        metric: how predictions are scored, for example ``"roc_auc"``.
+        undirected: True adds the reverse of every edge, False says that the edges are directed.
+        normalize: how features are scaled: ``row`` divides each row by its sum, ``standard`` gives each column mean 0
+            and variance 1.
+    """
+
+    task: LabelKind | None = None
+    metric: Metric | None = None
+    undirected: bool | None = None
+    normalize: Normalize | None = None
+
+    def mapping(self) -> dict[str, Any]:
+        """The facts that were declared, by name."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def over(self, weaker: Declared) -> Declared:
+        """These facts and, where they say nothing, those of a weaker source."""
+        return replace(weaker, **self.mapping())
+
+
+FACTS = tuple(options_of(Declared))
+NOTHING = Declared()
+
+
+def declared(values: Mapping[str, Any], origin: str) -> Declared:
+    """Facts from plain values, as a file or an archive holds them.
+
+    Args:
+        values: names of facts to values; texts, truth values, or arrays and tensors with a single one.
+        origin: how messages name the source.
+
+    Raises:
+        InputError: an unknown fact, or a value that it cannot have.
+    """
+    return Declared(**validate(Declared, {key: _scalar(value) for key, value in values.items()}, what=origin))
+
+
+def beside(path: Path) -> Declared:
+    """What the JSON beside a file or folder says: ``graph.npz.json`` or ``graph.json`` for ``graph.npz``.
+
+    Raises:
+        InputError: it is damaged, or not facts alone. A ``graph.json`` without any fact is something else.
+    """
+    for file in (path.with_name(f"{path.name}.json"), path.with_name(f"{path.stem}.json")):
+        if not file.is_file() or file == path:
+            continue
+        own = file.name == f"{path.name}.json"
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            if own:
+                raise InputError(f"{file} is not JSON: {error}") from None
+            continue
+        if isinstance(values, dict) and (own or any(key in FACTS for key in values)):
+            return declared(values, str(file))
+        if own:
+            raise InputError(f'{file} must be an object such as {{"task": "regression"}}')
+    return NOTHING
+
+
+def split_off(values: Mapping[str, Any], origin: str) -> tuple[dict[str, Any], Declared]:
+    """Arrays without the facts that stand among them, and these."""
+    facts = {key: value for key, value in values.items() if key in FACTS and _is_scalar(value)}
+    return {key: value for key, value in values.items() if key not in facts}, declared(facts, origin)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | bool | int | float) or getattr(value, "ndim", None) == 0
+
+
+def _scalar(value: object) -> object:
+    return value.item() if isinstance(value, np.ndarray | np.generic | Tensor) else value

@@ -1,0 +1,75 @@
+"""Datasets of the user's own: what is known of them is declared, what is guessed is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gssl.datasets.assemble import Arrays, build, default_metric
+from gssl.datasets.declared import Declared
+from gssl.datasets.labels import OwnLabels, labelled_only, own_labels
+from gssl.datasets.own_splits import own_splits
+from gssl.datasets.types import Dataset, Level
+from gssl.graph.sparse import Pattern
+
+
+def own_dataset(
+    arrays: Arrays,
+    y: Any,
+    splits: Mapping[str, Any],
+    declared: Declared,
+    *,
+    name: str,
+    level: Level,
+    what: str = "y",
+    direction_is_known: bool = False,
+) -> Dataset:
+    """A dataset from arrays that somebody else made.
+
+    Args:
+        arrays: edges, features and what was said of them so far; labels and splits in it are not looked at.
+        y: labels of the items as they came, or None.
+        splits: masks or ids under their usual names; see :func:`~gssl.datasets.own_splits.own_splits`.
+        declared: what is known.
+        name: of the dataset.
+        level: whether the items are nodes or graphs.
+        what: how messages name the labels.
+        direction_is_known: whether the source told directed from undirected edges.
+
+    Raises:
+        InputError: something is unusable.
+    """
+    num_items = _num_items(arrays, level)
+    found = OwnLabels(None) if y is None else own_labels(y, num_items, kind=declared.task, what=what)
+    preset, _ = own_splits(splits, num_items)
+    kept, left = labelled_only(preset, found.labels, refuse=found.by_minus_one)
+    dataset = build(
+        replace(arrays, splits=kept, notes=(*arrays.notes, *found.notes, *left)),
+        name=name,
+        level=level,
+        labels=found.labels,
+        metric=declared.metric or default_metric(found.labels),
+        normalize=declared.normalize,
+        undirected=bool(declared.undirected),
+    )
+    notes = dataset.notes
+    if declared.undirected is None and not direction_is_known:
+        notes += _direction(dataset.graph.block.pattern)
+    return replace(dataset, notes=notes, declared=declared.mapping())
+
+
+def _num_items(arrays: Arrays, level: Level) -> int:
+    if level == "graph":
+        assert arrays.ptr is not None
+        return arrays.ptr.numel() - 1
+    return int(arrays.x.shape[0]) if arrays.x is not None else int(arrays.num_nodes or 0)
+
+
+def _direction(pattern: Pattern) -> tuple[str, ...]:
+    """What should be said of edges without a reverse."""
+    alone = int((pattern.reverse < 0).sum())
+    if alone == 0:
+        return ()
+    how = "no edge has its reverse" if alone == pattern.nnz else f"{alone} of {pattern.nnz} edges have no reverse"
+    return (f"{how}: read as a directed graph; --data undirected=true adds the reverses",)

@@ -1,0 +1,220 @@
+"""Graphs of PyG, lists of them, and named arrays as datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from gssl.common.errors import InputError
+from gssl.datasets.array_names import canonical, is_of_split, unread
+from gssl.datasets.assemble import Arrays
+from gssl.datasets.clean import as_numbers, check_range, edge_ids
+from gssl.datasets.declared import NOTHING, Declared, split_off
+from gssl.datasets.own import own_dataset
+from gssl.datasets.own_splits import own_splits, split_of_flags
+from gssl.datasets.types import Dataset
+
+_READ = ("edge_index", "x", "y", "edge_attr", "edge_weight", "num_nodes")
+
+
+def from_pyg(data: Any, *, name: str = "pyg", declared: Declared = NOTHING) -> Dataset:
+    """A dataset from a PyG ``Data`` (node level), or from a list of them (graph level).
+
+    Attributes that are read: ``edge_index``, ``x``, ``y``, ``edge_attr``, ``edge_weight``, ``num_nodes`` and splits;
+    their other usual names are known too (:mod:`gssl.datasets.array_names`). Those that are not read are named in the
+    notes. The graphs of a list say by ``train_mask=True`` or ``split="train"`` where they belong.
+
+    Args:
+        data: one graph, or a list of graphs; mappings of arrays serve as well.
+        name: of the dataset.
+        declared: what is known of the data.
+
+    Raises:
+        InputError: an attribute is missing, of the wrong shape, or not finite; of a list the message names the graph.
+    """
+    if isinstance(data, list | tuple):
+        return _collection([_values(item, f"graph {i}: ") for i, item in enumerate(data)], name, declared)
+    return from_arrays(_values(data), name=name, declared=declared)
+
+
+def from_arrays(
+    values: Mapping[str, Any], *, name: str, declared: Declared = NOTHING, others: Sequence[str] = ()
+) -> Dataset:
+    """A node-level dataset from named arrays.
+
+    Args:
+        values: ``edge_index`` (2, num_edges) and ``x`` (num_nodes, dim), or ``num_nodes`` in place of ``x``; ``y``,
+            ``edge_attr``, ``edge_weight`` and splits where there are any, under any of their usual names. Scalars
+            called ``task``, ``metric``, ``undirected`` or ``normalize`` declare these facts.
+        name: of the dataset.
+        declared: what is known of the data; it is stronger than what stands among the arrays.
+        others: names of arrays that were there but not worth loading.
+
+    Raises:
+        InputError: ``edge_index`` is missing, an array is unusable, or what looks like a split cannot be read.
+    """
+    values, own = split_off(values, name)
+    values, renamed = canonical(values)
+    x, num_nodes = _features_or_count(values, others)
+    splits = {key: value for key, value in values.items() if is_of_split(key)}
+    _, read = own_splits(splits, num_nodes)
+    arrays = Arrays(
+        edge_index=_edges(values),
+        x=x,
+        num_nodes=num_nodes,
+        edge_attr=values.get("edge_attr"),
+        edge_weight=values.get("edge_weight"),
+        notes=(*renamed, *unread((*values, *others), (*_READ, *read))),
+    )
+    return own_dataset(arrays, values.get("y"), splits, declared.over(own), name=name, level="node")
+
+
+def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) -> Dataset:
+    """All types of nodes and edges as one graph; the type of an edge becomes its attribute.
+
+    Raises:
+        InputError: node types have features of different widths, or there are no edges.
+    """
+    widths = {kind: store.x.shape[1] if "x" in store else None for kind, store in data.node_items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{kind} {width}" for kind, width in widths.items())
+        raise InputError(
+            f"node types have features of different widths ({told}), so they are no one graph: give all the same "
+            "width, or pass one relation as a Data"
+        )
+    if len(data.edge_types) == 0:
+        raise InputError("the HeteroData has no edges: give edge_index for a relation at least")
+    flat = data.to_homogeneous(add_node_type=False, add_edge_type=True)
+    kinds = torch.nn.functional.one_hot(flat.edge_type, len(data.edge_types)).float()
+    flat.edge_attr = kinds if len(data.edge_types) > 1 else None
+    del flat.edge_type
+    note = (
+        f"{len(data.node_types)} node types and {len(data.edge_types)} edge types as one graph; the type of an edge is "
+        "its attribute"
+    )
+    found = from_pyg(flat, name=name, declared=declared)
+    return replace(found, notes=(note, *found.notes))
+
+
+def _values(data: Any, where: str = "") -> dict[str, Any]:
+    if isinstance(data, Mapping):
+        return dict(data)
+    if not isinstance(data, Data):
+        raise InputError(
+            f"{where}a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, or a "
+            "list of them"
+        )
+    try:
+        return {key: value for key, value in data.to_dict().items() if value is not None}
+    except Exception as error:  # one that comes from a damaged file may lack any of its parts
+        raise InputError(f"{where}the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _features_or_count(
+    values: Mapping[str, Any], others: Sequence[str] = (), *, of_list: bool = False
+) -> tuple[Any, int]:
+    """Features and number of nodes; labels and masks tell it only where the items are nodes."""
+    if values.get("edge_index") is None:
+        found = ", ".join(sorted((*values, *others))) or "nothing"
+        raise InputError(f"there is no edge_index (2, num_edges); found: {found}")
+    x = values.get("x")
+    if x is not None:
+        if getattr(x, "ndim", None) != 2:
+            shape = tuple(getattr(x, "shape", ()))
+            raise InputError(f"x must have shape (num_nodes, features), but is {type(x).__name__} of shape {shape}")
+        return x, int(x.shape[0])
+    if values.get("num_nodes") is not None:
+        return None, _count(values["num_nodes"])
+    for key in () if of_list else ("y", *(key for key in values if key.endswith("_mask"))):
+        if values.get(key) is not None and np.ndim(values[key]) > 0:
+            return None, len(values[key])
+    raise InputError("there is no x (num_nodes, features), and nothing else tells the number of nodes: set num_nodes")
+
+
+def _edges(values: Mapping[str, Any]) -> Tensor:
+    return edge_ids(values["edge_index"])
+
+
+def _count(value: Any) -> int:
+    count = as_numbers(torch.as_tensor(value), "num_nodes")
+    if (
+        count.numel() != 1
+        or count.is_floating_point()
+        or not 0 <= int(count) <= psutil.virtual_memory().available // 64
+    ):
+        raise InputError(f"num_nodes must be one whole number that fits the memory, but is {value!r}")
+    return int(count)
+
+
+def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> Dataset:
+    if not items:
+        raise InputError("the list of graphs is empty")
+    named = [canonical(values) for values in items]
+    items = [values for values, _ in named]
+    counts, edges = [0], []
+    for number, values in enumerate(items):
+        try:
+            _, count = _features_or_count(values, of_list=True)
+            edges.append(_checked_edges(values, count) + counts[-1])
+        except InputError as error:
+            raise InputError(f"graph {number}: {error}") from None
+        counts.append(count + counts[-1])
+    splits = split_of_flags(items)
+    keys = {key for values in items for key in values if not is_of_split(key)}
+    arrays = Arrays(
+        edge_index=torch.cat(edges, dim=1),
+        x=_stacked(items, "x"),
+        num_nodes=counts[-1],
+        edge_attr=_stacked(items, "edge_attr"),
+        edge_weight=_stacked(items, "edge_weight"),
+        ptr=torch.tensor(counts),
+        notes=(
+            *dict.fromkeys(note for _, notes in named for note in notes),
+            *unread(keys, _READ),
+        ),
+    )
+    y = [values.get("y") for values in items]
+    given = None if all(label is None for label in y) else y
+    return own_dataset(arrays, given, splits, declared, name=name, level="graph")
+
+
+def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
+    """The edges of one graph of a list.
+
+    Raises:
+        InputError: an id beyond the graph, or attributes of another number of edges.
+    """
+    edges = _edges(values)
+    check_range(edges, num_nodes)
+    for key in ("edge_attr", "edge_weight"):
+        if values.get(key) is not None and len(values[key]) != edges.shape[1]:
+            raise InputError(f"{key} has {len(values[key])} rows, but there are {edges.shape[1]} edges")
+    return edges
+
+
+def _stacked(items: list[dict[str, Any]], key: str) -> Tensor | None:
+    present = [values[key] for values in items if values.get(key) is not None]
+    if not present:
+        return None
+    if len(present) != len(items):
+        missing = next(i for i, values in enumerate(items) if values.get(key) is None)
+        raise InputError(
+            f"{len(items) - len(present)} of {len(items)} graphs have no {key}, graph {missing} is the first: give it "
+            "to all or none"
+        )
+    tensors = [as_numbers(torch.as_tensor(value), key) for value in present]
+    try:
+        return torch.cat(tensors)
+    except RuntimeError:
+        raise InputError(f"{key} has different widths in different graphs: {_widths(tensors)}") from None
+
+
+def _widths(tensors: Sequence[Tensor]) -> str:
+    return ", ".join(map(str, sorted({tuple(tensor.shape[1:]) for tensor in tensors})))
