@@ -39,6 +39,7 @@ from pydantic import (
 from gssl.benchmarks.bench.shipped import folder, names, summary_of
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
+from gssl.common.options import Amount
 
 Value = bool | int | float | str | list[bool | int | float | str] | None
 
@@ -101,7 +102,7 @@ class SettingEntry(_Model):
     """
 
     name: str
-    labels: PositiveInt | Annotated[float, Field(gt=0, le=1)] | None = None
+    labels: Amount | None = None
     pretrain_on: str | None = None
     options: dict[str, Value] = {}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from gssl.common.errors import InputError, unknown
 
@@ -15,6 +15,21 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+def _share_or_number(value: object) -> object:
+    """The value, where its type says what is meant.
+
+    2.0 is no share, and would otherwise be taken for the number 2, as a truth value or a text would be for either.
+    """
+    wrong = (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1)
+    if wrong or isinstance(value, bool | str):
+        raise ValueError("must be a share above 0 and at most 1, or a whole number of at least 1")
+    return value
+
+
+# Labels that are trained on: a share of the training items (real), or a number for each class (integer).
+Amount = Annotated[PositiveInt | Annotated[float, Field(gt=0, le=1)], BeforeValidator(_share_or_number)]
 
 INHERITED = "inherited"
 """What the variable keywords of an ``__init__`` are called that go to the base's."""

@@ -9,11 +9,10 @@ from functools import cached_property
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.common.options import Neutral, NonNegative, PositiveInt, Probability
+from gssl.common.options import Amount, Neutral, NonNegative, Probability
 from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Split
@@ -31,21 +30,6 @@ from gssl.tasks.base import Task
 from gssl.tasks.items import ItemTask, items_of
 from gssl.training.config import TrainConfig
 from gssl.training.result import TrainResult
-
-
-def _share_or_number(value: object) -> object:
-    """The value, where its type says what is meant.
-
-    2.0 is no share, and would otherwise be taken for the number 2, as a truth value or a text would be for either.
-    """
-    wrong = (isinstance(value, float) and not 0 < value <= 1) or (isinstance(value, int) and value < 1)
-    if wrong or isinstance(value, bool | str):
-        raise ValueError("must be a share above 0 and at most 1, or a whole number of at least 1")
-    return value
-
-
-# A share of the training items (real) or a number for each class (integer).
-Amount = Annotated[PositiveInt | Annotated[float, Field(gt=0, le=1)], BeforeValidator(_share_or_number)]
 
 
 @dataclass(frozen=True, eq=False)

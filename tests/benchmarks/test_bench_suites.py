@@ -64,6 +64,8 @@ def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
         ),
         (("[digits]", "[digits]\n    setting: {name: finetune, label: 1}"), r"did you mean 'groups.0.setting.labels'"),
         (("[digits]", "[digits]\n    setting: {name: finetune, labels: 1.5}"), r"groups.0.setting.labels.*1.5"),
+        (("[digits]", "[digits]\n    setting: {name: finetune, labels: 2.0}"), r"groups.0.setting.labels.*share.*2.0"),
+        (("[digits]", "[digits]\n    setting: {name: finetune, labels: true}"), r"groups.0.setting.labels.*share"),
         (("[digits]", "[digits]\n    task: links"), r"groups.0.task: unknown task 'links'; did you mean 'link'"),
         (("[digits]", "[digits]\n    probes: [P9]"), r"groups.0.probes.0: unknown probe 'P9'; .*P1"),
         (("[digits]", "[digits]\n    presets: [Coora]"), r"groups.0.presets.0: unknown preset of"),
