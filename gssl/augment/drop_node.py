@@ -20,9 +20,8 @@ class DropNode(GraphwiseAugmenter):
         ratio: ``floor(ratio * size)`` nodes of each graph go.
     """
 
-    # GraphCL's unsupervised code keeps the edges among the dropped nodes instead of those among the kept ones:
-    # https://github.com/Shen-Lab/GraphCL/blob/337d512feaf77b1db58541a2d09e6789feed62a2/unsupervised_TU/aug.py
-    # This is the paper's definition, as in its code for semi-supervised learning.
+    # The first version of GraphCL's unsupervised code kept the edges among the dropped nodes instead of those among the
+    # kept ones; its authors have mended that (Shen-Lab/GraphCL, commit 5003879).
     ratio: Probability = 0.2
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:

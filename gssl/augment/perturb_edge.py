@@ -19,7 +19,8 @@ from gssl.graph.sparse import Pattern
 class PerturbEdge(GraphwiseAugmenter):
     """Remove a random share of the edges of each graph and add as many at random (GraphCL, You et al., 2020).
 
-    Directed edges are drawn independently, as in GraphCL's code. A new edge joins two different nodes of one graph
+    Directed edges are drawn independently, as in GraphCL's code, whose unsupervised part removes edges only
+    (``add=False``); the paper adds as many. A new edge joins two different nodes of one graph
     that are not joined yet (draws that do not are discarded, so a dense graph gets fewer), and has the weight and
     attributes of a random edge of its graph. Graphs with one node or no edges stay as they are.
 

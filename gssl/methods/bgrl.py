@@ -26,6 +26,9 @@ class BGRL(ContrastiveMethod):
     The online network predicts, from one view, what the target network (its moving average) sees in the other.
     No negatives, so a step is linear in the number of nodes.
 
+    The authors' code (nerdslab/bgrl) draws the first weights of the target anew; here it starts as a copy of the online
+    encoder, so that one seed makes one encoder, and the target is worth something from the first step.
+
     Args:
         encoder: the online encoder; the target starts as a copy of it.
         drop_edge: edge-drop probability of each view.

@@ -23,6 +23,11 @@ class DGI(ContrastiveMethod):
 
     A bilinear discriminator tells nodes of the graph from nodes of a graph with shuffled features, given the
     summary of the graph.
+
+    The discriminator starts as a Glorot matrix and has no bias. In the authors' code (PetarV-/DGI) it is a tensor of
+    (1, dim, dim), of which torch takes all but the first dimension for inputs, so that its values start 16 times
+    smaller for 512 dimensions, and has one bias, which moves all logits alike. With ``train.patience`` the weights that
+    are returned are those after the update of the best epoch; the code keeps those before it.
     """
 
     search_space: ClassVar[Mapping[str, Space]] = {

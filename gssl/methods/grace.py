@@ -21,6 +21,9 @@ class GRACE(PairwiseMethod):
     Two views by edge dropping and feature masking; InfoNCE between the views with the other nodes of both
     views as negatives.
 
+    With ``encoder.activation=prelu`` each layer has a slope of its own; in the authors' code, and in DGL's example, all
+    layers share one.
+
     Args:
         encoder: shared by both views.
         drop_edge: edge-drop probability of each view.

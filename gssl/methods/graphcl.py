@@ -26,6 +26,12 @@ class GraphCL(PairwiseMethod):
 
     Two augmented views of each graph of a batch agree, against the other graphs of the batch (NT-Xent).
 
+    This is the paper's method. The unsupervised code (Shen-Lab/GraphCL, unsupervised_TU) differs where the paper says
+    nothing of it or something else: it adds a self-loop to every node but the last of a graph, in the view that it
+    does not augment and in what it embeds (a slip of a range, left out here); its ``permE`` removes edges and adds
+    none; it shuffles the graphs once and not before each epoch; and sets without node labels have one constant
+    feature there, one-hot degrees here, so that all methods see the same data.
+
     Args:
         encoder: shared by both views.
         view1: augmentation of the first view, by the names of GraphCL's code: none, node dropping, edge

@@ -45,7 +45,8 @@ class JOAO(ContrastiveMethod):
     towards the pairs with the greatest loss, and ``gamma`` pulls it back to the uniform one (projected gradient
     ascent). The distribution is renewed before each epoch but the first. Losses are those of batches of all graphs in a
     random order; the authors' code takes a fifth of them, and divides by the size of a full batch where the last one is
-    smaller.
+    smaller. Augmentations, features and batches are those of :class:`~gssl.methods.graphcl.GraphCL`, which says how
+    its code, from which theirs is made, has them.
 
     Args:
         encoder: shared by both views.

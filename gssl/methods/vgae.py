@@ -28,8 +28,9 @@ class VGAE(GAE):
     Args:
         encoder: ``out_dim`` is twice the latent dimension.
         negatives_per_edge: non-edges drawn for every edge, anew at each step.
-        kl_weight: weight of the divergence; None means 1 / num_nodes, as in the authors' code, also where batches
-            are sampled.
+        kl_weight: weight of the divergence; None means 1 / num_nodes, also where batches are sampled. The authors' code
+            has that weight beside half of this reconstruction loss (see :class:`~gssl.methods.gae.GAE`), so that the
+            divergence weighs twice as much there: 2 / num_nodes.
     """
 
     search_space: ClassVar[Mapping[str, Space]] = {**GAE.search_space, "kl_weight": Float(1e-6, 1e-1, log=True)}
