@@ -33,7 +33,8 @@ class EMATarget(nn.Module):
     Parameters move by ``target = tau * target + (1 - tau) * online`` (Thakoor et al., 2022, arXiv:2102.06514,
     equation 2). Buffers, such as the running statistics of batch norm, are copied: they are averages already, and
     the paper speaks of weights only (its code leaves to the target the statistics of its own batches, which do not
-    matter in training). Its code also draws the target's first weights anew; here it starts as a copy. The copy is part of the state dict and of no optimizer.
+    matter in training). Its code also draws the target's first weights anew; here it starts as a copy. The copy is part
+    of the state dict and of no optimizer.
 
     Args:
         encoder: the online encoder; the target starts equal to it.

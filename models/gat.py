@@ -44,8 +44,8 @@ class GATLayer(Layer):
         self.attention_dropout, self.negative_slope = attention_dropout, negative_slope
         gain = nn.init.calculate_gain("relu")
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(in_dim, out_dim), gain=gain))
-        # (heads, head_dim), the fans of PyG's GATConv. DGL's layer, and GraphMAE's, has (1, heads, head_dim), of which torch
-        # takes heads * head_dim for inputs, so that its values start smaller: 2.2 times for 4 heads of 128 dimensions.
+        # (heads, head_dim), the fans of PyG's GATConv. DGL's layer, and GraphMAE's, has (1, heads, head_dim), of which
+        # torch takes heads * head_dim for inputs, so its values start smaller: 2.2 times for 4 heads of 128 dimensions.
         self.source_attention = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, self.head_dim), gain=gain))
         self.target_attention = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, self.head_dim), gain=gain))
         self.bias = nn.Parameter(torch.zeros(out_dim))

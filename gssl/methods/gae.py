@@ -18,10 +18,10 @@ class GAE(EdgePrediction[EdgeTarget]):
     """Graph auto-encoder (Kipf and Welling, 2016, arXiv:1611.07308).
 
     The inner products of the embeddings predict the edges of the batch against uniform non-edges. The paper sums
-    over all pairs of nodes; sampled non-edges estimate its re-weighted loss in O(edges), but for two things: in the
-    authors' code (tkipf/gae) every node is an edge to itself, and here a node and itself are no pair; and the loss there
-    is half of this one, which is the sum of the two means. On sampled batches the pairs are those of targets, each with
-    the product of their weights: clusters have many edges, uniform draws few.
+    over all pairs of nodes; sampled non-edges estimate its re-weighted loss in O(edges), but for two things. In the
+    authors' code (tkipf/gae) every node has an edge to itself, and here a node and itself are no pair; and the loss
+    there is half of this one, which is the sum of the two means. On sampled batches the pairs are those of targets,
+    each with the product of their weights: clusters have many edges, uniform draws few.
 
     Args:
         encoder: gives the embeddings.
