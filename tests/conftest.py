@@ -2,9 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,3 +264,67 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gssl.benchmarks.report.sample import write_sample
 
     return write_sample(tmp_path_factory.mktemp("report"))
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A server of PostgreSQL of its own."""
+
+    programs: Path
+    folder: Path
+    user: str | None
+
+    def call(self, program: str, *arguments: str) -> None:
+        """Run a program of the server with its data."""
+        command = [str(self.programs / program), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(command, user=self.user, check=True, cwd=self.folder, stdout=-3, stderr=-3, stdin=-3)
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
+        self.call("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Connections are cut."""
+        self.call("pg_ctl", "-w", "-m", "fast", "stop")
+
+    def restart(self, ready: Callable[[], bool], seconds: float = 2.0) -> threading.Thread:
+        """In a thread: wait until it is time, and be away for some seconds."""
+
+        def work() -> None:
+            deadline = time.monotonic() + 300
+            while not ready() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.stop()
+            time.sleep(seconds)
+            self.start()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    def database(self, name: str) -> str:
+        """The URL of a new database."""
+        command = [str(self.programs / "createdb"), "-h", str(self.folder), "-U", "tester", name]
+        subprocess.run(command, check=True, capture_output=True)
+        return f"postgresql+psycopg://tester@/{name}?host={self.folder}"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A running server; skips where there is none to start."""
+    pytest.importorskip("psycopg", reason="the extra gssl[postgresql] is not installed")
+    places = [Path(shutil.which("initdb") or "none").parent, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+    programs = next((folder for folder in reversed(places) if (folder / "initdb").exists()), None)
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server here")
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    with tempfile.TemporaryDirectory() as name:
+        if user:
+            shutil.chown(name, user)
+        server = PostgreSQL(programs, Path(name), user)
+        server.call("initdb", "-U", "tester", "-A", "trust", "--no-sync")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.call("pg_ctl", "-m", "immediate", "stop")

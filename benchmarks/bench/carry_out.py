@@ -21,6 +21,7 @@ from gssl.benchmarks.bench.work import Done, Worker, log_folder
 from gssl.common.errors import InputError, StorageError
 from gssl.registry import ENCODERS, METHODS, PROBES
 from gssl.results.cells import STATUSES, CellRow, Cells, CellScore, CellStatus, NewCell
+from gssl.results.limits import require_names
 from gssl.results.store import Store
 from gssl.training.signals import DeferredSignals
 
@@ -176,6 +177,8 @@ def _prepare(
     if not todo:
         return False
     variants = {cell.variant(): cell for cell in todo}
+    for variant in variants.values():
+        require_names(method=variant.method, dataset=variant.dataset, probe=variant.probe or "")
     processes.answer(check.require_possible, list(variants.values()), options.device)
     table.register([_new(suite, cell) for cell in missing if cell.key not in rows])
     table.reset((cell.key for cell in again), finished=options.fresh)
@@ -214,6 +217,7 @@ def _work(
         )
         display.start(cells, table.rows(cell.key for cell in cells), options.workers)
         while not worker.stopping():
+            table.free_lost(cell.key for cell in cells)
             rows = table.rows(cell.key for cell in cells)
             todo = [cell for cell in cells if rows[cell.key].status in ("pending", "running")]
             if not todo:

@@ -151,6 +151,7 @@ class _Unavailable(Exception):  # noqa: N818  not a fault of the cell
 def _run(job: CellJob) -> RunKey:
     from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
+    from gssl.results.database import PATIENCE_SECONDS
     from gssl.results.folder import folder_name
     from gssl.results.places import runs_root
     from gssl.training.progress import Quiet
@@ -170,6 +171,7 @@ def _run(job: CellJob) -> RunKey:
         threads=job.threads,
         out=runs_root() / f"{folder_name(config)}-{job.cell.seed}-{job.token}",
         db=job.db,
+        patience=PATIENCE_SECONDS,
     )
     return RunKey(
         method=result["method"],

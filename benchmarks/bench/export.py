@@ -39,7 +39,7 @@ def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     require_there(db)
     import pandas
 
-    with Store(db) as store:
+    with Store(db, read_only=True) as store:
         lines = _lines(store, keys)
     frame = pandas.DataFrame(lines)
     content = io.BytesIO()

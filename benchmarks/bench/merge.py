@@ -13,7 +13,7 @@ from gssl.results.store import Store, shown
 
 
 def merge(sources: Sequence[str], into: str) -> dict[str, int]:
-    """Add what other stores hold; sources are only read, save that an older schema is brought to this version.
+    """Add what other stores hold; a source in SQLite is only read, so that it may be where nothing can be written.
 
     A run that both have is kept as it is here, unless it failed here and succeeded there. A cell that is finished
     there and not here becomes finished here. Each source is added as a whole or not at all.
@@ -35,7 +35,7 @@ def merge(sources: Sequence[str], into: str) -> dict[str, int]:
             raise InputError(f"{shown(url)} cannot be merged into itself; name the target with --db")
     with Store(into) as target:
         for url in sources:
-            with Store(url) as source:
+            with Store(url, read_only=True) as source:
                 table = Cells(source)
                 cells = table.rows()
                 runs, added = Cells(target).adopt(list(cells.values()), table.runs(cells), source.rows())

@@ -162,7 +162,8 @@ def _every(cells: Cells, claim: Claim) -> Callable[[], None]:
         nonlocal last
         if time.monotonic() - last > _BEAT_SECONDS:
             last = time.monotonic()
-            cells.beat(claim)
+            with suppress(StorageError):  # a store that is away for a moment costs no cell its work
+                cells.beat(claim)
 
     return beat
 

@@ -68,7 +68,7 @@ def _stored(url: str) -> tuple[list[RunRow], list[CellRow]]:
     """Rows of runs, and the cells of suites."""
     if _names_no_file(url):  # opening it would make an empty one
         raise InputError(f"there is no results store {shown(url)}; {_HOW_TO_FILL}")
-    with Store(url) as store:
+    with Store(url, read_only=True) as store:
         rows = store.rows()
         suite_cells = list(Cells(store).rows().values())
     if not rows:

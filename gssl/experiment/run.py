@@ -20,6 +20,7 @@ from gssl.method import Method
 from gssl.models.encoder import edge_attr_note
 from gssl.results.environment import current
 from gssl.results.folder import RunIdentity, open_run
+from gssl.results.limits import require_storable
 from gssl.results.places import store_url
 from gssl.results.store import Store
 from gssl.settings.base import Training
@@ -42,6 +43,7 @@ def run_experiment(
     threads: int | None = None,
     out: Path | None = None,
     db: str | None = None,
+    patience: float = 0.0,
 ) -> dict[str, Any]:
     """Carry out a run and return its result.
 
@@ -54,6 +56,7 @@ def run_experiment(
         threads: threads of one operation; None leaves the default.
         out: folder of the run; None for a new or unfinished one in the folder of runs.
         db: URL of the results store; None for the default.
+        patience: seconds for which a server of the store is waited for at the start; later it always is.
 
     Returns:
         The JSON object of ``gssl run`` (see :func:`gssl.results.summary.summarise`) with its folder.
@@ -66,16 +69,18 @@ def run_experiment(
         torch.set_num_threads(threads)
         threadpool_limits(threads)
     device = resolve_device(device)
+    require_storable(config)
     problem = make_problem(config, dataset)
     splits = {seed: problem.splits(seed) for seed in config.seeds}
     needed, remarks = _rehearsed(problem)
     plugins = plugin_digests(config) | problem.sources
     kind = {"name": dataset.name, "level": dataset.level, "probe": dataset.probe, "spec": dataset.spec.mapping()}
     run = RunIdentity(config, dataset.checksum, plugins, kind)
-    with Store(store_url(db)) as store:
-        folder, state = open_run(run, out)
+    with Store(store_url(db), patience=patience) as store:
+        environment = current(device, plugins)
+        folder, state = open_run(run, out, environment=environment.hash, say=say)
         with folder:
-            record = Record(run, folder, store, current(device, plugins), problem=problem, remarks=remarks)
+            record = Record(run, folder, store, environment, problem=problem, remarks=remarks)
             record.begin(resumed=state != "new")
             if state == "finished":
                 say(f"{folder.path} holds the finished result of this run; nothing was done")

@@ -1,148 +1,43 @@
 """The cells of suites in the results store: registered once, claimed by one worker at a time, finished once.
 
 A cell is one seed of one configuration. Whoever works on it holds a claim. A claim ends with the cell, or with its
-owner: a process that is gone, or on another machine has been silent for long, has lost its claim, and what it
-reports later is refused. A cell is finished only after the row of its run is there, and points to it: a process that
-ends between the two leaves a claim whose next owner finds the finished run in the cell's folder and repeats nothing.
+owner: a process that is gone, or on another machine has been silent for long (see :mod:`gssl.results.silence`), has
+lost its claim, and what it reports later is refused. A cell is finished only after the row of its run is there, and
+points to it: a process that ends between the two leaves a claim whose next owner finds the finished run in the cell's
+folder and repeats nothing.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from gssl.common.errors import TrainingError
+from gssl.common.errors import StorageError, TrainingError
+from gssl.results.cell import STATUSES, UNFINISHED, CellRow, CellScore, CellStatus, Claim, Ending, NewCell
+from gssl.results.limits import storable
 from gssl.results.owner import Owner
 from gssl.results.schema import cells, runs
-from gssl.results.store import ROW, RunKey, RunRow, Store, put, same_run
+from gssl.results.silence import Watch, database_time
+from gssl.results.store import ROW, RunRow, Store, put, same_run, shown
 
-SILENCE_SECONDS = 300.0  # after which the owner of a claim on another machine counts as gone
+__all__ = ["STATUSES", "UNFINISHED", "CellRow", "CellScore", "CellStatus", "Cells", "Claim", "Ending", "NewCell"]
+
 _AT_ONCE = 5000  # values of one query; databases limit them
 
-CellStatus = Literal["pending", "running", "done", "failed", "skipped", "timed out", "out of memory"]
-STATUSES: tuple[CellStatus, ...] = get_args(CellStatus)
-UNFINISHED: tuple[CellStatus, ...] = ("failed", "skipped", "timed out", "out of memory")
-
-
-@dataclass(frozen=True)
-class NewCell:
-    """A cell to be registered.
-
-    Attributes:
-        key: hash of everything that decides its result.
-        suite: the suite that asks for it first.
-        method, dataset, seed: what it is, for tables.
-        spec: the whole request as JSON.
-    """
-
-    key: str
-    suite: str
-    method: str
-    dataset: str
-    seed: int
-    spec: str
-
-
-@dataclass(frozen=True)
-class CellRow(NewCell):
-    """A cell in the store.
-
-    Attributes:
-        status: where it stands.
-        message: the reason, for a cell that did not end well.
-        seconds: wall time of the worker on it, from the loading of the data to the last file.
-        attempts: how often it was claimed.
-        time_limit, memory_limit: seconds and MiB that it was given; None for no limit.
-        date: of the last change of status, ISO 8601 in UTC.
-        run_id: row of the run that it led to; None before.
-    """
-
-    status: CellStatus
-    message: str
-    seconds: float
-    attempts: int
-    time_limit: float | None
-    memory_limit: float | None
-    date: str
-    run_id: int | None
-
-
-@dataclass(frozen=True)
-class CellScore:
-    """What a finished cell measured: those columns of its run that tables show."""
-
-    key: str
-    run_id: int
-    dataset: str
-    config_hash: str
-    split_hash: str
-    dataset_checksum: str
-    probe: str
-    probe_version: int
-    environment_hash: str
-    metric: str
-    val: float | None
-    test: float | None
-    epochs: int
-    pretrain_seconds: float
-    probe_seconds: float
-    peak_memory_mb: float
-    encoder: str
-    sampler: str
-    preset: str
-    task: str = "node"
-    setting: str = "frozen"
-    metrics: str = "{}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to work on a cell.
-
-    Attributes:
-        key: of the cell.
-        id: tells this claim from every other.
-        token: of the cell's folder; the same until the cell is reset, so that interrupted work goes on.
-    """
-
-    key: str
-    id: str
-    token: str
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the work on a cell ended.
-
-    Attributes:
-        status: one of those that are final.
-        message: the reason, where it did not end well.
-        seconds: wall time of the work.
-        run: which run it led to, if it is done.
-        time_limit, memory_limit: see :class:`CellRow`.
-    """
-
-    status: CellStatus
-    message: str = ""
-    seconds: float = 0.0
-    run: RunKey | None = None
-    time_limit: float | None = None
-    memory_limit: float | None = None
-
-
+_Query = sa.Select[Any] | Callable[[str], sa.Select[Any]]  # one that depends on the name of the database
 _ROW = tuple(item.name for item in fields(CellRow))
 _SCORE = tuple(item.name for item in fields(CellScore))
 
 
 class Cells:
-    """The table of cells of an open store.
+    """The table of cells of an open store. What it writes is written once, also where a server is lost meanwhile.
 
     Args:
         store: where it is.
@@ -150,13 +45,14 @@ class Cells:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._watch = Watch()
 
     def register(self, new: Sequence[NewCell]) -> None:
         """Add those that are not there yet, as pending."""
         try:
-            self._register(new)
+            self._store.write(lambda connection: _register(connection, new))
         except IntegrityError:  # another process registers the same suite
-            self._register(new)
+            self._store.write(lambda connection: _register(connection, new))
 
     def rows(self, keys: Iterable[str] | None = None) -> dict[str, CellRow]:
         """The cells of these keys that are there, or all of them."""
@@ -179,20 +75,34 @@ class Cells:
         return found
 
     def claim(self, key: str, owner: Owner) -> Claim | None:
-        """Take a cell that is pending, or whose owner is gone; None if there is nothing to take."""
-        with self._store.transaction() as connection:
-            found = connection.execute(sa.select(cells).where(cells.c.key == key)).one_or_none()
-            if found is None or not (found.status == "pending" or (found.status == "running" and _lost(found))):
+        """Take a cell that is pending, or whose owner is gone; None if there is nothing to take.
+
+        Raises:
+            StorageError: there is no such cell, so this is not the store that the suite was registered in.
+        """
+        mark = uuid.uuid4().hex
+
+        def take(connection: sa.Connection) -> Claim | None:
+            clock = database_time(connection.dialect.name)
+            found = connection.execute(sa.select(cells, clock.label("now")).where(cells.c.key == key)).one_or_none()
+            if found is None:
+                raise StorageError(
+                    f"the results store {shown(self._store.url)} does not hold cell {key}, which the suite was "
+                    "registered with: it is another store than that of the command; every machine must reach the same"
+                )
+            claim = Claim(key, mark, found.token)
+            if found.claim == mark:  # the connection was lost after it was taken
+                return claim
+            if not (found.status == "pending" or (found.status == "running" and self._watch.lost(found))):
                 return None
-            claim = Claim(key, uuid.uuid4().hex, found.token)
             taken = connection.execute(
                 sa.update(cells)
-                .where(cells.c.key == key, cells.c.status == found.status, cells.c.claim == found.claim)
+                .where(_unchanged(found))
                 .values(
                     status="running",
                     claim=claim.id,
                     attempts=found.attempts + 1,
-                    heartbeat=time.time(),
+                    heartbeat=clock,
                     date=_now(),
                     message="",
                     **asdict(owner),
@@ -200,10 +110,17 @@ class Cells:
             )
             return claim if taken.rowcount == 1 else None
 
+        return self._store.write(take)
+
     def beat(self, claim: Claim) -> None:
-        """Say that the owner of a claim still works, for those who cannot see its process."""
+        """Say that the owner of a claim still works, for those who cannot see its process; nothing is tried twice.
+
+        Raises:
+            StorageError: the store cannot be used just now.
+        """
         with self._store.transaction() as connection:
-            connection.execute(sa.update(cells).where(_held(claim)).values(heartbeat=time.time()))
+            clock = database_time(connection.dialect.name)
+            connection.execute(sa.update(cells).where(_held(claim)).values(heartbeat=clock))
 
     def finish(self, claim: Claim, ending: Ending) -> bool:
         """Write how a cell ended.
@@ -214,33 +131,41 @@ class Cells:
         Raises:
             TrainingError: the cell is said to be done but its run is not in the store.
         """
-        with self._store.transaction() as connection:
+        date = _now()
+
+        def write(connection: sa.Connection) -> bool:
             run_id = None
             if ending.run is not None:
                 query = sa.select(runs.c.id).where(same_run(ending.run), runs.c.status == "done")
                 run_id = connection.execute(query).scalar_one_or_none()
                 if run_id is None:
                     raise TrainingError(f"the run of cell {claim.key} is not in the store although it was finished")
-            written = connection.execute(
-                sa.update(cells)
-                .where(_held(claim))
-                .values(
-                    status=ending.status,
-                    message=ending.message,
-                    seconds=ending.seconds,
-                    time_limit=ending.time_limit,
-                    memory_limit=ending.memory_limit,
-                    run_id=run_id,
-                    date=_now(),
-                    claim="",
-                )
-            )
-            return bool(written.rowcount == 1)
+            values = {
+                "status": ending.status,
+                "message": storable(ending.message),
+                "seconds": ending.seconds,
+                "time_limit": ending.time_limit,
+                "memory_limit": ending.memory_limit,
+                "run_id": run_id,
+                "date": date,
+                "claim": "",
+            }
+            if connection.execute(sa.update(cells).where(_held(claim)).values(**values)).rowcount == 1:
+                return True
+            same = sa.and_(cells.c.key == claim.key, *(cells.c[name] == value for name, value in values.items()))
+            return connection.execute(sa.select(cells.c.key).where(same)).one_or_none() is not None
+
+        return self._store.write(write)
 
     def release(self, claim: Claim) -> None:
         """Give a claim back; the cell is pending again."""
-        with self._store.transaction() as connection:
-            connection.execute(sa.update(cells).where(_held(claim)).values(status="pending", claim="", date=_now()))
+        self._free(_held(claim))
+
+    def free_lost(self, keys: Iterable[str]) -> None:
+        """Make cells pending again whose owners are gone; who calls it now and then can tell that of other machines."""
+        for found in self._selected(_with_time, keys):
+            if found.status == "running" and self._watch.lost(found):
+                self._free(_unchanged(found))
 
     def reset(self, keys: Iterable[str], *, finished: bool = True) -> int:
         """Make cells pending again, with new folders; those that somebody works on are left alone.
@@ -254,37 +179,27 @@ class Cells:
         Returns:
             How many cells were reset.
         """
-        count = 0
-        with self._store.transaction() as connection:
+
+        def clear(connection: sa.Connection) -> int:
+            count = 0
             for part in _parts(keys):
-                for row in connection.execute(sa.select(cells).where(cells.c.key.in_(part))).all():
-                    if (row.status == "running" and not _lost(row)) or (row.status == "done" and not finished):
+                for row in _all(connection, query=_with_time, keys=part):
+                    if (row.status == "running" and not self._watch.lost(row)) or (
+                        row.status == "done" and not finished
+                    ):
                         continue
-                    changed = connection.execute(
-                        sa.update(cells)
-                        .where(cells.c.key == row.key, cells.c.status == row.status, cells.c.claim == row.claim)
-                        .values(
-                            status="pending",
-                            claim="",
-                            message="",
-                            run_id=None,
-                            token=_token(),
-                            date=_now(),
-                            seconds=0.0,
-                        )
-                    )
-                    count += changed.rowcount
-        return count
+                    values = {"status": "pending", "claim": "", "message": "", "run_id": None, "token": _token()}
+                    change = sa.update(cells).where(_unchanged(row)).values(**values, date=_now(), seconds=0.0)
+                    count += connection.execute(change).rowcount
+            return count
+
+        keys = list(keys)
+        return self._store.write(clear)
 
     def reopen(self, keys: Iterable[str]) -> None:
         """Make cells pending again that may go on in their folders, because they were given more."""
-        with self._store.transaction() as connection:
-            for part in _parts(keys):
-                connection.execute(
-                    sa.update(cells)
-                    .where(cells.c.key.in_(part), cells.c.status.in_(UNFINISHED))
-                    .values(status="pending", claim="", message="", date=_now())
-                )
+        for part in _parts(keys):
+            self._free(sa.and_(cells.c.key.in_(part), cells.c.status.in_(UNFINISHED)))
 
     def adopt(self, found: Sequence[CellRow], led_to: Mapping[str, RunRow], rows: Sequence[RunRow]) -> tuple[int, int]:
         """Add what another store holds, in one transaction.
@@ -297,26 +212,38 @@ class Cells:
         Returns:
             How many runs and how many cells were added, or replaced what was not finished.
         """
-        with self._store.transaction() as connection:
+
+        def add(connection: sa.Connection) -> tuple[int, int]:
             added = sum(_adopt_run(connection, row) for row in rows)
             return added, sum(_adopt_cell(connection, cell, led_to.get(cell.key)) for cell in found)
 
-    def _register(self, new: Sequence[NewCell]) -> None:
-        with self._store.transaction() as connection:
-            known: set[str] = set()
-            for part in _parts(cell.key for cell in new):
-                known.update(connection.scalars(sa.select(cells.c.key).where(cells.c.key.in_(part))))
-            rows = [_fresh(cell) for cell in new if cell.key not in known]
-            if rows:
-                connection.execute(sa.insert(cells), rows)
+        return self._store.write(add)
 
-    def _selected(self, query: sa.Select[Any], keys: Iterable[str] | None) -> Iterator[Any]:
-        with self._store.reading() as connection:
-            if keys is None:
-                yield from connection.execute(query).all()
-                return
-            for part in _parts(keys):
-                yield from connection.execute(query.where(cells.c.key.in_(part))).all()
+    def _free(self, condition: sa.ColumnElement[bool]) -> None:
+        change = sa.update(cells).where(condition).values(status="pending", claim="", message="", date=_now())
+        self._store.write(lambda connection: connection.execute(change))
+
+    def _selected(self, query: _Query, keys: Iterable[str] | None) -> Iterator[Any]:
+        for part in [None] if keys is None else _parts(keys):
+            yield from self._store.read(partial(_all, query=query, keys=part))
+
+
+def _all(connection: sa.Connection, *, query: _Query, keys: Sequence[str] | None) -> Sequence[Any]:
+    made = query(connection.dialect.name) if callable(query) else query
+    return connection.execute(made if keys is None else made.where(cells.c.key.in_(keys))).all()
+
+
+def _with_time(dialect: str) -> sa.Select[Any]:
+    return sa.select(cells, database_time(dialect).label("now"))
+
+
+def _register(connection: sa.Connection, new: Sequence[NewCell]) -> None:
+    known: set[str] = set()
+    for part in _parts(cell.key for cell in new):
+        known.update(connection.scalars(sa.select(cells.c.key).where(cells.c.key.in_(part))))
+    rows = [_fresh(cell) for cell in new if cell.key not in known]
+    if rows:
+        connection.execute(sa.insert(cells), rows)
 
 
 def _fresh(cell: NewCell) -> dict[str, object]:
@@ -355,10 +282,9 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
     return sa.and_(cells.c.key == claim.key, cells.c.claim == claim.id, cells.c.status == "running")
 
 
-def _lost(row: Any) -> bool:
-    """Whether the owner of a running cell is gone."""
-    alive = Owner(row.host, row.pid, row.started).alive()
-    return time.time() - row.heartbeat > SILENCE_SECONDS if alive is None else not alive
+def _unchanged(row: Any) -> sa.ColumnElement[bool]:
+    """The condition that nobody has changed a cell since it was read."""
+    return sa.and_(cells.c.key == row.key, cells.c.status == row.status, cells.c.claim == row.claim)
 
 
 def _token() -> str:

@@ -1,7 +1,8 @@
-"""Engines: how databases are opened, configured and blamed."""
+"""Engines: how databases are opened, configured, waited for and blamed."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
     IntegrityError,
+    InterfaceError,
     NoSuchModuleError,
     OperationalError,
 )
@@ -24,8 +26,16 @@ from gssl.common.errors import InputError, StorageError
 T = TypeVar("T")
 
 WAIT_SECONDS = 60.0  # for other writers of the same file
+PATIENCE_SECONDS = 180.0  # for a server that does not answer, for example because it is started again
 _ATTEMPTS = 5  # at tables that another process is making too
 _PAUSE = 0.5  # seconds between them
+_LONGEST_PAUSE = 5.0  # seconds between attempts at a server
+# Classes of SQLSTATE that pass: lost connections, a server that stops or starts, transactions in each other's way,
+# too many connections. A failed attempt to connect has none.
+_PASSING = ("08", "57P", "40", "53300")
+# A server that is gone without a word is noticed after a minute (libpq would wait for hours).
+_LIBPQ = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_log = logging.getLogger(__name__)
 _RACE = ("already exists", "duplicate column", "duplicate key", "unique constraint")  # SQLite and PostgreSQL
 _ADVICE = {
     "locked": "another process keeps it locked; end that process and give the same command again",
@@ -52,7 +62,7 @@ def make_engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         _make_folder(parsed)
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=connect_args(parsed))
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise InputError(
             f"{shown(url)!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
@@ -65,6 +75,54 @@ def make_engine(url: str) -> sa.Engine:
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """What a driver is told beside the URL; what the URL itself says stays."""
+    if url.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    return {name: value for name, value in _LIBPQ.items() if name not in url.query}
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a database that said so may answer in a moment: its server is started again, or was in a hurry."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError | InterfaceError) or type(error.orig).__module__.startswith("sqlite3"):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return state is None or str(state).startswith(_PASSING)
+
+
+def patiently(
+    work: Callable[[], T],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    passing: Callable[[BaseException], bool] = is_passing,
+) -> T:
+    """What ``work`` returns, which is begun again while a server does not answer.
+
+    Args:
+        work: it may have been done already when the connection was lost, so doing it twice must be doing it once.
+        what: is waited for, for the message, which is not given where this is empty.
+        seconds: after which the error is raised.
+        passing: whether an error will pass.
+    """
+    begin, pause, told = time.monotonic(), 0.1, False
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            if not passing(error) or time.monotonic() - begin + pause > seconds:
+                raise
+        if what and not told and time.monotonic() - begin > 1.0:
+            _log.warning("%s does not answer; trying again for %.0f s", what, seconds)
+            told = True
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 @contextmanager
@@ -121,7 +179,13 @@ def _configure_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None  # pysqlite would start transactions late and by its own rules
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(WAIT_SECONDS * 1000)}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    # SQLite itself does not wait for others that change the mode of a new file at the same moment.
+    patiently(
+        lambda: cursor.execute("PRAGMA journal_mode = WAL"),
+        "",
+        seconds=WAIT_SECONDS,
+        passing=lambda e: "locked" in str(e),
+    )
     cursor.close()
 
 

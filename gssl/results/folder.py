@@ -18,7 +18,8 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,8 @@ from gssl.results.seed import SeedMetrics
 
 _LOCK = ".lock"
 _LONGEST_NAME = 80
+_LOOK_SECONDS = 0.2  # between looks at a folder that another process works in
+_NAMELESS_SECONDS = 60.0  # for it to say what it works on, which is the first thing that it writes
 State = Literal["new", "unfinished", "finished", "other", "foreign"]
 
 
@@ -184,15 +187,23 @@ class BusyError(InputError):
     """Another process works in the folder."""
 
 
-def open_run(run: RunIdentity, out: Path | None) -> tuple[RunFolder, State]:
+def open_run(
+    run: RunIdentity, out: Path | None, *, environment: str = "", say: Callable[[str], None] = lambda message: None
+) -> tuple[RunFolder, State]:
     """The folder for a run: the one that was asked for, else an unfinished one of the same run, else a new one.
+
+    Where another process carries out the same run in the same environment at this moment, it is waited for: one of
+    several identical commands trains, and the others take its result over.
 
     Args:
         run: which one.
         out: folder that the user named; None for one below the folder of runs.
+        environment: hash of this process's environment.
+        say: told of the waiting.
 
     Returns:
-        The locked folder, and whether it is ``new``, ``unfinished`` or, only for a named one, ``finished``.
+        The locked folder, and whether it is ``new``, ``unfinished`` or, only for a named one and one that was waited
+        for, ``finished``.
 
     Raises:
         InputError: the folder cannot be used; the message says what to do.
@@ -202,15 +213,42 @@ def open_run(run: RunIdentity, out: Path | None) -> tuple[RunFolder, State]:
     stem = runs_root() / folder_name(run.config)
     for number in itertools.count(1):
         path = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
-        try:
-            folder = RunFolder(path)
-        except BusyError:
+        folder, waited = _taken(path, run, environment, say)
+        if folder is None:
             continue
         state = folder.state(run)
-        if state in ("new", "unfinished"):
+        if state in ("new", "unfinished") or (waited and state == "finished"):
             return folder, state
         folder.close()
     raise AssertionError("unreachable: the numbers do not end")
+
+
+def _taken(path: Path, run: RunIdentity, environment: str, say: Callable[[str], None]) -> tuple[RunFolder | None, bool]:
+    """A folder once nobody works on this very run in it, and whether that took time; None if it is of another run."""
+    begin, waited, told = time.monotonic(), False, False
+    while True:
+        try:
+            return RunFolder(path), waited
+        except BusyError:
+            same = _is_under_way(path, run, environment)
+        if same is False or (same is None and time.monotonic() - begin > _NAMELESS_SECONDS):
+            return None, False
+        if same and not told:
+            say(f"another process carries out this very run in {path}; waiting for its result")
+            told = True
+        waited = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _is_under_way(path: Path, run: RunIdentity, environment: str) -> bool | None:
+    """Whether the process that works in a folder carries out the same run; None if it has not said so yet."""
+    if not (path / "config.yaml").exists() or not (path / "environment.json").exists():
+        return None
+    try:
+        record, there = yaml_io.read(path / "config.yaml"), read_json(path / "environment.json")
+    except (InputError, OSError):
+        return False
+    return run.matches(record) and there.get("hash") == environment
 
 
 def folder_name(config: RunConfig) -> str:

@@ -1,4 +1,8 @@
-"""Who works on something: a process on a machine, and whether it still lives."""
+"""Who works on something: a process on a machine, and whether it still lives.
+
+A process is told from a later one of the same id by when it began, counted from the start of the machine: the clock
+on the wall may be set, and with it psutil's idea of when a process was created.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Self
 
 import psutil
 
-_CLOCK_SECONDS = 2.0  # the start of a process, read twice, differs by less even when the clock is adjusted
+_SAME_SECONDS = 0.005  # a start is read from the system in whole ticks of a hundredth of a second, always the same
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Owner:
     Attributes:
         host: machine, its boot and its process namespace, within which a process id means something.
         pid: process id.
-        started: when the process began, seconds since 1970, which tells it from a later one of the same id.
+        started: when the process began, in seconds since the machine was started where the system says so (Linux).
     """
 
     host: str
@@ -31,20 +35,36 @@ class Owner:
     @classmethod
     def this(cls) -> Self:
         """The calling process."""
-        return cls(_host(), os.getpid(), psutil.Process().create_time())
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """A process of this machine.
+
+        Raises:
+            psutil.NoSuchProcess: there is none.
+        """
+        return cls(_host(), pid, _started(pid))
 
     def alive(self) -> bool | None:
         """Whether the process runs; None where that cannot be seen because it is on another machine."""
         if self.host != _host():
             return None
         try:
-            process = psutil.Process(self.pid)
-            running = process.status() != psutil.STATUS_ZOMBIE
-            return running and abs(process.create_time() - self.started) < _CLOCK_SECONDS
+            running = psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+            return running and abs(_started(self.pid) - self.started) < _SAME_SECONDS
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
             return True
+
+
+def _started(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # the 22nd field of all; a name may have blanks in it
+    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).create_time()  # there is no such process, or no such file system
 
 
 @cache
@@ -52,7 +72,7 @@ def _host() -> str:
     parts = [socket.gethostname()]
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    except OSError:  # not Linux
+        parts += [str(Path("/proc/self/ns", name).readlink()) for name in ("pid", "time")]
+    except OSError:  # not Linux, or an old one
         pass
     return " ".join(parts)

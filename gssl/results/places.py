@@ -13,4 +13,14 @@ def runs_root() -> Path:
 
 def store_url(given: str | None = None) -> str:
     """The results store: the given URL, else ``$GSSL_DB``, else a file in the folder of runs."""
-    return given or os.environ.get("GSSL_DB") or f"sqlite:///{runs_root() / 'results.db'}"
+    return given or os.environ.get("GSSL_DB") or sqlite_url(runs_root() / "results.db")
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a file of SQLite.
+
+    Example:
+        >>> sqlite_url(Path("what?/50%/r.db"))
+        'sqlite:///what%3F/50%25/r.db'
+    """
+    return f"sqlite:///{str(file).replace('%', '%25').replace('?', '%3F')}"

@@ -10,7 +10,7 @@ from gssl.common.errors import InputError
 from gssl.results.columns import metrics_text
 from gssl.results.former import task_and_setting
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KEY = (
     "method",
     "config_hash",
@@ -23,43 +23,47 @@ KEY = (
     "environment_hash",
 )
 
+_WIDE = ("method", "dataset", "probe", "encoder", "sampler", "preset", "metric", "git_hash", "task", "setting",
+    "seed", "epochs")  # fmt: skip
+
 metadata = sa.MetaData()
 meta = sa.Table(
     "gssl_meta", metadata, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.String(40))
 )
+# SQLite asks for no lengths, so that there are none but those of what has a fixed one: see gssl/results/limits.py.
 runs = sa.Table(
     "runs",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("method", sa.String(200), nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
     sa.Column("config_hash", sa.String(16), nullable=False),
-    sa.Column("dataset", sa.String(200), nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
     sa.Column("dataset_checksum", sa.String(16), nullable=False),
     sa.Column("split_hash", sa.String(16), nullable=False),
-    sa.Column("probe", sa.String(200), nullable=False),
+    sa.Column("probe", sa.Text, nullable=False),
     sa.Column("probe_version", sa.Integer, nullable=False),
-    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("environment_hash", sa.String(16), nullable=False),
     sa.Column("status", sa.String(10), nullable=False),
-    sa.Column("metric", sa.String(40), nullable=False),
+    sa.Column("metric", sa.Text, nullable=False),
     sa.Column("val", sa.Float(53)),
     sa.Column("test", sa.Float(53)),
-    sa.Column("epochs", sa.Integer, nullable=False),
+    sa.Column("epochs", sa.BigInteger, nullable=False),
     sa.Column("pretrain_seconds", sa.Float(53), nullable=False),
     sa.Column("probe_seconds", sa.Float(53), nullable=False),
     sa.Column("peak_memory_mb", sa.Float(53), nullable=False),
-    sa.Column("encoder", sa.String(200), nullable=False),
-    sa.Column("sampler", sa.String(200), nullable=False),
-    sa.Column("preset", sa.String(200), nullable=False),
+    sa.Column("encoder", sa.Text, nullable=False),
+    sa.Column("sampler", sa.Text, nullable=False),
+    sa.Column("preset", sa.Text, nullable=False),
     sa.Column("run_dir", sa.Text, nullable=False),
     sa.Column("date", sa.String(40), nullable=False, index=True),
-    sa.Column("git_hash", sa.String(41), nullable=False),
+    sa.Column("git_hash", sa.Text, nullable=False),
     sa.Column("config", sa.Text, nullable=False),
     sa.Column("environment", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     # No database adds a column that must have a value to a table that has rows, so these three may be empty.
-    sa.Column("task", sa.String(20)),
-    sa.Column("setting", sa.String(20)),
+    sa.Column("task", sa.Text),
+    sa.Column("setting", sa.Text),
     sa.Column("metrics", sa.Text),
     sa.UniqueConstraint(*KEY, name="one_row_per_measurement"),
 )
@@ -71,7 +75,7 @@ cells = sa.Table(
     sa.Column("suite", sa.Text, nullable=False),
     sa.Column("method", sa.Text, nullable=False),
     sa.Column("dataset", sa.Text, nullable=False),
-    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("status", sa.String(20), nullable=False, index=True),
     sa.Column("message", sa.Text, nullable=False),
@@ -90,20 +94,26 @@ cells = sa.Table(
 )
 
 
-def prepare(connection: sa.Connection, url: str) -> None:
+def prepare(connection: sa.Connection, url: str, *, may_make: bool = True) -> None:
     """Make the tables of a new database, and bring one of an older version to this one.
+
+    Args:
+        connection: to the database.
+        url: as messages show it.
+        may_make: whether a new database gets tables.
 
     Raises:
         InputError: the database holds something else, or a newer gssl made it.
     """
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(meta.name):
-        if inspector.get_table_names():
+    found = _version(connection)
+    if found is None:
+        if sa.inspect(connection).get_table_names():
             raise InputError(f"{url} is a database of something else; choose another with --db or GSSL_DB")
+        if not may_make:
+            raise InputError(f"the results store {url} is empty; choose another with --db or GSSL_DB")
         metadata.create_all(connection)
         connection.execute(sa.insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
         return
-    found = connection.execute(sa.select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one_or_none()
     while found in _MIGRATIONS:
         _MIGRATIONS[found](connection)
         found = str(int(found) + 1)
@@ -113,6 +123,19 @@ def prepare(connection: sa.Connection, url: str) -> None:
             f"the results store {url} has schema version {found}, this gssl reads version {SCHEMA_VERSION}; "
             f"choose another with --db or GSSL_DB, or use the gssl that made it"
         )
+
+
+def is_older(connection: sa.Connection) -> bool:
+    """Whether :func:`prepare` would change a database that an older gssl made."""
+    return _version(connection) in _MIGRATIONS
+
+
+def _version(connection: sa.Connection) -> str | None:
+    """The version of the tables; None where there are none."""
+    if not sa.inspect(connection).has_table(meta.name):
+        return None
+    query = sa.select(meta.c.value).where(meta.c.name == "schema_version")
+    return str(connection.execute(query).scalar_one_or_none())
 
 
 def _add_cells(connection: sa.Connection) -> None:
@@ -134,5 +157,15 @@ def _add_tasks(connection: sa.Connection) -> None:
         connection.execute(sa.update(runs).where(runs.c.id == sa.bindparam("row")), found)
 
 
+def _widen(connection: sa.Connection) -> None:
+    """Names of any length and seeds of 64 bits, which SQLite has always taken."""
+    if connection.dialect.name == "sqlite":
+        return
+    for table, names in (runs, _WIDE), (cells, ("seed",)):
+        for name in names:
+            kind = table.c[name].type.compile(dialect=connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE {table.name} ALTER COLUMN {name} TYPE {kind}"))
+
+
 # Each entry leads from its version to the next one, in the transaction that opens the store.
-_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells, "2": _add_tasks}
+_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells, "2": _add_tasks, "3": _widen}

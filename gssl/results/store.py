@@ -1,24 +1,27 @@
-"""The results store: one row per seed of a run, in SQLite or any database that SQLAlchemy speaks."""
+"""The results store: one row per seed of a run, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from gssl.common.errors import InputError
-from gssl.results.database import database_errors, make_engine, shown, with_tables
-from gssl.results.schema import KEY, SCHEMA_VERSION, prepare, runs
+from gssl.results.database import PATIENCE_SECONDS, database_errors, make_engine, patiently, shown, with_tables
+from gssl.results.limits import storable
+from gssl.results.read_only import make_copy, make_reading_engine, sqlite_file
+from gssl.results.schema import KEY, SCHEMA_VERSION, is_older, prepare, runs
 
 __all__ = ["SCHEMA_VERSION", "RunKey", "RunRow", "Status", "Store", "shown"]
 
 Status = Literal["done", "failed"]
+T = TypeVar("T")
 
 
 def check_store(url: str) -> None:
@@ -102,22 +105,44 @@ ROW = tuple(item.name for item in fields(RunRow))
 class Store:
     """Open results store; several threads and processes may write to it at the same time.
 
+    While it is open, a server that does not answer is waited for (:data:`PATIENCE_SECONDS`), for example one that is
+    started again: nothing is lost, and whoever works goes on.
+
     Args:
         url: SQLAlchemy URL, for example ``sqlite:///runs/results.db``. A new database gets its tables; one that an
             older gssl made is brought to this version.
+        read_only: whether nothing of a file of SQLite is to be changed, so that it may be in a place where nothing
+            can be written; one that an older gssl made is read through a copy in memory.
+        patience: seconds for which a server is waited for when the store is opened; none for a user's own URL, which
+            may be wrong.
 
     Raises:
         InputError: the URL is wrong, the database cannot be opened, or a newer gssl made it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, patience: float = 0.0) -> None:
         self.url = url
-        self._engine = make_engine(url)
-        with_tables(self._make_tables)
+        self._patience = patience
+        if read_only and _is_sqlite_file(url):
+            self._engine = make_reading_engine(url)
+            with database_errors(shown(url)):
+                self._prepare_reading()
+        else:
+            self._engine = make_engine(url)
+            with_tables(self._make_tables)
+        self._patience = PATIENCE_SECONDS
 
     def _make_tables(self) -> None:
-        with self.transaction() as connection:
-            prepare(connection, shown(self.url))
+        self.write(lambda connection: prepare(connection, shown(self.url)))
+
+    def _prepare_reading(self) -> None:
+        with self._engine.connect() as connection:
+            older = is_older(connection)
+        if older:
+            self._engine = make_copy(self._engine)
+        with self._engine.connect() as connection:
+            prepare(connection, shown(self.url), may_make=False)
+            connection.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -152,17 +177,35 @@ class Store:
                 raise InputError(f"results have no column {name!r}; known: {', '.join(ROW)}")
             column = runs.c[name]
             query = query.where(column.in_(value) if isinstance(value, list | tuple) else column == value)
-        with self.reading() as connection:
-            return [RunRow(**row._mapping) for row in connection.execute(query)]
+        return self.read(lambda connection: [RunRow(**row._mapping) for row in connection.execute(query)])
 
     def find(self, key: RunKey) -> RunRow | None:
         """The row of a measurement, if there is one."""
         found = self.rows(**asdict(key))
         return found[0] if found else None
 
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """What ``work`` returns, whose changes are kept together, or none of them.
+
+        It is begun again where the connection was lost, perhaps after its changes were kept: it must be such that
+        twice is once.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return self._patiently(work, reads=False)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """What ``work`` returns, which only asks and so waits for no writer.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return self._patiently(work, reads=True)
+
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """A connection whose changes are kept together, or none of them.
+        """A connection whose changes are kept together, or none of them; nothing is tried twice.
 
         Raises:
             StorageError: the database cannot be used.
@@ -170,29 +213,37 @@ class Store:
         with database_errors(shown(self.url)), self._engine.begin() as connection:
             yield connection
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A connection for queries, which waits for no writer.
+    def _patiently(self, work: Callable[[sa.Connection], T], *, reads: bool) -> T:
+        def once() -> T:
+            if reads:
+                with self._engine.connect() as connection:
+                    return work(connection.execution_options(gssl_read=True))
+            with self._engine.begin() as connection:
+                return work(connection)
 
-        Raises:
-            StorageError: the database cannot be used.
-        """
-        with database_errors(shown(self.url)), self._engine.connect() as connection:
-            yield connection.execution_options(gssl_read=True)
+        with database_errors(shown(self.url)):
+            return patiently(once, f"the results store {shown(self.url)}", seconds=self._patience)
 
     def _record(self, row: RunRow) -> None:
-        with self.transaction() as connection:
-            put(connection, row)
+        self.write(lambda connection: put(connection, row))
+
+
+def _is_sqlite_file(url: str) -> bool:
+    try:
+        return sqlite_file(url) is not None
+    except (sa.exc.ArgumentError, ValueError):
+        return False
 
 
 def put(connection: sa.Connection, row: RunRow) -> None:
     """Add or replace a row (see :meth:`Store.record`) within a transaction."""
     same = same_run(row.key)
+    values = {**asdict(row), "message": storable(row.message), "run_dir": storable(row.run_dir)}
     status = connection.execute(sa.select(runs.c.status).where(same)).scalar_one_or_none()
     if status is None:
-        connection.execute(sa.insert(runs).values(**asdict(row)))
+        connection.execute(sa.insert(runs).values(**values))
     elif row.status == "done" or status != "done":
-        connection.execute(sa.update(runs).where(same).values(**asdict(row)))
+        connection.execute(sa.update(runs).where(same).values(**values))
 
 
 def same_run(key: RunKey) -> sa.ColumnElement[bool]:

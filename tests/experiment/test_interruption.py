@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from gssl.results.folder import RunFolder
+
 if TYPE_CHECKING:
     from conftest import Lab
 
@@ -67,24 +69,33 @@ def test_same_command_resumes_to_the_same_bits(
     assert not list((lab.folder / "broken").rglob("*.tmp"))
 
 
-def test_two_processes_do_not_share_a_folder_and_agree_to_the_bit(lab: Lab) -> None:
-    first = lab.start(*ARGUMENTS, "--json", pause=0.1)
-    wait_for(lambda: any(lab.folder.glob("runs/*/seed-0/checkpoint.pt")), first)
+def test_identical_commands_at_the_same_time_train_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINY_LOG", str(lab.folder / "log"))
+    pair = [lab.start(*ARGUMENTS, "--json", pause=0.5) for _ in range(2)]
+    ends = [process.communicate(timeout=400) for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], ends
+    assert ends[0][0] == ends[1][0]
+    assert sorted("this very run" in err for _, err in ends) == [False, True]
     (taken,) = lab.folder.glob("runs/Denoise-*")
-    second = lab.run(*ARGUMENTS)
-    assert second["run_dir"] == f"{taken}-2"
-    assert f"another process works in {taken}" in lab.refused(*ARGUMENTS, "--out", str(taken))
-    _, err = lab.gssl("embed", str(taken), code=2)
-    assert "another process" in err
-    assert first.poll() is None
-    out, err = first.communicate(timeout=400)
-    assert first.returncode == 0, err
-    result = json.loads(out)
-    assert result["run_dir"] == str(taken)
-    for key in ("config_hash", "split_hash", "per_seed", "val_mean", "test_mean"):
-        assert result[key] == second[key]
-    assert contents(result["run_dir"]) == contents(second["run_dir"])
-    assert lab.run(*ARGUMENTS, "--out", str(taken)) == result
+    assert len((lab.folder / "log").read_text().splitlines()) == 2 * EPOCHS
+    again = lab.run(*ARGUMENTS)  # later, it is a repetition
+    assert again["run_dir"] == f"{taken}-2"
+    assert contents(again["run_dir"]) == contents(str(taken))
+
+
+def test_a_folder_that_another_process_works_in_is_left_alone(lab: Lab) -> None:
+    lab.run("--out", "mine")
+    with RunFolder(lab.folder / "mine"):
+        assert "another process works in mine" in lab.refused("--out", "mine")
+        assert "another process" in lab.gssl("embed", "mine", code=2)[1]
+
+
+def test_the_same_run_in_another_environment_is_another_measurement(lab: Lab) -> None:
+    taken = Path(lab.run()["run_dir"])
+    record = json.loads((taken / "environment.json").read_text())
+    (taken / "environment.json").write_text(json.dumps({**record, "hash": "another"}))
+    with RunFolder(taken):
+        assert lab.run()["run_dir"] == f"{taken}-2"
 
 
 def test_seed_whose_row_was_lost_gets_it_on_the_way(lab: Lab) -> None:

@@ -1,24 +1,23 @@
 """The same store on a PostgreSQL server of its own; skipped where there is none to start."""
 
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
+from __future__ import annotations
+
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from gssl.common.errors import StorageError
 from gssl.results.cells import Cells, Claim, Ending, NewCell
 from gssl.results.owner import Owner
 from gssl.results.schema import meta, runs
 from gssl.results.store import RunRow, Store
 
-pytest.importorskip("psycopg", reason="the extra gssl[postgresql] is not installed")
+if TYPE_CHECKING:
+    from conftest import PostgreSQL
 
 CELL = NewCell("k" * 16, "suite '; --", "GRACE", "Cora", 0, "{}")
 TEXTS = {"encoder": "GCN", "sampler": "full", "preset": "", "run_dir": "", "git_hash": "", "config": "{}"}
@@ -40,33 +39,11 @@ ROW = RunRow(
 )
 
 
-def server_programs() -> Path | None:
-    found = [Path(shutil.which("initdb") or "none").parent, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
-    return next((folder for folder in reversed(found) if (folder / "initdb").exists()), None)
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("there is no PostgreSQL server here")
-    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, user)
-
-        def call(program: str, *arguments: str) -> None:
-            command = [str(programs / program), "-D", str(folder / "data"), *arguments]
-            subprocess.run(command, user=user, check=True, capture_output=True, cwd=folder)
-
-        call("initdb", "-U", "tester", "-A", "trust", "--no-sync")
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-        call("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://tester@/postgres?host={folder}"
-        finally:
-            call("pg_ctl", "-m", "immediate", "stop")
+def server(postgresql: PostgreSQL) -> str:
+    """The URL of a store."""
+    url: str = postgresql.database("results")
+    return url
 
 
 def test_claims_of_many_at_the_same_time_exclude_each_other(server: str) -> None:
@@ -98,6 +75,47 @@ def test_a_cell_is_finished_with_its_run_to_the_last_bit(server: str) -> None:
         assert store.rows() == [ROW]
         assert Cells(store).scores([CELL.key])[CELL.key].test == ROW.test
         assert Cells(store).reset([CELL.key]) == 1
+
+
+def test_what_sqlite_takes(server: str) -> None:
+    """Long names, seeds of 64 bits, a metric and a task of one's own with long names, a message with a zero."""
+    long = replace(
+        ROW, dataset="/long" * 130, method="m" * 500, seed=2**63 - 1, metric="x" * 90, task="y" * 60, epochs=2**31
+    )
+    failed = replace(long, seed=2**31, status="failed", message="at \0 and \udc80")
+    with Store(server) as store:
+        for row in (long, failed):
+            store.record(row)
+        assert store.find(long.key) == long
+        assert store.rows(seed=2**31)[0].message == "at \\x00 and \\udc80"
+        Cells(store).register([replace(CELL, key="o" * 16, seed=2**40)])
+
+
+def test_a_store_of_version_3_gets_room(postgresql: PostgreSQL) -> None:
+    url = postgresql.database("former")
+    with Store(url) as store, store.transaction() as connection:
+        for column in ("dataset TYPE VARCHAR(200)", "seed TYPE INTEGER", "task TYPE VARCHAR(20)"):
+            connection.execute(sa.text(f"ALTER TABLE runs ALTER COLUMN {column}"))
+        connection.execute(sa.update(meta).values(value="3"))
+    with Store(url) as store:
+        store.record(replace(ROW, seed=2**40, dataset="d" * 300, task="t" * 30))
+
+
+def test_a_server_that_is_started_again_is_waited_for(postgresql: PostgreSQL) -> None:
+    with Store(postgresql.database("waiting")) as store:
+        cells = Cells(store)
+        cells.register([CELL])
+        claim = cells.claim(CELL.key, Owner.this())
+        assert claim is not None
+        postgresql.stop()
+        with pytest.raises(StorageError):  # a heartbeat is not worth waiting for
+            cells.beat(claim)
+        again = threading.Timer(2.0, postgresql.start)
+        again.start()
+        store.record(ROW)
+        again.join()
+        assert cells.finish(claim, Ending("done", run=ROW.key))
+        assert store.rows() == [ROW]
 
 
 def test_a_store_of_version_2_is_brought_to_this_version(server: str) -> None:
