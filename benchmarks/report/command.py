@@ -38,7 +38,20 @@ def commands(config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
         if section == "setting":
             options = {key: value for key, value in options.items() if value is not None}
         line += [word for key, value in options.items() for word in ("--set", f"{prefix}{key}={json.dumps(value)}")]
-    return [shlex.join(["gssl", "run", *line, "--seeds", str(len(run)), "--seed", str(run[0])]) for run in _runs(seeds)]
+    return [shlex.join(["gssl", "run", *line, *flags]) for flags in seeds_flags(seeds)]
+
+
+def seeds_flags(seeds: Iterable[int]) -> list[list[str]]:
+    """Flags for each run of consecutive seeds; what is usual is left out.
+
+    Example:
+        >>> seeds_flags([0]), seeds_flags([4, 0, 1])
+        ([[]], [['--seeds', '2'], ['--seed', '4']])
+    """
+    return [
+        [*(["--seeds", str(len(run))] if len(run) > 1 else []), *(["--seed", str(run[0])] if run[0] else [])]
+        for run in _runs(seeds)
+    ]
 
 
 def _runs(seeds: Iterable[int]) -> list[Sequence[int]]:

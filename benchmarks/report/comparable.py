@@ -12,6 +12,7 @@ from gssl.benchmarks.report.cells import Board, Cell
 from gssl.common.errors import InputError
 from gssl.config.layer import Layer
 from gssl.config.presets import choose
+from gssl.datasets.catalog import find_spec
 from gssl.registry import METHODS
 from gssl.results.cells import CellRow
 from gssl.results.columns import part_option
@@ -148,8 +149,10 @@ def _epochs(cell: Cell, section: str) -> int | None:
 
 def _purposes(cell: Cell) -> tuple[str, ...]:
     """What a preset may be for beside the dataset."""
-    setting = cell.first.setting
-    return tuple(name for name in ("" if setting in ("frozen", "supervised") else setting, cell.protocol.task) if name)
+    spec, setting, probe = find_spec(cell.first.dataset), cell.first.setting, cell.protocol.probe
+    other_setting = "" if setting in ("frozen", "supervised") else setting
+    other_probe = "" if spec is None or probe == spec.probe else probe.lower()
+    return tuple(name for name in (other_setting, cell.protocol.task, other_probe) if name)
 
 
 @cache
@@ -161,7 +164,8 @@ def whole_epochs(method: str, dataset: str, preset: str, purposes: tuple[str, ..
     if method not in METHODS.names():
         return None
     try:
-        found = choose(method, dataset, preset or None, purposes=purposes)
+        spec = find_spec(dataset)
+        found = choose(method, dataset, preset or None, purposes=purposes, level=spec.level if spec else None)
     except InputError:  # a preset that there is no more
         found = None
     layer = found[1] if found else Layer("", {})

@@ -13,6 +13,7 @@ from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.folders import Projection, RunFiles
 from gssl.benchmarks.report.gather import Contents, labels_at_hand
 from gssl.benchmarks.report.pictures import scatter, training_curves
+from gssl.benchmarks.report.short_command import short_commands
 from gssl.benchmarks.stats.spread import Spread
 
 
@@ -43,8 +44,14 @@ class RunPage:
         return [(measure, *values) for measure, values in found.items()] if len(found) > 1 else []
 
     @cached_property
+    def short_commands(self) -> list[str]:
+        """What repeats the run, by its preset and what differs."""
+        cell = self._entry.cell
+        return short_commands(cell.first, cell.config, [row.seed for row in cell.rows])
+
+    @cached_property
     def commands(self) -> list[str]:
-        """What repeats the run."""
+        """What repeats the run, with every option."""
         return commands(self._entry.cell.config, [row.seed for row in self._entry.cell.rows])
 
     @cached_property

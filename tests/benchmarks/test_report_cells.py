@@ -1,5 +1,6 @@
 """What a page compares: cells and boards, what stands for a method, published numbers; commands that repeat a run."""
 
+import argparse
 import json
 import shlex
 from dataclasses import replace
@@ -15,7 +16,12 @@ from gssl.benchmarks.report.cells import boards_of, cells_of
 from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.comparable import chosen, lengths_of, seeds_of_suites, terms_of
 from gssl.benchmarks.report.sample import row as make_row
+from gssl.benchmarks.report.short_command import short_commands
+from gssl.cli.request import request_of
+from gssl.cli.run import COMMAND as RUN
 from gssl.common.errors import InputError
+from gssl.config.resolve import Subject, resolve
+from gssl.datasets.catalog import find_spec
 from gssl.evaluate.collapse import Collapse
 from gssl.results.cells import CellRow
 from gssl.results.store import RunRow, Store
@@ -308,12 +314,71 @@ def test_an_encoder_from_other_data_stands_beside_one_from_scratch(lab: "Lab") -
     assert [comparison.pairs for comparison in stats.comparisons] == [2]
 
 
+@pytest.mark.parametrize(
+    ("asked", "short"),
+    [
+        ("GRACE Cora", "GRACE Cora"),
+        ("GRACE Cora --epochs 7 --seeds 3", "GRACE Cora --epochs 7 --seeds 3"),
+        ("GRACE Cora --preset Cora-P2 --seed 4", "GRACE Cora --preset Cora-P2 --seed 4"),
+        ("GRACE Cora --preset none --set temperature=0.2 --seeds 2", None),
+        ("GRACE Cora --set drop_edge=[0.1,0.2] --set encoder.activation=prelu", None),
+        ("GRACE Cora --encoder SAGE --sampler minvar+labor --batch-size 64", None),
+        ("GAE Cora --task link", "GAE Cora --task link"),
+        ("GRACE Cora --setting finetune --labels 0.1", "GRACE Cora --setting finetune --labels 0.1"),
+        ("GraphMAE Cora --probe LBFGS --set train.schedule=cosine --set train.patience=9", None),
+        ("InfoGraph MUTAG --set encoder.num_layers=4", "InfoGraph MUTAG --set encoder.num_layers=4"),
+    ],
+)
+def test_the_short_command_is_the_preset_and_what_differs(asked: str, short: str | None) -> None:
+    row = stored(asked)
+    [line] = short_commands(row, json.loads(row.config), json.loads(row.config)["seeds"])
+    assert short is None or line == f"gssl run {short}"
+    assert stored(line.removeprefix("gssl run ")).config_hash == row.config_hash
+    assert len(shlex.split(line)) <= len(f"gssl run {asked}".split())
+
+
+def test_there_is_no_short_command_of_what_cannot_be_known() -> None:
+    row = stored("GRACE Cora")
+    config = json.loads(row.config)
+    assert short_commands(replace(row, config_hash="another version"), config, [0]) == []
+    assert short_commands(replace(row, method="os:system"), config, [0]) == []
+    assert short_commands(row, config | {"encoder": {"name": "os:system"}}, [0]) == []
+    assert short_commands(row, {}, [0]) == []
+    assert short_commands(row, config | {"train": None}, [0]) == []
+
+
+def stored(line: str) -> RunRow:
+    """The row that a command line of ``gssl run`` would leave."""
+    args = argparse.ArgumentParser()
+    RUN.add_arguments(args)
+    found = args.parse_args(shlex.split(line))
+    spec = find_spec(found.dataset)
+    assert spec is not None
+    config = resolve(request_of(found), Subject(spec.name, spec.name, spec.level, spec.probe))
+    text = json.dumps(config.mapping())
+    return make_row(
+        config.method.name,
+        config.dataset,
+        config_hash=config.hash,
+        preset=config.preset or "",
+        config=text,
+        sampler=config.sampler.name,
+    )
+
+
 def test_seeds_with_gaps_take_several_commands() -> None:
     config = {"dataset": "x y", **{kind: {"name": "A"} for kind in ("method", "encoder", "sampler", "probe")}}
     found = commands(config, [0, 1, 5])
-    assert [shlex.split(line)[-4:] for line in found] == [
-        ["--seeds", "2", "--seed", "0"],
-        ["--seeds", "1", "--seed", "5"],
-    ]
+    assert [shlex.split(line)[-2:] for line in found] == [["--seeds", "2"], ["--seed", "5"]]
     assert shlex.split(found[0])[3] == "x y"
     assert commands({}, [0]) == []
+
+
+def test_the_short_command_of_own_data_repeats_the_run(lab: "Lab") -> None:
+    first = lab.run(method="GRACE")
+    with Store(f"sqlite:///{lab.folder}/runs/results.db") as store:
+        [row] = store.rows()
+    [line] = short_commands(row, json.loads(row.config), [row.seed])
+    assert line == f"gssl run GRACE {lab.folder}/graph.npz --probe LBFGS --set encoder.hidden_dim=8 --epochs 5"
+    again = json.loads(lab.gssl(*shlex.split(line)[1:], "--json")[0])
+    assert (again["config_hash"], again["per_seed"]) == (first["config_hash"], first["per_seed"])
