@@ -11,12 +11,18 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.types import Labels
+from gssl.datasets.unzip import require_regular
 from gssl.graph.sparse import SparseMatrix
 from gssl.graph.storage import Graph
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        InputError: it is no regular file.
+    """
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.datasets.unzip import require_regular
 
 
 def open_array(path: Path) -> np.ndarray:
     """An array whose numbers stay in the file.
 
     Raises:
-        InputError: damaged, or it holds Python objects.
+        InputError: damaged, no regular file, or it holds Python objects.
     """
+    require_regular(path)
     try:
         # Read only: the system would have to reserve memory for a private copy of a writable mapping.
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)

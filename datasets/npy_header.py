@@ -31,13 +31,14 @@ class Header:
     offset: int
 
 
-def read_header(file: IO[bytes], size: int, name: str) -> Header:
+def read_header(file: IO[bytes], size: int, path: object, part: str = "it") -> Header:
     """The header at the beginning of an open file.
 
     Args:
         file: stands at its beginning.
         size: bytes of the whole file.
-        name: how messages call it.
+        path: how messages call it.
+        part: how messages call the array.
 
     Raises:
         InputError: not an array file, or one that states more numbers than it holds.
@@ -48,11 +49,11 @@ def read_header(file: IO[bytes], size: int, name: str) -> Header:
         shape, _, dtype = read(file)
         start = file.tell()
     except Exception as error:  # a damaged header can fail in any way
-        raise InputError(f"{name} is damaged ({error}): save it again with numpy") from None
+        raise InputError(f"{path} is damaged, {part} has no header ({error}): save it again with numpy") from None
     nbytes = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or (not dtype.hasobject and nbytes > size - start):
         raise InputError(
-            f"{name} is damaged: it states an array of shape {shape}, {nbytes} bytes, but holds {size - start} bytes"
+            f"{path} is damaged: {part} states shape {shape}, {nbytes} bytes, but holds {size - start} bytes"
         )
     return Header(shape, dtype, nbytes, start)
 
@@ -64,10 +65,10 @@ def check_array_file(path: Path) -> Header:
         InputError: it does not.
     """
     with path.open("rb") as file:
-        return read_header(file, path.stat().st_size, str(path))
+        return read_header(file, path.stat().st_size, path)
 
 
-def headers_in(zipped: zipfile.ZipFile, name: str) -> dict[str, Header]:
+def headers_in(zipped: zipfile.ZipFile, path: object) -> dict[str, Header]:
     """The headers of all arrays in an open ``.npz``, by name without ``.npy``.
 
     Raises:
@@ -78,5 +79,5 @@ def headers_in(zipped: zipfile.ZipFile, name: str) -> dict[str, Header]:
         if member.filename.endswith(".npy"):
             with zipped.open(member) as file:
                 key = member.filename.removesuffix(".npy")
-                headers[key] = read_header(file, member.file_size, f"{name}: the array {key}")
+                headers[key] = read_header(file, member.file_size, path, f"the array {key}")
     return headers

@@ -16,6 +16,7 @@ import torch
 from numpy._core import multiarray
 
 from gssl.common.errors import InputError
+from gssl.datasets.sparse_check import check_matrices
 from gssl.datasets.unzip import check_fits_memory, is_zip
 
 
@@ -30,7 +31,7 @@ def load_tensors(path: Path) -> Any:
     if is_zip(path):
         check_fits_memory(path)
     try:
-        with pyg_classes_allowed():
+        with pyg_classes_allowed(), torch.sparse.check_sparse_tensor_invariants():
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((line.strip() for line in str(error).splitlines() if "Unsupported" in line), "")
@@ -60,17 +61,23 @@ def pyg_classes_allowed() -> Iterator[None]:
         yield
 
 
-def check_pickle(path: Path) -> None:
+def check_pickle(path: Path) -> Any:
     """Refuse a pickled raw file (Planetoid, ZINC) that names anything but arrays, tensors and containers.
 
-    PyG reads these files with the plain pickle module; what passes here can do no harm there.
+    PyG reads these files with the plain pickle module; what passes here can do no harm there. Sparse matrices in it are
+    looked at, because SciPy would follow indices out of range.
+
+    Returns:
+        What it holds.
 
     Raises:
         InputError: the file is damaged or hostile.
     """
     try:
         with path.open("rb") as file:
-            _ArraysOnly(file, encoding="latin1").load()
+            value = _ArraysOnly(file, encoding="latin1").load()
+        check_matrices(value, "it")
+        return value
     except InputError as error:
         raise InputError(f"{path}: {error}; nothing in it was run. Delete it and provide a genuine copy") from None
     except Exception as error:  # a damaged pickle can fail in any way

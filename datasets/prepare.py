@@ -18,9 +18,11 @@ from filelock import FileLock, Timeout
 
 from gssl.common.errors import InputError, StorageError
 from gssl.datasets.checksums import is_copy, verify
+from gssl.datasets.npy_header import check_array_file
 from gssl.datasets.source import Source
+from gssl.datasets.sparse_check import check_archive
 from gssl.datasets.store import Store
-from gssl.datasets.unzip import check_fits_memory
+from gssl.datasets.unzip import check_fits_memory, check_gzip_fits_memory
 
 T = TypeVar("T")
 
@@ -162,13 +164,24 @@ def _process(source: Source, partial: Path, origin: Path | None) -> list[str]:
     """Let PyG or ogb process; returns what their warnings say, each kind once with its count."""
     place = partial if origin is None else origin / source.folder
     try:
-        for path in partial.rglob("*.npz"):
-            check_fits_memory(path)
+        _check_arrays(partial)
         source.inspect(partial)
         skipped = _processed(source, partial, f"in {place}" if origin else "downloaded")
     except InputError as error:  # the copy is about to vanish: name the file that it was made from
         raise InputError(str(error).replace(str(partial), str(place))) from error
     return [f"{skipped} molecules left out that RDKit cannot read"] if skipped else []
+
+
+def _check_arrays(folder: Path) -> None:
+    """Look at arrays and tables before a library reads them: none may be larger than the memory, or lie about it."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".npz":
+            check_fits_memory(path)
+            check_archive(path)
+        elif path.suffix == ".npy":
+            check_array_file(path)
+        elif path.suffix == ".gz":
+            check_gzip_fits_memory(path)
 
 
 def _processed(source: Source, partial: Path, where: str) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gssl.common.errors import InputError
 from gssl.datasets.molecule_codes import is_molecule
+from gssl.datasets.unzip import check_gzip_fits_memory, require_regular
 
 SUFFIXES = (".csv", ".csv.gz", ".smi", ".smi.gz")
 _NO_SEPARATOR = "\x1f"  # a character that no text file holds, so that a line is a cell
@@ -79,6 +80,9 @@ def read_table(path: Path) -> MoleculeTable:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    require_regular(path)
+    if path.suffix == ".gz":
+        check_gzip_fits_memory(path)
     try:
         if str(suffix_of(path.name)).startswith(".smi"):
             return _lines(path)

@@ -18,7 +18,7 @@ from gssl.datasets.source import PygSource
 from gssl.datasets.store import Store
 from gssl.datasets.tu_files import TuCounts, checked_counts
 from gssl.datasets.types import Dataset
-from gssl.datasets.unzip import safe_unzip
+from gssl.datasets.unzip import unpack_texts
 
 _URL = "https://www.chrsmrrs.com/graphkerneldatasets"
 
@@ -34,14 +34,14 @@ class TuSource(PygSource):
         if not (place / archive).is_file():
             return False
         verify(archive, place / archive, place / archive)
-        safe_unzip(place / archive, into / "raw", strip=1)
+        unpack_texts(place / archive, into / "raw")
         return all((into / name).is_file() for name in self.raw)
 
     def download(self, into: Path) -> None:
         archive = into.with_suffix(".zip")
         download(f"{_URL}/{self.name}.zip", archive)
         verify(f"{self.folder}.zip", archive, archive)
-        safe_unzip(archive, into / "raw", strip=1)
+        unpack_texts(archive, into / "raw")
 
     def process(self, folder: Path) -> None:
         held = checked_counts(folder / "raw", Path(self.folder).name)

@@ -47,8 +47,22 @@ def safe_unzip(archive: Path, target: Path, *, strip: int = 0, max_bytes: int = 
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
+def unpack_texts(archive: Path, target: Path) -> None:
+    """Unpack the zip of a TU set without its outer folder; its texts will be read as a whole, so they must fit.
+
+    Raises:
+        InputError: as :func:`safe_unzip`.
+    """
+    safe_unzip(archive, target, strip=1, max_bytes=min(MAX_UNPACKED, psutil.virtual_memory().available))
+
+
 def is_zip(path: Path) -> bool:
-    """Whether a file begins as a zip does (``zipfile.is_zipfile`` raises on some damaged ones)."""
+    """Whether a file begins as a zip does (``zipfile.is_zipfile`` raises on some damaged ones).
+
+    Raises:
+        InputError: it is no regular file.
+    """
+    require_regular(path)
     with path.open("rb") as file:
         return file.read(2) == b"PK"
 
@@ -71,7 +85,7 @@ def array_headers(path: Path) -> dict[str, Header]:
     require_regular(path)
     with _opened(path) as zipped:
         _check_size(path, zipped, psutil.virtual_memory().available)
-        return headers_in(zipped, str(path))
+        return headers_in(zipped, path)
 
 
 def check_gzip_fits_memory(path: Path) -> None:

@@ -70,34 +70,6 @@ def test_npz_archives(root: Path, name: str, file: str) -> None:
     assert data.splits == ()
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_planetoid(root: Path, protocol: int) -> None:
-    """Training nodes first, test nodes last and shuffled, as in Planetoid's files."""
-    raw = _raw(root, "Planetoid/PubMed")
-    nodes = 600
-    rng = np.random.default_rng(0)
-    x = sp.csr_matrix(rng.random((nodes, 5)) * (rng.random((nodes, 5)) < 0.5)).astype(np.float32)
-    y = np.eye(3, dtype=np.int32)[np.arange(nodes) % 3]
-    order = rng.permutation(np.arange(550, nodes))
-    parts: dict[str, Any] = {
-        "x": x[:6], "y": y[:6], "allx": x[:550], "ally": y[:550], "tx": x[order], "ty": y[order],
-        "graph": {i: [(i + 1) % nodes, i, (i + 1) % nodes] for i in range(nodes)},
-    }  # fmt: skip
-    for key, part in parts.items():
-        (raw / f"ind.pubmed.{key}").write_bytes(pickle.dumps(part, protocol))
-    (raw / "ind.pubmed.test.index").write_text("".join(f"{i}\n" for i in order))
-    data = load_dataset("PubMed")
-    (split,) = data.splits
-    assert data.labels is not None
-    assert data.labels.y.tolist() == [i % 3 for i in range(nodes)]
-    assert (split.name, len(split.train), len(split.val)) == ("public", 6, 500)
-    assert split.test.tolist() == list(range(550, nodes))
-    assert _edges(data) == {(i, (i + 1) % nodes) for i in range(nodes)}
-    dense = x.toarray()
-    wanted = dense / np.maximum(dense.sum(axis=1, keepdims=True), 1)
-    assert np.allclose(dense_features(data.graph.x).numpy(), wanted, atol=1e-6)
-
-
 def test_wikics(root: Path) -> None:
     masks = _masks((0, 1, 3), (1, 2, 3))
     content = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from gssl.common.errors import InputError
 from gssl.datasets import user
 from gssl.datasets.load import load_dataset
+from gssl.datasets.mapped import open_array
 from gssl.graph.sparse import dense_features
 
 EDGES = np.array([[0, 1, 2, 3], [1, 2, 0, 0]])
@@ -137,6 +139,7 @@ BOUNDED = r"""
 import resource, sys
 import numpy as np, torch
 from gssl.datasets.load import load_dataset
+from gssl.datasets.mapped import open_array
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
 from gssl.models.inference import embed_layerwise
@@ -197,3 +200,9 @@ def test_memory_does_not_grow_with_the_features(root: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == [f"({1 << 17}, 4) True", "a copy does not fit"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    with pytest.raises(InputError, match=r"x\.npy is no regular file"):
+        open_array(tmp_path / "x.npy")

@@ -1,14 +1,20 @@
 """Archives that nobody vouches for cannot leave their folder or fill the disk."""
 
+import gzip
+import io
+import os
 import stat
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from gssl.common.errors import InputError
-from gssl.datasets.unzip import check_fits_memory, safe_unzip
+from gssl.datasets.load import load_dataset
+from gssl.datasets.npy_header import check_array_file
+from gssl.datasets.unzip import check_fits_memory, check_gzip_fits_memory, safe_unzip
 
 
 def _zip(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -90,3 +96,31 @@ def test_array_files_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("gssl.datasets.unzip.psutil.virtual_memory", lambda: type("M", (), {"available": 1 << 20}))
     with pytest.raises(InputError, match=r"big\.npz unpacks to"):
         check_fits_memory(archive)
+
+
+@pytest.mark.parametrize("name", ["graph.npz", "data.pt", "molecules.csv", "molecules.csv.gz"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="no regular file"):
+        load_dataset(tmp_path / name)
+
+
+def test_compressed_tables_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"smiles\n" + b"C\n" * (1 << 20), mtime=0))
+    check_gzip_fits_memory(path)
+    monkeypatch.setattr("gssl.datasets.unzip.psutil.virtual_memory", lambda: type("M", (), {"available": 1 << 20}))
+    with pytest.raises(InputError, match=r"bomb\.csv\.gz unpacks to more than"):
+        load_dataset(path)
+
+
+def test_an_array_that_states_more_than_it_holds(tmp_path: Path) -> None:
+    """numpy would ask for the stated memory first."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**11,)})
+    archive = _zip(tmp_path / "x.npz", {"x.npy": header.getvalue() + bytes(16)})
+    with pytest.raises(InputError, match=r"x\.npz is damaged: the array x states shape \(100000000000,\)"):
+        check_fits_memory(archive)
+    (tmp_path / "x.npy").write_bytes(header.getvalue() + bytes(16))
+    with pytest.raises(InputError, match=r"x\.npy is damaged: it states shape"):
+        check_array_file(tmp_path / "x.npy")
