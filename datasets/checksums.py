@@ -10,8 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.files import require_regular
 from gssl.datasets.types import Labels
-from gssl.datasets.unzip import require_regular
 from gssl.graph.sparse import SparseMatrix
 from gssl.graph.storage import Graph
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.datasets.unzip import require_regular
+from gssl.common.files import require_regular
 
 
 def open_array(path: Path) -> np.ndarray:

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from gssl.common.errors import InputError
+from gssl.common.files import require_regular
 from gssl.datasets.molecule_codes import is_molecule
-from gssl.datasets.unzip import check_gzip_fits_memory, require_regular
+from gssl.datasets.unzip import check_gzip_fits_memory
 
 SUFFIXES = (".csv", ".csv.gz", ".smi", ".smi.gz")
 _NO_SEPARATOR = "\x1f"  # a character that no text file holds, so that a line is a cell

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 from gssl.common.errors import InputError
-from gssl.common.files import inside
+from gssl.common.files import inside, require_regular
 from gssl.datasets.npy_header import Header, headers_in
 
 MAX_UNPACKED = 16 << 30
@@ -109,16 +109,6 @@ def check_gzip_fits_memory(path: Path) -> None:
                     raise InputError(f"{path} unpacks to more than the {room / 1e9:.1f} GB of memory that are free")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is damaged, not a whole gzip file ({error}): provide it again") from None
-
-
-def require_regular(path: Path) -> None:
-    """Refuse pipes, devices and folders, from which reading may never end.
-
-    Raises:
-        InputError: it is one of those.
-    """
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: provide a file")
 
 
 @contextlib.contextmanager

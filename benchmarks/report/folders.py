@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -17,13 +16,17 @@ from sklearn.decomposition import PCA
 
 from gssl.benchmarks.stats.spread import Spread, spread
 from gssl.common.errors import InputError
-from gssl.common.files import read_json
+from gssl.common.files import read_json, require_regular
+from gssl.datasets.unzip import array_headers
 from gssl.evaluate.collapse import Collapse, collapse
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow
 
 _ITEMS = 20_000  # rows that collapse and projection are computed from, drawn where there are more
 _DRAWN = 1_500  # points of a projection: more hide each other and make the page slow
+_MOST_BYTES = 4 << 30  # of embeddings that a picture is made of
+_MOST_CURVE = 1 << 28  # bytes of a file of losses
+_LARGEST = 1e100  # differences and squares of larger numbers are not finite
 _POINTS = 200  # of a curve: more than the picture has pixels for
 
 
@@ -106,21 +109,10 @@ def run_files(rows: Sequence[RunRow]) -> RunFiles:
     for row in rows:
         if row.status != "done" or not row.run_dir:
             continue
-        folder = Path(row.run_dir) / f"seed-{row.seed}"
-        if not folder.is_dir():
-            faults[f"the folder {row.run_dir} is not here, so there are no curves and no embeddings to show"] = None
-            continue
         try:
-            metrics = SeedMetrics.read(read_json(folder / "metrics.json"), str(folder / "metrics.json"))
-            splits += [_split_row(row.seed, vars(split)) for split in metrics.splits]
-            notes.update(dict.fromkeys(metrics.notes))
-        except (OSError, InputError) as error:
-            faults[f"seed {row.seed}: {error}"] = None
-        for path in sorted([*folder.glob("curve.jsonl"), *folder.glob("split-*/curve.jsonl")]):
-            try:
-                curves.append(_curve(path, row.seed))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                faults[f"seed {row.seed}: {path.name} is damaged ({type(error).__name__})"] = None
+            _add_seed(row, curves, splits, notes, faults)
+        except Exception as error:  # the folder may hold anything
+            faults[f"seed {row.seed} is left out: {_reason(error)}"] = None
     several = len(splits) > len({split.seed for split in splits})
     return RunFiles(
         tuple(curves),
@@ -131,18 +123,44 @@ def run_files(rows: Sequence[RunRow]) -> RunFiles:
     )
 
 
+def _add_seed(
+    row: RunRow,
+    curves: list[Curve],
+    splits: list[SplitRow],
+    notes: dict[str, None],
+    faults: dict[str, None],
+) -> None:
+    folder = Path(row.run_dir) / f"seed-{row.seed}"
+    if not folder.is_dir():
+        faults[f"the folder {row.run_dir} is not here, so there are no curves and no embeddings to show"] = None
+        return
+    for path in sorted([*folder.glob("curve.jsonl"), *folder.glob("split-*/curve.jsonl")]):
+        try:
+            curves.append(_curve(path, row.seed))
+        except Exception as error:
+            faults[f"seed {row.seed}: {path.name} is left out: {_reason(error)}"] = None
+    metrics = SeedMetrics.read(read_json(folder / "metrics.json"), str(folder / "metrics.json"))
+    found = [_split_row(row.seed, vars(split)) for split in metrics.splits]
+    notes.update(dict.fromkeys(map(_text, metrics.notes)))
+    splits += found
+
+
 def projection(row: RunRow) -> Projection | None:
-    """Principal components and signs of collapse of a seed's embeddings; None if they are not there or damaged."""
+    """Principal components and signs of collapse of a seed's embeddings; None if there are none to draw.
+
+    Raises:
+        InputError: the file is damaged, too large, or holds something else.
+    """
     path = Path(row.run_dir) / f"seed-{row.seed}" / "embeddings.npz"
     if not path.exists():
         path = path.parent / "split-0" / path.name
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            embeddings = file["embeddings"]
-    except (OSError, ValueError, KeyError, BadZipFile):
+    if not path.exists():
         return None
-    if embeddings.ndim != 2 or min(embeddings.shape) < 2 or not np.isfinite(embeddings).all():
+    embeddings = _embeddings(path)
+    if min(embeddings.shape) < 2:
         return None
+    if not np.isfinite(embeddings).all():
+        raise InputError(f"{path.name} holds numbers that are not finite")
     rng = np.random.default_rng(0)
     items, dim = embeddings.shape
     kept = np.arange(items) if items <= _ITEMS else np.sort(rng.choice(items, _ITEMS, replace=False))
@@ -163,7 +181,40 @@ def projection(row: RunRow) -> Projection | None:
     )
 
 
+def _embeddings(path: Path) -> NDArray[Any]:
+    """What the file holds, if its header says that these are embeddings of a size that a picture can be made of."""
+    header = array_headers(path).get("embeddings")
+    if header is None or len(header.shape) != 2 or header.dtype.kind != "f":
+        raise InputError(f"{path.name} holds no matrix of embeddings")
+    if header.nbytes > _MOST_BYTES:
+        raise InputError(f"{path.name} holds {header.nbytes / 1e9:.1f} GB, too much for a picture")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            embeddings: NDArray[Any] = file["embeddings"]
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(f"{path.name} is damaged ({type(error).__name__})") from None
+    return embeddings
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else f"it is damaged ({type(error).__name__})"
+
+
+def _number(value: Any) -> float:
+    """A number of a size that can be drawn and computed with."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
+        raise InputError(f"it holds {str(value)[:40]!r} where a number should be")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"it holds {str(value)[:40]!r} where a text should be")
+    return value
+
+
 def _curve(path: Path, seed: int) -> Curve:
+    require_regular(path, _MOST_CURVE)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     step = max(1, math.ceil(len(lines) / _POINTS))
     kept = lines[::step] if not lines or (len(lines) - 1) % step == 0 else [*lines[::step], lines[-1]]
@@ -171,12 +222,13 @@ def _curve(path: Path, seed: int) -> Curve:
     label = f"seed {seed}" if part.startswith("seed-") else f"seed {seed}, {part.replace('-', ' ')}"
     return Curve(
         label,
-        tuple(int(line["epoch"]) + 1 for line in kept),
-        tuple(float(line["loss"]) for line in kept),
-        tuple(None if line.get("val") is None else float(line["val"]) for line in kept),
+        tuple(int(_number(line["epoch"])) + 1 for line in kept),
+        tuple(_number(line["loss"]) for line in kept),
+        tuple(None if line.get("val") is None else _number(line["val"]) for line in kept),
     )
 
 
 def _split_row(seed: int, split: Mapping[str, Any]) -> SplitRow:
-    chosen = ", ".join(f"{key} {value:.4g}" for key, value in split["chosen"].items())
-    return SplitRow(seed, str(split["name"]), split["val"], float(split["test"]), chosen)
+    chosen = ", ".join(f"{key} {_number(value):.4g}" for key, value in split["chosen"].items())
+    val = None if split["val"] is None else _number(split["val"])
+    return SplitRow(seed, _text(split["name"]), val, _number(split["test"]), chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -96,7 +96,12 @@ def gather(
     for entry in sorted(everyone, key=lambda entry: not entry.chosen):
         if len(found) == projections:
             break
-        picture = projection(entry.cell.done[0]) if files[entry.cell.id].curves and entry.cell.done else None
+        here = files[entry.cell.id]
+        try:
+            picture = projection(entry.cell.done[0]) if here.curves and entry.cell.done else None
+        except (OSError, ValueError) as error:  # as an InputError is
+            files[entry.cell.id] = replace(here, faults=(*here.faults, f"the embeddings are left out: {error}"))
+            continue
         if picture is not None:
             found[entry.cell.id] = picture
     ranked = tuple(standings(stats))

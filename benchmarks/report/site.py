@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+import glob
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+import psutil
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -116,9 +120,9 @@ def _refuse_foreign(out: Path) -> None:
 def _replacing(out: Path) -> Iterator[Path]:
     """A folder beside ``out`` that takes its place at the end, or vanishes if something fails."""
     target = out.resolve()
-    new = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    new, old = (target.with_name(f".{target.name}.{_process()}.{end}") for end in ("tmp", "old"))
     try:
+        _sweep(target)
         new.mkdir(parents=True)
         yield new
         if target.exists():
@@ -134,6 +138,21 @@ def _replacing(out: Path) -> Iterator[Path]:
     finally:
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _process() -> str:
+    """This process, as the names of temporary folders have it."""
+    return f"{re.sub(r'[^A-Za-z0-9-]', '-', socket.gethostname())}-{os.getpid()}"
+
+
+def _sweep(target: Path) -> None:
+    """Remove temporary folders beside ``target`` that reports of this machine left when they were killed."""
+    machine = re.escape(_process().rpartition("-")[0])
+    ours = re.compile(rf"\.{re.escape(target.name)}\.(?:{machine}-)?([0-9]{{1,9}})\.(?:tmp|old)")
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        match = ours.fullmatch(path.name)
+        if match and path.is_dir() and not psutil.pid_exists(int(match[1])):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(folder: Path, pages: Iterable[Page]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from gssl.common.errors import InputError, StorageError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+_MOST_JSON = 1 << 28  # bytes
 _LONGEST = 255  # bytes of a name that file systems take
 
 
@@ -42,6 +43,20 @@ def inside(root: Path, name: object, told_by: object) -> Path:
     if parts[0].startswith("/") or _DRIVE.match(parts[0]) or ".." in parts:
         raise InputError(f"{told_by} names {name!r}, which leads out of its folder: do not use it")
     return root.joinpath(*parts)
+
+
+def require_regular(path: Path, most_bytes: int | None = None) -> None:
+    """Refuse pipes, devices and folders, from which reading may never end, and files that are too large.
+
+    A path where nothing is passes, so that the one who opens it says so.
+
+    Raises:
+        InputError: it is one of those.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: provide a file")
+    if most_bytes is not None and path.is_file() and path.stat().st_size > most_bytes:
+        raise InputError(f"{path} has {path.stat().st_size} bytes, more than the {most_bytes} that are read")
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -78,11 +93,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        InputError: the file does not hold one.
+        InputError: the file does not hold one, is no regular file, or is too large.
     """
+    require_regular(path, _MOST_JSON)
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} is damaged: it does not hold a JSON object")
