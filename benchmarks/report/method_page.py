@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gssl.benchmarks.publications import entries_of
+from gssl.benchmarks.report.bibtex import entry_of
 from gssl.cards.answer import Table
 from gssl.cards.cards import cards
 from gssl.common.errors import InputError
@@ -19,11 +20,13 @@ class Card:
         summary: one line.
         blocks: tables of its card; none for a method that is not registered here.
         cells: how many results it has.
+        bibtex: entry of its paper; empty if it names none.
     """
 
     summary: str
     blocks: tuple[Table, ...]
     cells: int
+    bibtex: str = ""
 
 
 def card_of(name: str, count: int) -> Card:
@@ -40,4 +43,5 @@ def card_of(name: str, count: int) -> Card:
     tables = [block for card in found for block in card.blocks if isinstance(block, Table)]
     # The first says again in its title what the page has as its heading.
     blocks = tuple(Table("" if n == 0 else block.title, block.columns, block.rows) for n, block in enumerate(tables))
-    return Card(str(found[0].data["summary"]) if found else "", blocks, count)
+    summary = str(found[0].data["summary"]) if found else ""
+    return Card(summary, blocks, count, entry_of(name, summary))

@@ -1,5 +1,6 @@
 """The page in a browser: tables work, nothing complains, everybody can use it."""
 
+import csv
 import os
 import shutil
 from collections.abc import Iterator
@@ -91,13 +92,13 @@ def test_a_table_sorts_both_ways_and_keeps_the_references_below(site: Path, page
 def test_a_table_is_filtered_by_words_and_by_columns(site: Path, page: Page) -> None:
     page.goto((site / "results.html").as_uri())
     count = page.locator("#results .count")
-    assert count.text_content() == "168 of 168 rows"
+    assert count.text_content() == "169 of 169 rows"
     page.get_by_role("searchbox").fill("grace cora")
-    assert count.text_content() == "1 of 168 rows"
+    assert count.text_content() == "1 of 169 rows"
     assert column(page, "results", 1) == ["GRACE"]
     page.get_by_role("searchbox").fill("")
     page.locator("select[data-column=dataset]").select_option("CiteSeer")
-    assert count.text_content() == "7 of 168 rows"
+    assert count.text_content() == "7 of 169 rows"
     page.locator("select[data-column=method]").select_option("raw")
     assert (column(page, "results", 1), column(page, "results", 1, "references")) == ([], ["raw"])
 
@@ -111,6 +112,43 @@ def test_a_long_table_has_pages(site: Path, page: Page) -> None:
     assert page.locator(".pager span").text_content() == "page 2 of 2"
     page.locator("#results thead button", has_text="test").click()
     assert column(page, "results", 2)[0] == "62.90"  # sorting looks at all pages and goes back to the first
+
+
+def test_the_address_keeps_what_a_table_shows(site: Path, page: Page) -> None:
+    page.goto((site / "results.html").as_uri())
+    page.get_by_role("searchbox").fill("grace")
+    page.locator("select[data-column=dataset]").select_option("digits")
+    page.locator("#results thead button", has_text="test").click()
+    shown = column(page, "results", 4)
+    assert "q=grace&dataset=digits&sort=-test" in page.url
+    page.goto("about:blank")
+    page.go_back()
+    assert column(page, "results", 4) == shown
+    assert page.get_by_role("searchbox").input_value() == "grace"
+    assert page.locator("select[data-column=dataset]").input_value() == "digits"
+    page.get_by_role("searchbox").fill("")
+    page.locator("select[data-column=dataset]").select_option("")
+    assert page.url.endswith("results.html?sort=-test")
+    page.goto((site / "results.html").as_uri() + "?dataset=nowhere&sort=nothing&page=x&q=cora")  # from another version
+    assert page.locator("#results .count").text_content() == "7 of 169 rows"
+    page.goto(next((site / "boards").glob("many-*")).as_uri() + "?page=2")
+    assert page.locator(".pager span").text_content() == "page 2 of 2"
+    page.goto((site / "index.html").as_uri() + "?protocol-0.q=bgrl")
+    assert column(page, "protocol-0", 1) == ["BGRL"]
+    assert len(column(page, "protocol-2", 1)) == 4  # each table has its own
+    page.goto((site / "index.html").as_uri())
+    page.locator(".tile", has_text="with a warning").locator("a").click()
+    assert column(page, "results", 1) == ["MVGRL"]
+
+
+def test_the_rows_that_are_shown_can_be_saved(site: Path, page: Page) -> None:
+    page.goto((site / "results.html").as_uri() + "?dataset=ESOL")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV of these rows").click()
+    with open(download.value.path(), newline="") as file:  # noqa: PTH123  # a path of playwright
+        lines = list(csv.DictReader(file))
+    assert sorted(line["method"] for line in lines) == ["'=cmd|' /C calc'!A0", "GraphCL", "raw"]
+    assert [line["test"] for line in lines if line["method"] == "GraphCL"] == ["0.7500"]
 
 
 def test_a_number_leads_to_its_run_and_on_to_the_rest(site: Path, page: Page) -> None:

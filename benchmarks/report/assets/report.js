@@ -1,4 +1,5 @@
-// Sorting, filtering and turning pages of tables; the theme button. Everything is readable without it.
+// Sorting, filtering, turning pages and saving of tables, kept in the address; the theme button. Everything is readable
+// without it.
 "use strict";
 
 const PAGE = 100;
@@ -37,8 +38,53 @@ class DataTable {
     this.pager = root.querySelector(".pager");
     this.page = 0;
     this.sort = null;
+    // A page with one table has plain names in its address, otherwise the id of the table stands before them.
+    this.prefix = document.querySelectorAll(".data").length > 1 ? `${root.id}.` : "";
     this.connect();
-    this.refresh(false);
+    const asked = this.restore();
+    this.refresh(asked, this.page);
+  }
+
+  // What the address says of this table; whether it says anything.
+  restore() {
+    const address = new URLSearchParams(location.search);
+    const value = (name) => address.get(this.prefix + name);
+    this.search.value = value("q") ?? "";
+    for (const select of this.selects) {
+      const wanted = value(select.dataset.column);
+      select.value = [...select.options].some((option) => option.value === wanted) ? wanted : "";
+    }
+    const [, direction, title] = /^(-?)(.*)$/s.exec(value("sort") ?? "");
+    const column = title === "" ? -1 : this.heads.findIndex((head) => head.dataset.title === title);
+    if (column >= 0) {
+      this.order(column, direction === "-" ? "descending" : "ascending");
+    }
+    this.page = Math.max(Number.parseInt(value("page") ?? "1", 10) - 1 || 0, 0);
+    return this.search.value !== "" || this.sort !== null || this.page > 0 || this.selects.some((s) => s.value !== "");
+  }
+
+  remember() {
+    const url = new URL(location.href);
+    const keep = (name, value) => {
+      if (value) {
+        url.searchParams.set(this.prefix + name, value);
+      } else {
+        url.searchParams.delete(this.prefix + name);
+      }
+    };
+    keep("q", this.search.value);
+    for (const select of this.selects) {
+      keep(select.dataset.column, select.value);
+    }
+    keep("sort", this.sort && (this.sort.sign < 0 ? "-" : "") + this.heads[this.sort.column - 1].dataset.title);
+    keep("page", this.page > 0 && String(this.page + 1));
+    if (url.href !== location.href) {
+      try {
+        history.replaceState(null, "", url);
+      } catch {
+        // A browser may refuse that for files; the table works all the same.
+      }
+    }
   }
 
   connect() {
@@ -62,8 +108,10 @@ class DataTable {
       button.addEventListener("click", () => {
         this.page += Number(button.dataset.step);
         this.draw();
+        this.remember();
       });
     }
+    this.root.querySelector(".csv").addEventListener("click", () => this.save());
     this.root.querySelector(".controls").hidden = this.rows.length < 5;
   }
 
@@ -71,16 +119,19 @@ class DataTable {
     const head = this.heads[column];
     const before = head.getAttribute("aria-sort");
     const first = head.classList.contains("number") ? "descending" : "ascending";
-    const direction = before === null ? first : before === "ascending" ? "descending" : "ascending";
-    for (const other of this.heads) {
-      other.removeAttribute("aria-sort");
-    }
-    head.setAttribute("aria-sort", direction);
-    this.sort = { column: column + 1, sign: direction === "ascending" ? 1 : -1 };
+    this.order(column, before === null ? first : before === "ascending" ? "descending" : "ascending");
     this.refresh();
   }
 
-  refresh(redraw = true) {
+  order(column, direction) {
+    for (const other of this.heads) {
+      other.removeAttribute("aria-sort");
+    }
+    this.heads[column].setAttribute("aria-sort", direction);
+    this.sort = { column: column + 1, sign: direction === "ascending" ? 1 : -1 };
+  }
+
+  refresh(redraw = true, page = 0) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const chosen = this.selects.filter((select) => select.value !== "");
     this.shown = this.rows.filter((row) => {
@@ -97,12 +148,24 @@ class DataTable {
       const { column, sign } = this.sort;
       this.shown.sort((a, b) => compare(a[column], b[column], sign));
     }
-    this.page = 0;
+    this.page = page;
     if (redraw || this.rows.length > PAGE) {
       this.draw();
     } else {
       this.say();
     }
+    this.remember();
+  }
+
+  save() {
+    const heads = this.heads.map((head) => head.dataset.title);
+    const lines = this.shown.map((row) => row.slice(1).map((item) => (item[5] ? `${item[0]} (${item[5]})` : item[0])));
+    const text = [heads, ...lines].map((line) => line.map(csvCell).join(",")).join("\n");
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+    link.download = `${this.root.id}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   draw() {
@@ -125,6 +188,12 @@ class DataTable {
   say() {
     this.root.querySelector(".count").textContent = `${this.shown.length} of ${this.rows.length} rows`;
   }
+}
+
+// Quoted where it must be, and with an apostrophe where a spreadsheet would take a text for a formula.
+function csvCell(text) {
+  const safe = /^[=+\-@\t\r\n]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 // What has no key comes last in both directions.
