@@ -37,7 +37,8 @@ class Job:
         study: its name.
         trials: how many there are to be.
         device: where trials train.
-        deadline: Unix time after which no trial begins; None for no limit.
+        deadline: time of :func:`time.monotonic`, which all processes of a machine share, after which no trial begins;
+            None for no limit.
         say: told of every trial.
     """
 

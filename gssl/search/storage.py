@@ -14,26 +14,28 @@ from filelock import BaseFileLock, FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gssl.common.errors import InputError
-from gssl.results.database import shown, with_tables
+from gssl.results.database import connect_args, patiently, shown, with_tables
+from gssl.search.patient import is_away, make_patient
 
 _SUFFIXES = (".log", ".journal")
 _HEARTBEAT = 30  # seconds between signs of life of a trial in a database
-_GRACE = 180  # seconds without one after which it is given up
+_GRACE = 300  # seconds without one after which it is given up; more than a server that is away is waited for
 _WAIT = 100  # seconds for other writers of an SQLite file
 _ANSWER = 10.0  # seconds for a gRPC server to answer
 _ADVICE = "choose another with --storage"
 
 
-def open_storage(url: str) -> BaseStorage:
-    """The storage at a URL.
+def open_storage(url: str, *, patience: float = 0.0) -> BaseStorage:
+    """The storage at a URL. Once it is open, a server that does not answer is waited for.
 
     Args:
         url: ``sqlite:///study.db`` or another of SQLAlchemy's, ``journal:///path`` or a path that ends in ``.log`` or
             ``.journal``, or ``grpc://host:port`` of ``optuna.storages.run_grpc_proxy_server``.
+        patience: seconds for which a server is waited for now; none for a user's own URL, which may be wrong.
 
     Raises:
         InputError: it cannot be reached or read, is no storage, or needs a package.
@@ -44,14 +46,21 @@ def open_storage(url: str) -> BaseStorage:
             journal.parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(str(journal)))
         if url.startswith("grpc://"):
-            return _proxy(url)
+            return _proxy(url, patience)
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        sqlite: dict[str, Any] = {"connect_args": {"timeout": _WAIT}} if parsed.get_backend_name() == "sqlite" else {}
-        return with_tables(
-            lambda: RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
-        )
+        return patiently(lambda: _database(parsed), f"the storage {shown(url)}", seconds=patience, passing=is_away)
+
+
+def _database(url: URL) -> RDBStorage:
+    waits = {"timeout": _WAIT} if url.get_backend_name() == "sqlite" else connect_args(url)
+    engine: dict[str, Any] = {"connect_args": waits, "pool_pre_ping": True}
+    text = url.render_as_string(hide_password=False)
+    made: RDBStorage = with_tables(
+        lambda: make_patient(RDBStorage, text, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
+    )
+    return made
 
 
 def queue_lock(url: str) -> BaseFileLock | None:
@@ -81,7 +90,11 @@ def storage_errors(url: str) -> Iterator[None]:
             warnings.simplefilter("ignore", ExperimentalWarning)
             yield
     except (SQLAlchemyError, StorageInternalError) as error:
-        raise InputError(f"the storage {shown(url)} cannot be used: {_cause(error)}; {_ADVICE}") from error
+        raise _unusable(url, error) from error
+    except UnboundLocalError as error:  # Optuna's own, where it cannot even ask what became of a trial
+        if not isinstance(error.__context__, SQLAlchemyError | StorageInternalError):
+            raise
+        raise _unusable(url, error.__context__) from error
     except Exception as error:
         if not type(error).__module__.startswith("grpc"):  # which need not be installed
             raise
@@ -125,15 +138,19 @@ def _journal_file(url: str) -> Path | None:
     return Path(url) if "://" not in url and url.endswith(_SUFFIXES) else None
 
 
-def _proxy(url: str) -> GrpcStorageProxy:
+def _proxy(url: str, patience: float) -> GrpcStorageProxy:
     address = re.fullmatch(r"grpc://(\[[^\]]+\]|[^:/]+):(\d+)/?", url)
     if address is None:
         raise InputError(f"{url!r} must look like grpc://host:port; change --storage")
     if find_spec("grpc") is None:
         raise InputError(f"the storage {url} needs the package grpcio: pip install 'gssl[tune]'")
-    proxy = GrpcStorageProxy(host=address[1], port=int(address[2]))
-    proxy.wait_server_ready(timeout=_ANSWER)
+    proxy: GrpcStorageProxy = make_patient(GrpcStorageProxy, host=address[1], port=int(address[2]))
+    proxy.wait_server_ready(timeout=max(_ANSWER, patience))
     return proxy
+
+
+def _unusable(url: str, error: BaseException) -> InputError:
+    return InputError(f"the storage {shown(url)} cannot be used: {_cause(error)}; {_ADVICE}")
 
 
 def _cause(error: BaseException) -> str:

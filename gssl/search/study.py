@@ -23,15 +23,19 @@ _IDENTITY = "gssl"
 DEFAULT = "default"  # marks the trial with the values that a run without search has
 
 
-def open_study(job: Job) -> Study:
+def open_study(job: Job, *, patience: float = 0.0) -> Study:
     """The study of a job, a new one or one that goes on.
+
+    Args:
+        job: the search.
+        patience: seconds for which a server is waited for at the start; later it always is.
 
     Raises:
         InputError: the storage cannot be used, or a study of that name searches something else.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler, pruner = make_sampler(job.algorithm, job.seed, len(job.objectives)), make_pruner(job.pruner, job.rungs)
-    storage = open_storage(job.storage)
+    storage = open_storage(job.storage, patience=patience)
     with opening(job.storage):
         study = optuna.create_study(
             study_name=job.study,

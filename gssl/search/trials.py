@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from datetime import datetime, timedelta
+import time
+from collections.abc import MutableMapping
+from dataclasses import asdict
 from typing import Any
 
-import psutil
 from optuna import Study
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+
+from gssl.results.owner import Owner
 
 ERROR = "error"  # why a trial failed by its own fault
 OWNER = "owner"  # the process that works on it
@@ -18,7 +19,7 @@ INTERRUPTED = "interrupted"  # whether it was stopped from outside
 RETRY_OF = "retry_of"  # number of the trial whose values it repeats
 RETRIES = "retries"  # how often a process died over these values
 _MAX_RETRIES = 2
-_NAMELESS = timedelta(minutes=2)  # a trial without an owner after this time has lost it before it could say who it is
+_NAMELESS = 120.0  # seconds; whoever is seen without an owner for so long has lost it before it could say who it is
 
 
 def counts(trial: FrozenTrial) -> bool:
@@ -35,19 +36,24 @@ def missing(study: Study, wanted: int) -> int:
 
 def owner() -> dict[str, Any]:
     """This process, in a form that another one can check."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "born": psutil.Process().create_time()}
+    return asdict(Owner.this())
 
 
-def recover(study: Study) -> int:
+def recover(study: Study, seen: MutableMapping[int, float] | None = None) -> int:
     """Fail trials whose process is gone, and queue again the values of those that were cut off.
 
     Trials of other hosts are left to the heartbeat of the database.
 
+    Args:
+        study: which one.
+        seen: when trials without an owner were first seen, by number; kept by who looks again and again.
+
     Returns:
         How many were queued.
     """
+    seen = {} if seen is None else seen
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _abandoned(trial):
+        if _abandoned(trial, seen):
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     trials = study.get_trials(deepcopy=False)
     repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
@@ -67,8 +73,7 @@ def under_way(study: Study) -> list[FrozenTrial]:
     fail_stale_trials(study)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     beating = getattr(study._storage, "get_heartbeat_interval", lambda: None)() is not None
-    here = socket.gethostname()
-    return [trial for trial in running if beating or trial.user_attrs.get(OWNER, {}).get("host") == here]
+    return [trial for trial in running if beating or _alive(trial.user_attrs.get(OWNER)) is True]
 
 
 def _given_up(trial: FrozenTrial) -> bool:
@@ -76,13 +81,17 @@ def _given_up(trial: FrozenTrial) -> bool:
     return INTERRUPTED not in trial.user_attrs and trial.user_attrs.get(RETRIES, 0) >= _MAX_RETRIES
 
 
-def _abandoned(trial: FrozenTrial) -> bool:
+def _abandoned(trial: FrozenTrial, seen: MutableMapping[int, float]) -> bool:
     worker = trial.user_attrs.get(OWNER)
     if worker is None:
-        return trial.datetime_start is not None and datetime.now() - trial.datetime_start > _NAMELESS
-    if worker["host"] != socket.gethostname():
-        return False
+        # Not by the hour at which it began, which is that of another machine's clock.
+        return time.monotonic() - seen.setdefault(trial.number, time.monotonic()) > _NAMELESS
+    return _alive(worker) is False
+
+
+def _alive(worker: Any) -> bool | None:
+    """Whether the owner of a trial lives; None where nobody can tell, as of one that a former version named."""
     try:
-        return bool(abs(psutil.Process(worker["pid"]).create_time() - worker["born"]) > 1)
-    except psutil.NoSuchProcess:
-        return True
+        return Owner(worker["host"], worker["pid"], worker["started"]).alive()
+    except (KeyError, TypeError):
+        return None

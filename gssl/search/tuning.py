@@ -18,7 +18,8 @@ from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject
 from gssl.datasets.types import Dataset
 from gssl.experiment.prepare import prepare
-from gssl.results.places import runs_root, store_url
+from gssl.results.limits import require_storable
+from gssl.results.places import runs_root, sqlite_url, store_url
 from gssl.results.store import check_store, shown
 from gssl.search.algorithms import make_pruner, make_sampler, rungs_of
 from gssl.search.final import compare, gains, mean_gain, write_preset
@@ -26,6 +27,7 @@ from gssl.search.job import Job, Say, parse_objectives
 from gssl.search.outcome import best_trial, pareto, study_data, tally, trial_data
 from gssl.search.plots import draw
 from gssl.search.space import search_space
+from gssl.search.storage import storage_errors
 from gssl.search.workers import search
 from gssl.settings.problem import Problem, make_problem
 from gssl.training.device import resolve_device
@@ -75,63 +77,65 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
         InputError: something in the order is wrong, or the storage cannot be used.
         TrainingError: no trial was finished, or a final run failed.
     """
-    started = time.time()
+    started = time.monotonic()
     seed = order.base.seed or 0
     single = replace(order.base, seed=seed, seeds=1)
     config, dataset = prepare(single, order.data)
     job = make_job(order, single, config, dataset, say)
     folder = _folder(order, job)
     if order.storage is None:
-        job = replace(job, storage=f"sqlite:///{folder / 'study.db'}")
-    check_store(store_url(order.db))  # before hours of work
-    study = search(job, order.workers)
-    best, searched = best_trial(study), time.time() - started
-    tuned = job.config(best.params)
-    presets, pictures = _write(job, study, best, folder), draw(job, study, folder)
+        job = replace(job, storage=sqlite_url(folder / "study.db"))
     fresh = tuple(range(seed + 1, seed + 1 + (order.base.seeds or 1)))
-    runs = compare(
-        {"default": config, "tuned": tuned},
-        fresh,
-        folder=folder / "runs",
-        device=job.device,
-        db=order.db,
-        workers=order.workers,
-        say=say,
-    )
-    differences = gains(runs["default"], runs["tuned"], job.metric)
-    return {
-        "method": config.method.name,
-        "dataset": config.dataset,
-        "encoder": config.encoder.name,
-        "probe": config.probe.name,
-        "metric": job.metric,
-        "objective": list(job.objectives),
-        "study": job.study,
-        "storage": shown(job.storage),
-        "algorithm": job.algorithm,
-        "pruner": job.pruner,
-        "seed": seed,
-        "fresh_seeds": list(fresh),
-        "trials": tally(study.get_trials(deepcopy=False)),
-        "best": trial_data(best),
-        "pareto": [trial_data(trial) for trial in pareto(study)],
-        "val_mean": runs["tuned"]["val_mean"],
-        "val_std": runs["tuned"]["val_std"],
-        "test_mean": runs["tuned"]["test_mean"],
-        "test_std": runs["tuned"]["test_std"],
-        "default_val_mean": runs["default"]["val_mean"],
-        "val_gain": mean_gain(differences),
-        "val_gains": differences,
-        "runs": runs,
-        "preset": str(presets[0]),
-        "presets": [str(path) for path in presets],
-        "study_file": str(folder / "study.json"),
-        "plots": [str(path) for path in pictures],
-        "out": str(folder),
-        "search_seconds": searched,
-        "seconds": time.time() - started,
-        "notes": [*_notes(job, config, tuned, dataset, fresh), *_doubts(config, tuned, differences)],
-    }
+    check_store(store_url(order.db))  # before hours of work
+    require_storable(replace(config, seeds=fresh))
+    with storage_errors(job.storage):
+        study = search(job, order.workers)
+        best, searched = best_trial(study), time.monotonic() - started
+        tuned = job.config(best.params)
+        presets, pictures = _write(job, study, best, folder), draw(job, study, folder)
+        runs = compare(
+            {"default": config, "tuned": tuned},
+            fresh,
+            folder=folder / "runs",
+            device=job.device,
+            db=order.db,
+            workers=order.workers,
+            say=say,
+        )
+        differences = gains(runs["default"], runs["tuned"], job.metric)
+        return {
+            "method": config.method.name,
+            "dataset": config.dataset,
+            "encoder": config.encoder.name,
+            "probe": config.probe.name,
+            "metric": job.metric,
+            "objective": list(job.objectives),
+            "study": job.study,
+            "storage": shown(job.storage),
+            "algorithm": job.algorithm,
+            "pruner": job.pruner,
+            "seed": seed,
+            "fresh_seeds": list(fresh),
+            "trials": tally(study.get_trials(deepcopy=False)),
+            "best": trial_data(best),
+            "pareto": [trial_data(trial) for trial in pareto(study)],
+            "val_mean": runs["tuned"]["val_mean"],
+            "val_std": runs["tuned"]["val_std"],
+            "test_mean": runs["tuned"]["test_mean"],
+            "test_std": runs["tuned"]["test_std"],
+            "default_val_mean": runs["default"]["val_mean"],
+            "val_gain": mean_gain(differences),
+            "val_gains": differences,
+            "runs": runs,
+            "preset": str(presets[0]),
+            "presets": [str(path) for path in presets],
+            "study_file": str(folder / "study.json"),
+            "plots": [str(path) for path in pictures],
+            "out": str(folder),
+            "search_seconds": searched,
+            "seconds": time.monotonic() - started,
+            "notes": [*_notes(job, config, tuned, dataset, fresh), *_doubts(config, tuned, differences)],
+        }
 
 
 def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, say: Say) -> Job:
@@ -141,7 +145,7 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
         InputError: something in the order is wrong.
     """
     objectives = parse_objectives(order.objective)
-    subject = Subject(config.dataset, config.data, dataset.level, dataset.probe)
+    subject = Subject.of(dataset, config.data)
     space = search_space(base, subject, order.space, say)
     # The splits are drawn here, from all labels where a protocol stratifies by them; workers get the sealed data.
     problem = make_problem(config, dataset).sealed(config.seeds[0])
@@ -164,7 +168,7 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
         study=order.study or f"{config.method.name.rpartition(':')[2]}-{config.dataset}",
         trials=order.trials,
         device=resolve_device(order.device),
-        deadline=None if order.timeout is None else time.time() + order.timeout,
+        deadline=None if order.timeout is None else time.monotonic() + order.timeout,
         say=say,
     )
 

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
 from gssl.common.errors import InputError, TrainingError
+from gssl.results.database import PATIENCE_SECONDS
 from gssl.results.session import descendants, kill_session, lead_session
 from gssl.search.job import Job
 from gssl.search.objective import FailedTrialError, Objective, SurplusError
@@ -66,10 +67,10 @@ def search(job: Job, workers: int) -> Study:
 
 def _left_by_others(job: Job, study: Study) -> int:
     """Wait for trials that other commands train, without which nothing should be chosen; how many are lacking then."""
-    said = False
+    said, seen = False, dict[int, float]()
     while not _late(job):
         with storage_errors(job.storage):
-            recover(study)
+            recover(study, seen)
             if not under_way(study):
                 return missing(study, job.trials)
         if not said:
@@ -99,7 +100,7 @@ def _nothing() -> None:
 
 
 def _late(job: Job) -> bool:
-    return job.deadline is not None and time.time() > job.deadline
+    return job.deadline is not None and time.monotonic() > job.deadline
 
 
 @contextmanager
@@ -175,7 +176,7 @@ def _main(payload: bytes, answer: Connection, parent: int) -> None:
     try:
         with threadpool_limits(1):
             job: Job = pickle.loads(payload)
-            _work(job, open_study(job), parent)
+            _work(job, open_study(job, patience=PATIENCE_SECONDS), parent)
     except InputError as error:
         answer.send(("input", str(error)))
     except TrainingError as error:

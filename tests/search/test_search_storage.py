@@ -44,14 +44,14 @@ def test_tables_that_another_process_makes_at_the_same_moment(
 ) -> None:
     calls = []
 
-    def racing(url: str, **options: object) -> RDBStorage:
+    def racing(kind: type[RDBStorage], url: str, **options: object) -> RDBStorage:
         calls.append(url)
-        made = RDBStorage(url, **options)  # type: ignore[arg-type]
+        made = kind(url, **options)  # type: ignore[arg-type]
         if len(calls) == 1:
             raise IntegrityError("INSERT", None, Exception(said))
         return made
 
-    monkeypatch.setattr("gssl.search.storage.RDBStorage", racing)
+    monkeypatch.setattr("gssl.search.storage.make_patient", racing)
     open_storage(f"sqlite:///{tmp_path}/study.db")
     assert len(calls) == 2
 
@@ -59,11 +59,11 @@ def test_tables_that_another_process_makes_at_the_same_moment(
 def test_other_trouble_with_a_database_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def broken(url: str, **_: object) -> RDBStorage:
+    def broken(kind: type[RDBStorage], url: str, **_: object) -> RDBStorage:
         calls.append(url)
         raise OperationalError("SELECT", None, Exception("disk I/O error"))
 
-    monkeypatch.setattr("gssl.search.storage.RDBStorage", broken)
+    monkeypatch.setattr("gssl.search.storage.make_patient", broken)
     with pytest.raises(InputError, match="disk I/O error"):
         open_storage(f"sqlite:///{tmp_path}/study.db")
     assert len(calls) == 1

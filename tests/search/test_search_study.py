@@ -53,7 +53,7 @@ def test_a_trial_whose_process_died_is_begun_again(tuner: Tuner) -> None:
     study = load(tuner, "mine")
     lost = study.ask()
     lost.suggest_float("noise", 0.01, 1.0, log=True)
-    lost.set_user_attr(trials.OWNER, {**trials.owner(), "born": 1.0})  # the number of a process, but not this one
+    lost.set_user_attr(trials.OWNER, {**trials.owner(), "started": 1.0})  # the number of a process, but not this one
     study.ask().set_user_attr(trials.OWNER, {**trials.owner(), "host": "elsewhere"})
     alive = study.ask()
     alive.set_user_attr(trials.OWNER, trials.owner())
@@ -75,7 +75,7 @@ def test_values_that_kill_their_process_are_given_up() -> None:
             break
         trial = study.ask()
         trial.suggest_float("x", 0.0, 1.0)
-        trial.set_user_attr(trials.OWNER, {**trials.owner(), "born": 1.0})
+        trial.set_user_attr(trials.OWNER, {**trials.owner(), "started": 1.0})
         trials.recover(study)
     assert [trial.state for trial in study.trials] == 3 * [TrialState.FAIL]
     assert len({trial.params["x"] for trial in study.trials}) == 1

@@ -131,7 +131,7 @@ def test_nothing_is_chosen_while_another_command_still_trains(tmp_path: Path) ->
 def test_a_deadline_ends_the_waiting(tmp_path: Path) -> None:
     study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/study.db"))
     study.ask().set_user_attr(OWNER, owner())
-    job = SimpleNamespace(deadline=time.time() + 1.5, storage="", trials=2, say=lambda _: None)
+    job = SimpleNamespace(deadline=time.monotonic() + 1.5, storage="", trials=2, say=lambda _: None)
     assert _left_by_others(job, study) == 0  # type: ignore[arg-type]
 
 
