@@ -40,6 +40,7 @@ from gssl.benchmarks.bench.shipped import folder, names, summary_of
 from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import Amount
+from gssl.common.seeds import seed_range
 
 Value = bool | int | float | str | list[bool | int | float | str] | None
 
@@ -205,7 +206,7 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
         >>> seed_list(3), seed_list([5, 7])
         ([0, 1, 2], [5, 7])
     """
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    return list(seed_range(0, seeds)) if isinstance(seeds, int) else list(seeds)
 
 
 def _file(name: str) -> Path:

@@ -13,6 +13,7 @@ from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
+from gssl.common.seeds import MOST_SEEDS
 
 if TYPE_CHECKING:
     from gssl.benchmarks.bench.carry_out import SuiteOutcome
@@ -177,7 +178,7 @@ def _arguments(parser: ArgumentParser) -> None:
     add = what.add_argument
     add("--methods", metavar="A,B,C", type=_names, help="only these; an import path joins the groups that it fits")
     add("--datasets", metavar="A,B,C", type=_names, help="only these")
-    add("--seeds", metavar="N", type=integer(1), help="repetitions instead of the suite's")
+    add("--seeds", metavar="N", type=integer(1, MOST_SEEDS), help="repetitions instead of the suite's")
     add("--epochs", metavar="N", type=integer(0), help="passes over the data instead of the suite's and presets'")
     how = parser.add_argument_group("how")
     add = how.add_argument

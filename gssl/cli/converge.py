@@ -12,6 +12,7 @@ from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
 from gssl.cli.request import add_problem, add_subject
+from gssl.common.seeds import MOST_SEEDS
 
 if TYPE_CHECKING:
     from gssl.convergence.comparison import SamplerChoice
@@ -29,6 +30,7 @@ _EXAMPLES = (
 def run(args: Namespace) -> Answer:
     """Train, observe, compare."""
     from gssl.common.errors import TrainingError
+    from gssl.common.seeds import seed_range
     from gssl.config.resolve import Request
     from gssl.convergence.comparison import SamplerComparison, trainings
     from gssl.convergence.plot import check, draw
@@ -50,7 +52,7 @@ def run(args: Namespace) -> Answer:
         samplers=_samplers(args),
         batch_sizes=_numbers(args.batch_size, "--batch-size", int),
         rates=_numbers(args.lr, "--lr", float),
-        seeds=tuple(range(args.seed, args.seed + args.seeds)),
+        seeds=seed_range(args.seed, args.seeds),
         plan=ObservationPlan(args.seconds, args.steps, args.points, args.clock),
         gradient_error=args.gradient_error,
         probe_items=args.probe_items,
@@ -145,7 +147,7 @@ def _arguments(parser: ArgumentParser) -> None:
     )
     add("--batch-size", metavar="B,...", default="512", help="expected targets in a batch (default: 512)")
     add("--lr", metavar="LR,...", default="0.001,0.01", help="learning rates, constant (default: 0.001,0.01)")
-    add("--seeds", metavar="N", type=integer(1), default=1, help="repetitions of each (default: 1)")
+    add("--seeds", metavar="N", type=integer(1, MOST_SEEDS), default=1, help="repetitions of each (default: 1)")
     add("--seed", metavar="N", type=integer(0), default=0, help="the first (default: 0)")
     add("--encoder", metavar="NAME", help="name or import path (default: the preset's, or the method's own)")
     add(

@@ -72,8 +72,8 @@ def choice(*names: str) -> Callable[[str], str]:
     return convert
 
 
-def integer(low: int) -> Callable[[str], int]:
-    """An argument type: an integer of at least ``low``."""
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """An argument type: an integer of at least ``low``, and at most ``high`` if that is given."""
 
     def convert(text: str) -> int:
         try:
@@ -82,6 +82,8 @@ def integer(low: int) -> Callable[[str], int]:
             raise ArgumentTypeError(f"must be a whole number (got {text!r})") from None
         if value < low:
             raise ArgumentTypeError(f"must be at least {low} (got {value})")
+        if high is not None and value > high:
+            raise ArgumentTypeError(f"must be at most {high} (got {value})")
         return value
 
     return convert

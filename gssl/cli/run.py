@@ -12,6 +12,7 @@ from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer
 from gssl.cli.request import add_settings, add_subject, request_of
+from gssl.common.seeds import MOST_SEEDS
 
 _EXAMPLES = (
     "gssl run GRACE Cora --seeds 5                    with the published settings for Cora, if there are any",
@@ -84,7 +85,7 @@ def _arguments(parser: ArgumentParser) -> None:
     what = parser.add_argument_group("what runs")
     add_settings(what)
     add = what.add_argument
-    add("--seeds", metavar="N", type=integer(1), help="repetitions (default: 1)")
+    add("--seeds", metavar="N", type=integer(1, MOST_SEEDS), help="repetitions (default: 1)")
     add("--seed", metavar="N", type=integer(0), help="seed of the first repetition (default: 0)")
     where = parser.add_argument_group("where and how")
     add = where.add_argument

@@ -11,6 +11,7 @@ from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
 from gssl.cli.request import add_settings, add_subject, request_of
+from gssl.common.seeds import MOST_SEEDS
 
 _EXAMPLES = (
     "gssl tune GRACE Cora --trials 30 --workers 2     its declared search space, by TPE, with pruning",
@@ -100,7 +101,13 @@ def _arguments(parser: ArgumentParser) -> None:
     add_settings(what, searched=True)
     add = what.add_argument
     add("--seed", metavar="N", type=integer(0), help="seed of the search and its trials (default: 0)")
-    add("--seeds", metavar="N", type=integer(1), default=3, help="fresh seeds of the final runs (default: 3)")
+    add(
+        "--seeds",
+        metavar="N",
+        type=integer(1, MOST_SEEDS),
+        default=3,
+        help="fresh seeds of the final runs (default: 3)",
+    )
     add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
     add("--db", metavar="URL", help="results store of the final runs (default: as for `gssl run`)")
     add_json(parser)

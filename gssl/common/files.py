@@ -54,9 +54,11 @@ def require_regular(path: Path, most_bytes: int | None = None) -> None:
         InputError: it is one of those.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: provide a file")
+        raise InputError(f"cannot read {path}: it is no regular file")
     if most_bytes is not None and path.is_file() and path.stat().st_size > most_bytes:
-        raise InputError(f"{path} has {path.stat().st_size} bytes, more than the {most_bytes} that are read")
+        raise InputError(
+            f"cannot read {path}: it has {path.stat().st_size} bytes, more than the {most_bytes} that are read"
+        )
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:

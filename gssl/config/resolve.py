@@ -11,6 +11,7 @@ from gssl.common import yaml_io
 from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.common.resolve import Resolver
+from gssl.common.seeds import seed_range
 from gssl.config import components, presets
 from gssl.config.layer import Layer, Section, from_assignments, from_mapping
 from gssl.config.options import component, settled
@@ -307,7 +308,7 @@ def _seeds(request: Request, layers: Sequence[Layer]) -> tuple[int, ...]:
         recorded = [layer.seeds for layer in layers if layer.seeds is not None]
         return recorded[-1] if recorded else (0,)
     first = request.seed or 0
-    return tuple(range(first, first + (1 if request.seeds is None else request.seeds)))
+    return seed_range(first, 1 if request.seeds is None else request.seeds)
 
 
 def _name(kind: str, default: str, layers: Sequence[Layer], family: Resolver[Any]) -> str:

@@ -48,6 +48,8 @@ def test_help_and_list_are_quick(arguments: list[str], limit: float) -> None:
         (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
         ([], "say what to do"),
         (["run"], "the following arguments are required: METHOD, DATASET"),
+        (["run", "GRACE", "digits", "--seeds", "1000000000"], "must be at most 10000 (got 1000000000)"),
+        (["bench", "demo", "--seeds", "1000000000"], "must be at most 10000"),
         (["run", "GRACE", "Cora", "extra"], "too many arguments: extra"),
         (["run", "GRACE", "Cora", "--epoch", "3"], "did you mean '--epochs'"),
         (["run", "GRACE", "Cora", "--epoch=3"], "unknown option of `gssl run` '--epoch'"),

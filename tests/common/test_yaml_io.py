@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,50 @@ def test_files_hold_mappings(tmp_path: Path) -> None:
         yaml_io.read(file)
     with pytest.raises(InputError, match="cannot read"):
         yaml_io.read(tmp_path)
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join(['*' + former] * 9)}]\n" for former, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(BOMB, id="aliases"),
+        pytest.param("&a [*a]", id="an alias of itself"),
+        pytest.param("*a", id="an alias of nothing"),
+        pytest.param("[" * 1000 + "]" * 1000, id="flow lists"),
+        pytest.param("[" * 100_000, id="open lists"),
+        pytest.param("{a: " * 1000 + "}" * 1000, id="flow mappings"),
+        pytest.param("- " * 1000 + "x", id="block lists"),
+        pytest.param("x" * (yaml_io.MOST_BYTES + 1), id="a long text"),
+        pytest.param("[" + "1," * yaml_io.MOST_NODES + "1]", id="a long list"),
+        pytest.param("0x_", id="0x_"),
+        pytest.param("1" * 5000, id="5,000 digits"),
+        pytest.param("!!timestamp x", id="timestamp"),
+        pytest.param("!!int ''", id="empty int"),
+        pytest.param("!!binary AAAA", id="binary"),
+        pytest.param("!!set {a, b}", id="set"),
+        pytest.param("? [a, b]\n: c", id="list as key"),
+        pytest.param("\0", id="nul"),
+    ],
+)
+def test_what_would_break_the_loader_is_one_error(text: str) -> None:
+    with pytest.raises(InputError, match="not valid YAML or JSON"):
+        yaml_io.parse(text)
+
+
+def test_dates_are_texts_and_few_aliases_are_fine() -> None:
+    assert yaml_io.parse("2001-99-99") == "2001-99-99"
+    assert yaml_io.parse("2001-01-01") == "2001-01-01"
+    assert yaml_io.parse("a: &a [1, 2]\nb: *a\nc: {<<: &m {d: 1}, e: *a}") == {
+        "a": [1, 2], "b": [1, 2], "c": {"d": 1, "e": [1, 2]},
+    }  # fmt: skip
+
+
+def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(InputError, match="no regular file"):
+            yaml_io.read(path)

@@ -204,5 +204,5 @@ def test_memory_does_not_grow_with_the_features(root: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.npy")
-    with pytest.raises(InputError, match=r"x\.npy is no regular file"):
+    with pytest.raises(InputError, match=r"x\.npy: it is no regular file"):
         open_array(tmp_path / "x.npy")
