@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gssl.benchmarks.bench.cell import USUAL, Cell, assignments
+from gssl.benchmarks.bench.fingerprint import fingerprint
 from gssl.benchmarks.bench.suite import Group, MethodEntry, SamplerEntry, SettingEntry, Suite, seed_list
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import texts_in
@@ -260,7 +261,18 @@ class _Names:
         return str(self._once(("version", path), lambda: _stated_version(*path.split(":", 1))))
 
     def _data(self, name: str) -> str:
-        return str(self._once(("data", name), lambda: _fingerprint(Path(name)) if os.sep in name else ""))
+        return str(self._once(("data", name), lambda: self._origin_of_data(name)))
+
+    def _origin_of_data(self, name: str) -> str:
+        """Digest of a file, a folder or a plug-in; nothing for what is published or generated."""
+        if os.sep in name:
+            return fingerprint(Path(name))
+        if name in self._folders:
+            return fingerprint(self._folders[name])
+        if find_spec(name.partition(":")[0]) is None and ":" in name:
+            with suppress(InputError):  # a module that is not here: its cells are skipped
+                return self._source(DATASETS, name)
+        return ""
 
     def _dataset(self, name: str) -> str:
         spec = find_spec(name)
@@ -280,8 +292,8 @@ class _Names:
         raise unknown("dataset", name, known.values())
 
     @cached_property
-    def _folders(self) -> list[str]:
-        return list(DataStore.locate().ogb_folders())
+    def _folders(self) -> dict[str, Path]:
+        return DataStore.locate().ogb_folders()
 
     def _once(self, key: tuple[object, ...], make: Any) -> Any:
         if key not in self._known:
@@ -352,12 +364,3 @@ def _stated_version(module: str, name: str) -> str:
                 if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == "version" and line.value:
                     return ast.unparse(line.value)
     return ""
-
-
-def _fingerprint(path: Path) -> str:
-    """Digest of a file, or of the names and sizes of the files of a folder."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    sizes = [(str(file.relative_to(path)), file.stat().st_size) for file in sorted(path.rglob("*")) if file.is_file()]
-    return _digest(json.dumps(sizes))
