@@ -39,6 +39,8 @@ def require_two_classes(labels: Labels, split: Split) -> None:
         InputError: the training part holds a single class (in every task), or a task to regress has no label.
     """
     y = labels.y[split.train]
+    if len(y) == 0:
+        raise InputError(f"no training item of split {split.name!r} has a label: use another split or more labels")
     if labels.kind == "multiclass":
         if bool((y == y[0]).all()):
             raise InputError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
+from gssl.datasets.labels import labelled_only
 from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
 from gssl.evaluate.base import Probe, ProbeScore
 from gssl.graph.precision import single_precision
@@ -86,7 +87,7 @@ def judge(probe: Probe, embeddings: Tensor, dataset: Dataset, seed: int) -> Judg
         )
     embeddings = judgeable(embeddings, dataset)
     started = time.perf_counter()
-    splits = tuple(probe.splits(dataset, seed))
+    splits, _ = labelled_only(tuple(probe.splits(dataset, seed)), labels)
     metric = probe.metric(dataset)
     for split in splits:
         probe.check(labels, split, metric)

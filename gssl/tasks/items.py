@@ -64,7 +64,8 @@ class ItemTask(Task):
     def splits(self, seed: int) -> tuple[Split, ...]:
         if self.dataset.labels is None:
             return ()
-        splits = tuple(self.probe.splits(self.dataset, seed)) if self._fixed is None else self._fixed
+        drawn = tuple(self.probe.splits(self.dataset, seed)) if self._fixed is None else self._fixed
+        splits, _ = labelled_only(drawn, self.labels)  # a probe of the user's own may draw from all items
         for split in splits:
             require_two_classes(self.labels, split)
         return splits
@@ -141,8 +142,7 @@ class GraphTask(ItemTask):
         fixed: tuple[Split, ...] | None = None,
     ) -> None:
         if split == "scaffold" and fixed is None:
-            drawn, _ = labelled_only((scaffold_split(dataset),), dataset.labels)
-            preset = drawn[0]
+            (preset,), _ = labelled_only((scaffold_split(dataset),), dataset.labels)
             dataset = replace(dataset, splits=(preset,))
             if [own.hash for own in probe.splits(dataset, 0)] != [preset.hash]:
                 raise InputError(

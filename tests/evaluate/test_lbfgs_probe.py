@@ -106,10 +106,10 @@ def test_more_items_than_a_chunk_are_scored_alike(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_split_without_validation_items_is_refused() -> None:
-    dataset, x = gaussian_classes()
+    dataset, _ = gaussian_classes()
     split = Split("bare", torch.arange(50), torch.empty(0, dtype=torch.int64), torch.arange(50, 240))
     with pytest.raises(InputError, match="'bare' has none: add some"):
-        LbfgsProbe().score(x, labels_of(dataset), split, "accuracy", 0)
+        LbfgsProbe().check(labels_of(dataset), split, "accuracy")
 
 
 def test_unknown_labels_are_left_out_in_training_and_scoring() -> None:

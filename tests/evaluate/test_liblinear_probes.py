@@ -111,18 +111,20 @@ def test_classes_with_a_few_members_are_no_obstacle(probe: GraceProbe | BgrlProb
 
 @pytest.mark.parametrize("probe", [GraceProbe(), BgrlProbe()])
 def test_too_few_items_are_refused(probe: GraceProbe | BgrlProbe) -> None:
-    dataset, x = gaussian_classes(num_items=20)
+    dataset, _ = gaussian_classes(num_items=20)
     assert dataset.labels is not None
     split = Split("tiny", torch.arange(3), torch.empty(0, dtype=torch.int64), torch.arange(3, 20))
-    with pytest.raises(InputError, match="too few training items for 5 folds"):
-        probe.score(x, dataset.labels, split, "accuracy", 0)
+    with pytest.raises(
+        InputError, match=rf"too few training items with a label for probe {probe.name} \(3, needed: 5\)"
+    ):
+        probe.check(dataset.labels, split, "accuracy")
 
 
 def test_wikics_needs_several_splits_with_validation_items() -> None:
-    dataset, x = gaussian_classes(splits=["public"])
+    dataset, _ = gaussian_classes(splits=["public"])
     assert dataset.labels is not None
     with pytest.raises(InputError, match="several preset splits, but gaussians has 1; use --probe LBFGS"):
         WikiCSProbe().splits(dataset, 0)
     split = Split("bare", torch.arange(50), torch.empty(0, dtype=torch.int64), torch.arange(50, 240))
     with pytest.raises(InputError, match="'bare' has none"):
-        WikiCSProbe().score(x, dataset.labels, split, "accuracy", 0)
+        WikiCSProbe().check(dataset.labels, split, "accuracy")

@@ -16,6 +16,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.types import Dataset, Labels
 from gssl.evaluate import svm
 from gssl.evaluate.base import ProbeScore
+from gssl.evaluate.judge import judge
 from gssl.evaluate.svm import LinearSvm, RbfSvm
 from gssl.testing.gaussians import gaussian_classes
 
@@ -125,7 +126,7 @@ def test_more_pairs_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(svm, "_MAX_ITEMS", 100)
     dataset, x = graphs()
     with pytest.raises(InputError, match="for at most 100, but split 'fold-0-of-10-seed0' has 135"):
-        run(RbfSvm(), dataset, x, folds=1)
+        judge(RbfSvm(), x, dataset, 0)
 
 
 def test_equal_embeddings_are_judged_as_chance() -> None:
