@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gssl.benchmarks.bench.merge import require_there
+from gssl.benchmarks.spreadsheet import harmless
 from gssl.common.errors import InputError, unknown
 from gssl.common.files import write_whole
 from gssl.results.cells import Cells
@@ -22,7 +23,8 @@ _SUFFIXES = (".csv", ".parquet")
 def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     """Write one line per cell, with the whole row of its run where it is done.
 
-    Every metric has two columns, ``val_NAME`` and ``test_NAME``; ``metric`` names that of ``val`` and ``test``.
+    Every metric has two columns, ``val_NAME`` and ``test_NAME``; ``metric`` names that of ``val`` and ``test``. In
+    CSV a text that begins like a formula gets an apostrophe in front; Parquet holds every text as it is.
 
     Args:
         file: ``.csv`` or ``.parquet``.
@@ -43,8 +45,10 @@ def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
         lines = _lines(store, keys)
     frame = pandas.DataFrame(lines)
     content = io.BytesIO()
-    if file.suffix == ".csv":
-        frame.to_csv(content, index=False, lineterminator="\n", encoding="utf-8")
+    if file.suffix == ".csv":  # a program may open it that would compute what begins like a formula
+        numeric = pandas.api.types.is_numeric_dtype
+        safe = frame.apply(lambda column: column if numeric(column) else column.map(harmless)).rename(columns=harmless)
+        safe.to_csv(content, index=False, lineterminator="\n", encoding="utf-8")
     else:
         frame.to_parquet(content, index=False)
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from gssl.common.errors import InputError, unknown
 
 T = TypeVar("T")
+_CLASSES = ("method", "probe", "task", "setting")  # families whose components are classes
 _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -110,6 +111,8 @@ def load(path: str, family: str) -> Any:
         raise InputError(f"{family} path {path!r} must look like package.module:Name")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    if module_name not in sys.modules and "." not in module_name:
+        _refuse_unseen(module_name, attribute, family)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -120,3 +123,42 @@ def load(path: str, family: str) -> Any:
     if not hasattr(module, attribute):
         raise unknown(f"{family} in {module_name}", attribute, [n for n in vars(module) if not n.startswith("_")])
     return getattr(module, attribute)
+
+
+def _refuse_unseen(module: str, attribute: str, family: str) -> None:
+    """Refuse, before the module is run, what its source shows to be missing or of another kind.
+
+    Nothing is said of a module whose source is not at hand or does not parse: importing it will tell.
+
+    Raises:
+        InputError: the source binds no such name, or binds it to a class where a function is wanted or the other way.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+        tree = ast.parse(Path(spec.origin or "").read_text(encoding="utf-8")) if spec is not None else None
+    except (ImportError, OSError, ValueError, SyntaxError, RecursionError):
+        return
+    if tree is None:
+        return
+    for node in tree.body:
+        name = getattr(node, "name", None)
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if name == attribute and is_function and family in _CLASSES:
+            raise InputError(f"{family} {module}:{attribute} is a function, but must be a class; it was not imported")
+        if name == attribute and isinstance(node, ast.ClassDef) and family == "dataset":
+            raise InputError(
+                f"{family} {module}:{attribute} is a class, but must be a function that returns a dataset; it was not "
+                "imported"
+            )
+    bound = {word for node in ast.walk(tree) for word in _names_in(node)}
+    if not bound & {attribute, "*", "__getattr__", "globals", "setattr", "exec"}:
+        raise unknown(f"{family} in {module}", attribute, [name for name in bound if not name.startswith("_")])
+
+
+def _names_in(node: ast.AST) -> list[str]:
+    """Names that a statement may bind, and what may bind any."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.alias):
+        return [(node.asname or node.name).partition(".")[0]]
+    return [node.id] if isinstance(node, ast.Name) else []

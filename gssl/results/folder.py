@@ -36,6 +36,10 @@ from gssl.results.places import runs_root
 from gssl.results.seed import SeedMetrics
 
 _LOCK = ".lock"
+# What a killed process of gssl leaves of a file that it was writing, and nothing else.
+_FILES = r"config\.yaml|environment\.json|result\.json|metrics\.json|curve\.jsonl|checkpoint\.pt|embeddings\.\w+"
+_HALF = re.compile(rf"\.(?:{_FILES})\.[0-9]+\.tmp")
+_PLACES = ("*", "seed-*/*", "seed-*/split-*/*")
 _LONGEST_NAME = 80
 _LOOK_SECONDS = 0.2  # between looks at a folder that another process works in
 _NAMELESS_SECONDS = 60.0  # for it to say what it works on, which is the first thing that it writes
@@ -117,8 +121,9 @@ class RunFolder:
             ``foreign`` for anything else.
         """
         if not (self.path / "config.yaml").exists():
-            leftovers = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
-            return "foreign" if any(entry.name != "environment.json" for entry in leftovers) else "new"
+            own = (_LOCK, "environment.json")
+            others = [e for e in self.path.iterdir() if e.name not in own and not _HALF.fullmatch(e.name)]
+            return "foreign" if others else "new"
         if not run.matches(yaml_io.read(self.path / "config.yaml")):
             return "other"
         return "finished" if (self.path / "result.json").exists() else "unfinished"
@@ -129,9 +134,10 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml_io.dump(run.record()))
 
     def sweep(self) -> None:
-        """Remove what a killed process left half written."""
-        for leftover in self.path.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        """Remove what a killed process left half written; files of any other name stay."""
+        for leftover in itertools.chain.from_iterable(map(self.path.glob, _PLACES)):
+            if _HALF.fullmatch(leftover.name):
+                leftover.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, Any]:
         """The environment in which the run began."""

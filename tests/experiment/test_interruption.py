@@ -90,6 +90,28 @@ def test_a_folder_that_another_process_works_in_is_left_alone(lab: Lab) -> None:
         assert "another process" in lab.gssl("embed", "mine", code=2)[1]
 
 
+def test_a_folder_of_dot_files_is_no_empty_folder(lab: Lab) -> None:
+    theirs = [lab.folder / "mine" / name for name in (".notes.tmp", ".git/HEAD", ".config.yaml.tmp")]
+    for file in theirs:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("precious")
+    assert "mine is not empty and holds no run" in lab.refused("--out", "mine")
+    assert [file.read_text() for file in theirs] == ["precious"] * 3
+
+
+def test_only_what_gssl_left_half_written_goes(lab: Lab) -> None:
+    mine = lab.folder / "mine"
+    lab.run("--out", "mine")
+    (mine / "result.json").unlink()
+    gone = [mine / ".result.json.12345.tmp", mine / "seed-0" / ".checkpoint.pt.12345.tmp"]
+    kept = [mine / ".draft.tmp", mine / "seed-0" / ".12345.tmp", mine / "paper" / ".result.json.12345.tmp"]
+    for file in gone + kept:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+    lab.run("--out", "mine")
+    assert [file.exists() for file in gone + kept] == [False] * 2 + [True] * 3
+
+
 def test_the_same_run_in_another_environment_is_another_measurement(lab: Lab) -> None:
     taken = Path(lab.run()["run_dir"])
     record = json.loads((taken / "environment.json").read_text())

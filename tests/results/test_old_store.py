@@ -1,9 +1,10 @@
 """A store and a run folder that the version before tasks, settings and further metrics made: ``tests/results/old``."""
 
+import csv
 import json
 import shutil
 import sqlite3
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,17 @@ def test_it_is_merged_and_exported(folder: Path, url: str, tmp_path: Path) -> No
     assert export(tmp_path / "all.csv", into) == 4
     lines = (tmp_path / "all.csv").read_text().splitlines()
     assert {"task", "setting", "val_accuracy", "test_accuracy"} <= set(lines[0].split(","))
+
+
+def test_formulas_are_harmless_in_an_export(folder: Path, url: str, tmp_path: Path) -> None:
+    with Store(url) as store:
+        store.record(replace(store.rows()[0], method="=cmd|' /C calc'!A0", seed=77))
+    export(tmp_path / "all.csv", url)
+    with (tmp_path / "all.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    [line] = [line for line in lines if line["seed"] in ("77", "77.0")]
+    assert line["method"] == "'=cmd|' /C calc'!A0"
+    assert float(line["test"]) == pytest.approx(float(line["test_accuracy"]))
 
 
 @pytest.mark.parametrize(
