@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from gssl.benchmarks.bench.cell import Cell
+from gssl.benchmarks.bench.cluster import Sight, require_all_see, require_seen, said, shown_to_nodes
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.work import Done, Worker
 from gssl.common.errors import InputError, TrainingError
 from gssl.results.cells import Cells
+from gssl.results.database import PATIENCE_SECONDS
 from gssl.results.places import runs_root
 from gssl.results.store import Store
 
@@ -46,7 +48,8 @@ class Local:
 class Ray:
     """A Ray cluster: the one at ``$RAY_ADDRESS``, or one that is started on this machine.
 
-    Each cell asks for the processors and accelerators of its budget. The store must be one that every node reaches.
+    Each cell asks for the processors and accelerators of its budget. Every node must see the same store, folder of
+    runs, data and plug-ins; that is checked on each before the first cell, and with every cell.
 
     Attributes:
         workers: processors of a cluster that is started here.
@@ -60,10 +63,15 @@ class Ray:
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
         ray = _ray()
         self._begin(ray, cells)
+        with shown_to_nodes(_absolute(worker.db), cells) as sight:
+            require_all_see(ray, sight)
+            yield from self._results(ray, worker, cells, sight)
+
+    def _results(self, ray: Any, worker: Worker, cells: Sequence[Cell], sight: Sight) -> Iterator[Done]:
         remote = ray.remote(_remote_cell)
         waiting = [
             remote.options(num_cpus=cell.budget.cpus, num_gpus=cell.budget.gpus, max_retries=3).remote(
-                cell, _absolute(worker.db), worker.device, worker.threads
+                cell, sight, worker.device, worker.threads
             )
             for cell in cells
         ]
@@ -71,6 +79,8 @@ class Ray:
             while waiting and not worker.stopping():
                 ready, waiting = ray.wait(waiting, timeout=1.0)
                 yield from ray.get(ready)
+        except ray.exceptions.RayTaskError as error:
+            raise said(error) from error
         except ray.exceptions.RayError as error:
             raise TrainingError(f"the Ray cluster lost a cell ({error}); the same command goes on") from error
         finally:
@@ -132,7 +142,8 @@ def _resources(workers: int) -> dict[str, Any]:
     return {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
 
 
-def _remote_cell(cell: Cell, db: str, device: str, threads: int) -> Done:
+def _remote_cell(cell: Cell, sight: Sight, device: str, threads: int) -> Done:
     """The same work on a node of the cluster."""
-    with Store(db) as store:
-        return Worker(Cells(store), Processes(), db, device, threads)(cell)
+    require_seen(sight)
+    with Store(sight.db, patience=PATIENCE_SECONDS) as store:
+        return Worker(Cells(store), Processes(), sight.db, device, threads)(cell)

@@ -191,7 +191,8 @@ def _arguments(parser: ArgumentParser) -> None:
         metavar="local|ray",
         type=choice("local", "ray"),
         default="local",
-        help="this machine, or the Ray cluster at $RAY_ADDRESS (pip install 'gssl[ray]')",
+        help="this machine, or the Ray cluster at $RAY_ADDRESS (pip install 'gssl[ray]'), each node of which must see "
+        "the same store, $GSSL_RUNS, data and plug-ins; that is checked",
     )
     add("--db", metavar="URL", help="results store (default: $GSSL_DB or results.db beside the runs)")
     again = how.add_mutually_exclusive_group()
