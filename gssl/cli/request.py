@@ -68,7 +68,12 @@ def add_settings(group: _ArgumentGroup, *, searched: bool = False) -> None:
         "undirected=true|false, normalize=row|standard",
     )
     add("--preset", metavar="NAME", help="published settings: a name, or `none` (default: that of the dataset)")
-    add("--config", metavar="FILE", type=Path, help="settings in YAML or JSON, laid out like a run's config.yaml")
+    add(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="settings in YAML or JSON, laid out like a run's config.yaml; runs the code that it names",
+    )
     told = "one setting; it is then not searched" if searched else _SET
     add("--set", metavar="KEY=VALUE", action="append", default=[], help=told)
     add("--epochs", metavar="N", type=integer(0), help="passes over the data")
