@@ -167,7 +167,7 @@ def _result_items(
         Item(score(cell.val, protocol), cell.val, run if cell.val is not None else ""),
         *(_further_item(cell.metrics.get(measure, (None, None))[1], measure, run) for measure in further),
         Item(str(len(cell.done)), len(cell.done), run),
-        Item(str(row.epochs), row.epochs, small=f"cut to {entry.length.cut}" if entry.length.cut else ""),
+        Item(str(row.epochs), row.epochs, small=entry.length.cut),
         Item("no", kind="apart", small=", ".join(entry.lacks)) if entry.lacks else Item("yes"),
         Item(warning, href=run, kind="open") if warning else Item(NONE),
         Item(MARKS[entry.mark], href=f"{board}#published", kind=entry.mark) if entry.mark else Item(NONE),
