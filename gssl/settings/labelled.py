@@ -154,7 +154,7 @@ class SupervisedLearning(Setting):
     """Labels alone: the setting of the method ``supervised``, trained once for each split.
 
     Args:
-        labels: share of the training labels, or a number for each class; null for all.
+        labels: share of the training labels, at least one of each class, or a number for each class; null for all.
     """
 
     name: ClassVar[str] = "supervised"
@@ -177,7 +177,7 @@ class Finetune(Setting):
     Validation items choose the epoch of the second training, whose options are those of the section ``finetune``.
 
     Args:
-        labels: share of the training labels, or a number for each class; null for all.
+        labels: share of the training labels, at least one of each class, or a number for each class; null for all.
         dropout: dropout probability between embedding and head.
         pretrain_on: another dataset that the encoder is pretrained on, whose features mean the same.
     """
@@ -214,7 +214,7 @@ class AuxiliaryLearning(Setting):
     """The loss on labels plus a weighted self-supervised loss of the same encoder (arXiv:2102.10757, sec. 2.3).
 
     Args:
-        labels: share of the training labels, or a number for each class; null for all.
+        labels: share of the training labels, at least one of each class, or a number for each class; null for all.
         weight: of the self-supervised loss.
         dropout: dropout probability between embedding and head.
     """

@@ -29,12 +29,12 @@ def labelled_share(split: Split, labels: Labels, amount: float | int | None, see
     Args:
         split: validation and test items stay.
         labels: classes are stratified.
-        amount: a share of the training items, above 0 and at most 1 (float), a number per class (int), or None for
-            all of them.
+        amount: a share of the training items, above 0 and at most 1 (float), of which each class keeps one at least;
+            a number per class (int), or None for all of them.
         seed: decides which items.
 
     Raises:
-        InputError: more labels than there are, or so few that a class would have none.
+        InputError: more labels than there are.
     """
     if amount is None:
         return split
