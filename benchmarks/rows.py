@@ -20,6 +20,7 @@ class ResultRow(BaseModel):
         metric: what the scores are, on which choices are made.
         val_mean, val_std: None where the protocol has no validation data.
         test_mean, test_std: fractions, not percent, except for errors (``mae``, ``rmse``).
+        pretrain_cpu_seconds, load: None in rows from before they were measured.
         run_dir: folder of the run.
         command: the command that gave this row, as it is typed.
         task, setting: what was judged, and how; rows from before there was a choice are of labels and frozen.
@@ -39,6 +40,8 @@ class ResultRow(BaseModel):
     seeds: int
     epochs: int
     pretrain_seconds: float
+    pretrain_cpu_seconds: float | None = None
+    load: float | None = None
     peak_memory_mb: float
     run_dir: str = ""
     command: str = ""
@@ -133,6 +136,8 @@ HEADER = (
     "seeds",
     "epochs",
     "pretraining (s)",
+    "of CPU (s)",
+    "load",
     "peak (MB)",
 )
 
@@ -153,10 +158,16 @@ def table_cells(rows: Iterable[ResultRow]) -> list[tuple[str, ...]]:
             str(row.seeds),
             str(row.epochs),
             f"{row.pretrain_seconds:.1f}",
+            _known(row.pretrain_cpu_seconds),
+            _known(row.load),
             f"{row.peak_memory_mb:.0f}",
         )
         for row in ranked
     ]
+
+
+def _known(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _circumstances(row: ResultRow) -> list[str]:

@@ -165,9 +165,9 @@ class Cell:
         return json_object(self.first.config)
 
     def mean(self, column: str) -> float | None:
-        """Mean of a column of cost over the finished seeds; None without one."""
+        """Mean of a column of cost over the finished seeds; None without one, and where one does not know."""
         values = [getattr(row, column) for row in self.done]
-        return sum(values) / len(values) if values else None
+        return sum(values) / len(values) if values and None not in values else None
 
 
 @dataclass(frozen=True, eq=False)

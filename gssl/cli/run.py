@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -55,7 +56,7 @@ def _table(result: dict[str, Any]) -> Table:
         ("validation", _score(result["val_mean"], result["val_std"], result)),
         ("test", _score(result["test_mean"], result["test_std"], result)),
         ("epochs", str(result["epochs"])),
-        ("pretraining", f"{result['pretrain_seconds']:.1f} s, {result['seconds_per_epoch'] * 1000:.1f} ms per epoch"),
+        ("pretraining", _cost(result)),
         ("probing", f"{result['probe_seconds']:.1f} s"),
         ("peak memory", f"{result['peak_memory_mb']:.0f} MiB"),
         ("configuration", result["config_hash"]),
@@ -68,6 +69,15 @@ def _table(result: dict[str, Any]) -> Table:
     if result.get("empty_draws"):
         rows.insert(-3, ("empty draws", str(result["empty_draws"])))
     return Table("", ("", ""), rows)
+
+
+def _cost(result: dict[str, Any]) -> str:
+    """Wall time, and what tells how much of it was waiting for others on the machine."""
+    cpu, load = result.get("pretrain_cpu_seconds"), result.get("load")
+    parts = [f"{result['pretrain_seconds']:.1f} s", f"{result['seconds_per_epoch'] * 1000:.1f} ms per epoch"]
+    parts += [] if cpu is None else [f"{cpu:.1f} s of CPU"]
+    parts += [] if load is None else [f"load {load:.1f} on {os.cpu_count()} cores"]
+    return ", ".join(parts)
 
 
 def _score(mean: float | None, std: float | None, result: dict[str, Any]) -> str:

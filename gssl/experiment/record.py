@@ -23,6 +23,7 @@ from gssl.results.store import RunRow, Status, Store
 from gssl.results.summary import mean_and_std, summarise
 from gssl.settings.problem import Problem
 from gssl.tasks.base import AnySplit
+from gssl.training.result import mean_or_none, total_or_none
 
 
 class Record:
@@ -106,6 +107,8 @@ class Record:
             empty_draws=sum(outcome.trained.empty_draws for outcome in outcomes),
             staleness_mean=stale,
             staleness_max=oldest,
+            pretrain_cpu_seconds=total_or_none(outcome.trained.cpu_seconds for outcome in outcomes),
+            load=mean_or_none(outcome.trained.load for outcome in outcomes if outcome.trained.epochs),
         )
         write_json(self.folder.seed(seed) / "metrics.json", metrics.mapping())
         self._seeds[seed] = metrics
@@ -179,6 +182,8 @@ class Record:
             task=config.task.name,
             setting=config.setting.name,
             metrics=metrics_text(seed.metrics(self._metric)),
+            pretrain_cpu_seconds=seed.pretrain_cpu_seconds,
+            load=seed.load,
         )
 
 

@@ -10,7 +10,7 @@ from gssl.common.errors import InputError
 from gssl.results.columns import metrics_text
 from gssl.results.former import task_and_setting
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 KEY = (
     "method",
     "config_hash",
@@ -61,10 +61,12 @@ runs = sa.Table(
     sa.Column("config", sa.Text, nullable=False),
     sa.Column("environment", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
-    # No database adds a column that must have a value to a table that has rows, so these three may be empty.
+    # No database adds a column that must have a value to a table that has rows, so these may be empty.
     sa.Column("task", sa.Text),
     sa.Column("setting", sa.Text),
     sa.Column("metrics", sa.Text),
+    sa.Column("pretrain_cpu_seconds", sa.Float(53)),
+    sa.Column("load", sa.Float(53)),
     sa.UniqueConstraint(*KEY, name="one_row_per_measurement"),
 )
 # One seed of one configuration of a suite: who works on it, how it ended, and which run it led to.
@@ -144,9 +146,7 @@ def _add_cells(connection: sa.Connection) -> None:
 
 def _add_tasks(connection: sa.Connection) -> None:
     """Task, setting and metrics of every run; what a version without them leaves unsaid follows from the others."""
-    for column in (runs.c.task, runs.c.setting, runs.c.metrics):
-        definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-        connection.execute(sa.text(f"ALTER TABLE {runs.name} ADD COLUMN {definition}"))
+    _add_columns(connection, "task", "setting", "metrics")
     columns = (runs.c[name] for name in ("id", "method", "dataset", "sampler", "metric", "val", "test"))
     found = []
     for row in connection.execute(sa.select(*columns)):
@@ -155,6 +155,17 @@ def _add_tasks(connection: sa.Connection) -> None:
         found.append({"row": row.id, "task": task, "setting": setting, "metrics": metrics})
     if found:
         connection.execute(sa.update(runs).where(runs.c.id == sa.bindparam("row")), found)
+
+
+def _add_cpu_time(connection: sa.Connection) -> None:
+    """CPU time and load of every run; those of before stay unknown."""
+    _add_columns(connection, "pretrain_cpu_seconds", "load")
+
+
+def _add_columns(connection: sa.Connection, *names: str) -> None:
+    for name in names:
+        definition = sa.schema.CreateColumn(runs.c[name]).compile(dialect=connection.dialect)
+        connection.execute(sa.text(f"ALTER TABLE {runs.name} ADD COLUMN {definition}"))
 
 
 def _widen(connection: sa.Connection) -> None:
@@ -168,4 +179,9 @@ def _widen(connection: sa.Connection) -> None:
 
 
 # Each entry leads from its version to the next one, in the transaction that opens the store.
-_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {"1": _add_cells, "2": _add_tasks, "3": _widen}
+_MIGRATIONS: dict[str, Callable[[sa.Connection], None]] = {
+    "1": _add_cells,
+    "2": _add_tasks,
+    "3": _widen,
+    "4": _add_cpu_time,
+}

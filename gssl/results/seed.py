@@ -39,7 +39,7 @@ class SeedMetrics:
         splits: one entry per split.
         split_hash: of the splits together; empty without labels.
         epochs: epochs trained.
-        pretrain_seconds: time in epochs, interruptions left out.
+        pretrain_seconds: wall time in epochs, interruptions left out.
         seconds_per_epoch: median.
         probe_seconds: time in the probe.
         peak_memory_mb: largest memory of training in MiB.
@@ -49,6 +49,9 @@ class SeedMetrics:
         empty_draws: random draws of targets that came out empty.
         staleness_mean: mean age in steps of the history rows that batches read; None without a history.
         staleness_max: largest age.
+        pretrain_cpu_seconds: time that the process computed for in epochs, all threads together; None in results of an
+            earlier version.
+        load: processes that computed on the machine meanwhile, on average; None where that is not known.
     """
 
     seed: int
@@ -67,6 +70,8 @@ class SeedMetrics:
     empty_draws: int = 0
     staleness_mean: float | None = None
     staleness_max: int | None = None
+    pretrain_cpu_seconds: float | None = None
+    load: float | None = None
 
     def mapping(self) -> dict[str, Any]:
         return asdict(self)

@@ -71,6 +71,8 @@ class RunRow(RunKey):
         task: what was judged: node, graph, link or cluster.
         setting: how: frozen, finetune, auxiliary or supervised.
         metrics: every metric as JSON (:func:`gssl.results.columns.metrics_text`), ``metric`` first.
+        pretrain_cpu_seconds, load: CPU time of all threads beside the wall time, and how many processes computed on the
+            machine meanwhile (see :class:`gssl.results.seed.SeedMetrics`); None where that is not known.
     """
 
     status: Status
@@ -93,6 +95,8 @@ class RunRow(RunKey):
     task: str = "node"
     setting: str = "frozen"
     metrics: str = "{}"
+    pretrain_cpu_seconds: float | None = None
+    load: float | None = None
 
     @property
     def key(self) -> RunKey:

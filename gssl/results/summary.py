@@ -23,7 +23,8 @@ def summarise(
     """The JSON object of ``gssl run``, without the folder.
 
     Scores are means over the seeds, each seed being the mean over its splits; ``*_std`` is the sample standard
-    deviation over the seeds (divided by n - 1), 0 for one seed. Times are means per seed, memory is the largest.
+    deviation over the seeds (divided by n - 1), 0 for one seed. Times and loads are means per seed, None where one of
+    the seeds does not know; memory is the largest.
     ``metrics`` holds the same four numbers of every metric, the one that choices are made on first. ``staleness_*`` is
     the age in steps of the history rows that batches read; both are None without a history.
 
@@ -54,6 +55,8 @@ def summarise(
         "first_seed": config.seeds[0],
         "epochs": round(statistics.fmean(seed.epochs for seed in seeds)),
         "pretrain_seconds": statistics.fmean(seed.pretrain_seconds for seed in seeds),
+        "pretrain_cpu_seconds": mean_and_std([seed.pretrain_cpu_seconds for seed in seeds])[0],
+        "load": mean_and_std([seed.load for seed in seeds])[0],
         "seconds_per_epoch": statistics.fmean(seed.seconds_per_epoch for seed in seeds),
         "probe_seconds": statistics.fmean(seed.probe_seconds for seed in seeds),
         "peak_memory_mb": max(seed.peak_memory_mb for seed in seeds),

@@ -22,13 +22,14 @@ from gssl.graph.staleness import StalenessLog
 from gssl.method import Method, Player
 from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
+from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
 from gssl.training.embed import over_items
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.progress import Progress, Quiet
-from gssl.training.result import EpochRecord, TrainResult
+from gssl.training.result import EpochRecord, TrainResult, mean_or_none, total_or_none
 from gssl.training.schedule import rate_factor
 from gssl.training.signals import DeferredSignals
 from gssl.training.state import Best, Position, TrainingRun, Turn
@@ -116,6 +117,8 @@ def pretrain(
         peak_memory_mb=memory.mib(),
         stopped_early=run.exhausted and len(run.curve) < config.epochs,
         best_epoch=None if run.best is None else run.best.epoch,
+        cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
+        load=mean_or_none([record.load for record in run.curve]),
     )
 
 
@@ -164,7 +167,7 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
     pending = False
     with closing(_batches(run)) as batches:
         _begin(run, batches)
-        mark = time.perf_counter()
+        mark = Mark.now()
         for batch in batches:
             batch = run.move(batch, run.device)
             if batch.plan.refresh:
@@ -200,9 +203,9 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                     return
                 _update(run, run.last, position.batches - 1)
                 method.after_step(_progress(run))
-                position.seconds += time.perf_counter() - mark
+                position.spend(mark)
                 saver.between_updates()
-                mark = time.perf_counter()
+                mark = Mark.now()
     if pending or not position.batches:
         raise TrainingError(
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
@@ -243,10 +246,10 @@ def _renew(run: TrainingRun) -> None:
     if type(method).begin_epoch is Method.begin_epoch:
         return  # a sampler of the user's own need not know its graph
     method.eval()
-    graph, started = run.sampler.graph, time.perf_counter()
+    graph, started = run.sampler.graph, Mark.now()
     method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, run.device))
     method.train()
-    run.position.seconds += time.perf_counter() - started
+    run.position.spend(started)
 
 
 def _seed_global(seed: int, device: torch.device) -> None:
@@ -337,6 +340,8 @@ def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None
         score,
         run.reads.report(),
         run.sampler.empty_draws - run.empty_before,
+        done.cpu_seconds,
+        load_average(),
     )
     run.curve.append(record)
     run.position = Position(epoch=done.epoch + 1)

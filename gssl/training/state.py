@@ -13,6 +13,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
 from gssl.method import MAIN, Method, Player
 from gssl.samplers.base import Sampler
+from gssl.training.clock import Mark
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
 from gssl.training.result import EpochRecord
@@ -49,7 +50,8 @@ class Position:
         batches: its batches that are done.
         loss_sum: sum of their losses.
         lr: learning rate of the last update.
-        seconds: time that they took.
+        seconds: wall time that they took.
+        cpu_seconds: time that the process computed for meanwhile, all threads together.
     """
 
     epoch: int = 0
@@ -57,6 +59,13 @@ class Position:
     loss_sum: float = 0.0
     lr: float = 0.0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def spend(self, since: Mark) -> None:
+        """Book the time since a moment."""
+        now = Mark.now()
+        self.seconds += now.wall - since.wall
+        self.cpu_seconds += now.cpu - since.cpu
 
 
 @dataclass(frozen=True, eq=False)

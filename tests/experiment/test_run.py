@@ -56,6 +56,8 @@ def test_result_has_the_promised_keys_and_plausible_values(lab: Lab) -> None:
     assert result["test_std"] == pytest.approx(np.std([seed["test"] for seed in result["per_seed"]], ddof=1))
     assert result["peak_memory_mb"] > 50
     assert result["pretrain_seconds"] > 0
+    assert 0 < result["pretrain_cpu_seconds"] < 100 * result["pretrain_seconds"]
+    assert result["load"] is None or result["load"] >= 0
 
 
 def test_folder_and_store_hold_what_the_result_says(lab: Lab, embeddings: Read) -> None:

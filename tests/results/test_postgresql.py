@@ -96,6 +96,8 @@ def test_a_store_of_version_3_gets_room(postgresql: PostgreSQL) -> None:
     with Store(url) as store, store.transaction() as connection:
         for column in ("dataset TYPE VARCHAR(200)", "seed TYPE INTEGER", "task TYPE VARCHAR(20)"):
             connection.execute(sa.text(f"ALTER TABLE runs ALTER COLUMN {column}"))
+        for name in ("pretrain_cpu_seconds", "load"):
+            connection.execute(sa.text(f"ALTER TABLE runs DROP COLUMN {name}"))
         connection.execute(sa.update(meta).values(value="3"))
     with Store(url) as store:
         store.record(replace(ROW, seed=2**40, dataset="d" * 300, task="t" * 30))
@@ -122,7 +124,7 @@ def test_a_store_of_version_2_is_brought_to_this_version(server: str) -> None:
     with Store(server) as store:
         store.record(replace(ROW, seed=7, method="supervised"))
         with store.transaction() as connection:
-            for name in ("task", "setting", "metrics"):
+            for name in ("task", "setting", "metrics", "pretrain_cpu_seconds", "load"):
                 connection.execute(sa.text(f"ALTER TABLE {runs.name} DROP COLUMN {name}"))
             connection.execute(sa.update(meta).values(value="2"))
     with ThreadPoolExecutor(4) as pool:  # all at once, as the workers of a cluster may

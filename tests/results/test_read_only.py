@@ -34,6 +34,8 @@ ROW = RunRow(
     config="{}",
     environment="{}",
     metrics='{"accuracy": [null, 0.1]}',
+    pretrain_cpu_seconds=None,
+    load=None,
     **HASHES,
     **TEXTS,
 )
@@ -103,6 +105,8 @@ def test_a_former_version_is_read_through_a_copy(folder: Path) -> None:
         connection.execute("ALTER TABLE runs DROP COLUMN metrics")
         connection.execute("ALTER TABLE runs DROP COLUMN task")
         connection.execute("ALTER TABLE runs DROP COLUMN setting")
+        connection.execute("ALTER TABLE runs DROP COLUMN pretrain_cpu_seconds")
+        connection.execute("ALTER TABLE runs DROP COLUMN load")
         connection.execute("UPDATE gssl_meta SET value = '2'")
     connection.close()
     before = content(folder)

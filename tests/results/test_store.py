@@ -95,6 +95,19 @@ def test_rows_are_selected_by_columns_and_come_oldest_first(url: str) -> None:
             store.rows(sed=1)
 
 
+def test_cpu_time_and_load_stand_beside_the_wall_time_and_are_unknown_of_before(url: str, tmp_path: Path) -> None:
+    with Store(url) as store:
+        store.record(ROW)
+    with sqlite3.connect(tmp_path / "deep" / "runs" / "results.db") as connection:
+        for name in ("pretrain_cpu_seconds", "load"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
+        connection.execute("UPDATE gssl_meta SET value = '4'")
+    measured = replace(ROW, seed=99, pretrain_cpu_seconds=1.25, load=7.5)
+    with Store(url) as store:
+        store.record(measured)
+        assert store.rows() == [ROW, measured]
+
+
 def test_another_schema_version_is_refused_with_advice(url: str, tmp_path: Path) -> None:
     Store(url).close()
     with sqlite3.connect(tmp_path / "deep" / "runs" / "results.db") as connection:

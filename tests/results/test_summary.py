@@ -32,6 +32,11 @@ def test_means_deviations_and_costs() -> None:
     assert (result["val_mean"], result["val_std"]) == (None, None)  # not for every seed
     assert (result["seeds"], result["first_seed"], result["epochs"]) == (2, 4, 16)
     assert (result["pretrain_seconds"], result["peak_memory_mb"]) == (2.0, 300.0)
+    assert (result["pretrain_cpu_seconds"], result["load"]) == (None, None)  # a seed of an earlier version
+    known = [replace(seed, pretrain_cpu_seconds=1.0 + n, load=4.0) for n, seed in enumerate((SEED, OTHER))]
+    result = summarise(CONFIG, known, metric="accuracy", probe_version=3, notes=[])
+    assert (result["pretrain_cpu_seconds"], result["load"]) == (1.5, 4.0)
+    result = summarise(CONFIG, [SEED, OTHER], metric="accuracy", probe_version=3, notes=["degree features"])
     assert result["split_hash"] not in ("f" * 16, "a" * 16)
     assert result["notes"] == ["degree features", "x"]
     alone = summarise(CONFIG, [SEED], metric="accuracy", probe_version=3, notes=[])
