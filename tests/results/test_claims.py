@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,8 +21,10 @@ from gssl.results.store import RunRow, Store
 
 CELL = NewCell("k" * 16, "mine", "GRACE", "Cora", 0, "{}")
 ELSEWHERE = Owner("another machine", 1, 0.0)
-TEXTS = dict.fromkeys(("encoder", "sampler", "preset", "run_dir", "date", "git_hash", "config", "environment"), "")
-HASHES = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
+TEXTS: dict[str, Any] = dict.fromkeys(
+    ("encoder", "sampler", "preset", "run_dir", "date", "git_hash", "config", "environment"), ""
+)
+HASHES: dict[str, Any] = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
 ROW = RunRow(
     method="GRACE",
     dataset="Cora",

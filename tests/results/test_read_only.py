@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from gssl.common.errors import InputError, StorageError
 from gssl.results import read_only
 from gssl.results.store import RunRow, Store
 
-TEXTS = dict.fromkeys(("encoder", "sampler", "preset", "run_dir", "date", "git_hash"), "")
-HASHES = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
+TEXTS: dict[str, Any] = dict.fromkeys(("encoder", "sampler", "preset", "run_dir", "date", "git_hash"), "")
+HASHES: dict[str, Any] = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
 ROW = RunRow(
     method="GRACE",
     dataset="Cora",
