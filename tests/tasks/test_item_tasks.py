@@ -190,7 +190,7 @@ def test_what_a_probe_could_not_judge_is_refused_before_training() -> None:
         problem = make_problem(
             resolve(Request("GRACE"), Subject("toy", "toy", "node", "LBFGS")), replace(dataset, splits=(cut,))
         )
-        with pytest.raises(InputError, match="has none|has no test items"):
+        with pytest.raises(InputError, match=r"has none|has no test items"):
             problem.trainings(0)
     odd = replace(dataset, metric="rmse")
     with pytest.raises(InputError, match=r"'rmse' does not fit multiclass labels; fitting: accuracy"):
