@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from gssl.benchmarks.report.analysis import Entry
 from gssl.benchmarks.report.folders import Projection
 from gssl.benchmarks.report.text import mean_std
-from gssl.evaluate.collapse import Collapse
 
 _ROWS = {"raw": "the raw features", "untrained": "the untrained encoder"}
-_LEAST_RANK = 2.0  # of which one dimension is often the mean alone, since RankMe does not centre
-_LEAST_SHARE = 0.02  # of the dimensions
-_LEAST_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,22 +39,7 @@ def cautions(entry: Entry, projection: Projection | None) -> tuple[Caution, ...]
         )
         for name, reference in entry.below
     ]
-    signs = "" if projection is None else signs_of_collapse(projection.signs, projection.dim)
-    if signs and entry.cell.first.method != "raw":  # features are as they are
-        found.append(Caution("collapsed", f"The embeddings of seed {projection.seed if projection else 0} {signs}."))
+    if projection is not None and projection.collapsed and entry.cell.first.method != "raw":  # features are as they are
+        text = f"The embeddings of seed {projection.seed} collapsed: {projection.collapsed}."
+        found.append(Caution("collapsed", text))
     return tuple(found)
-
-
-def signs_of_collapse(signs: Collapse, dim: int) -> str:
-    """What is wrong with embeddings of so many dimensions, in words; empty if nothing is.
-
-    Example:
-        >>> signs_of_collapse(Collapse(rank=1.2, mean_cosine=0.3, spread=0.9), 128)
-        'have collapsed: effective rank 1.2 of 128 dimensions'
-    """
-    found = []
-    if signs.rank < max(_LEAST_RANK, _LEAST_SHARE * dim):
-        found.append(f"effective rank {signs.rank:.1f} of {dim} dimensions")
-    if signs.spread < _LEAST_SPREAD:
-        found.append(f"all items point nearly the same way (spread {signs.spread:.3f}, cosine {signs.mean_cosine:.3f})")
-    return f"have collapsed: {', '.join(found)}" if found else ""

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune")
+_SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune", "declared")
 _USUAL = {"task": ("node", "graph"), "setting": ("frozen", "supervised")}  # what data and method say by themselves
 
 

@@ -18,7 +18,7 @@ from gssl.benchmarks.stats.spread import Spread, spread
 from gssl.common.errors import InputError
 from gssl.common.files import read_json, require_regular
 from gssl.datasets.unzip import array_headers
-from gssl.evaluate.collapse import Collapse, collapse
+from gssl.evaluate.collapse import Collapse, collapse, signs_of_collapse
 from gssl.results.seed import SeedMetrics
 from gssl.results.store import RunRow
 
@@ -88,6 +88,7 @@ class Projection:
         drawn: positions of those rows, shape (n,).
         explained: share of the variance that each component holds.
         signs: of collapse.
+        collapsed: what they say, in words; empty where nothing collapsed.
     """
 
     seed: int
@@ -98,6 +99,7 @@ class Projection:
     drawn: NDArray[np.int64]
     explained: tuple[float, float]
     signs: Collapse
+    collapsed: str = ""
 
 
 def run_files(rows: Sequence[RunRow]) -> RunFiles:
@@ -178,6 +180,7 @@ def projection(row: RunRow) -> Projection | None:
         kept[shown],
         (explained[0], explained[1]),
         collapse(torch.from_numpy(part)),
+        signs_of_collapse(torch.from_numpy(part)),
     )
 
 

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+_LEAST_SIZE = 4  # items and dimensions; of fewer, nothing can be said
+_LEAST_SPREAD = 0.02
+_LEAST_RANK = 1.5
+
 
 @dataclass(frozen=True)
 class Collapse:
@@ -28,6 +32,38 @@ class Collapse:
 def collapse(embeddings: Tensor) -> Collapse:
     """All three signs for embeddings of shape (num_items, dim), float."""
     return Collapse(effective_rank(embeddings), mean_cosine(embeddings), normalized_spread(embeddings))
+
+
+def signs_of_collapse(embeddings: Tensor) -> str:
+    """What is wrong with embeddings that collapsed, in words; empty if nothing is.
+
+    Untrained encoders stay far from both limits: on MUTAG, whose sums over nodes nearly all point one way, the spread
+    is 0.08 and centred directions have an effective rank of 9; on Cora it is 0.58 and 197.
+
+    Args:
+        embeddings: shape (num_items, dim), float.
+
+    Example:
+        >>> signs_of_collapse(torch.eye(8))
+        ''
+        >>> signs_of_collapse(torch.zeros(8, 4))
+        'all embeddings are zero'
+        >>> signs_of_collapse(torch.ones(8, 4) + 1e-4 * torch.eye(8, 4))
+        'all embeddings point the same way (spread 0.000 of 1)'
+        >>> signs_of_collapse(torch.linspace(-1, 1, 8).unsqueeze(1) * torch.ones(8, 4))
+        'all embeddings lie on one line (effective rank 1.0 of 4)'
+    """
+    count, dim = embeddings.shape
+    if min(count, dim) < _LEAST_SIZE:
+        return ""
+    if not embeddings.any():
+        return "all embeddings are zero"
+    spread = normalized_spread(embeddings)
+    if spread < _LEAST_SPREAD:
+        return f"all embeddings point the same way (spread {spread:.3f} of 1)"
+    unit = normalize(embeddings.double(), dim=1)
+    rank = effective_rank(unit - unit.mean(dim=0))
+    return f"all embeddings lie on one line (effective rank {rank:.1f} of {dim})" if rank < _LEAST_RANK else ""
 
 
 def effective_rank(embeddings: Tensor) -> float:

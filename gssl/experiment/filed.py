@@ -8,9 +8,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from gssl.common.errors import InputError
 from gssl.common.files import write_text
 from gssl.evaluate.base import ProbeScore
+from gssl.evaluate.collapse import signs_of_collapse
 from gssl.experiment.formats import write_npz
 from gssl.method import Method
 from gssl.results.folder import RunFolder
@@ -22,14 +25,17 @@ from gssl.training.checkpoint import load_weights
 from gssl.training.embed import embed_dataset
 from gssl.training.result import EpochRecord, TrainResult
 
+_ITEMS = 100_000  # embeddings that collapse is looked for in
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training led to: its cost, and its scores (none for data without labels)."""
+    """What one training led to: its cost, its scores (none for data without labels), and what is wrong with it."""
 
     trained: TrainResult
     scores: tuple[SplitMetrics, ...]
     probe_seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,12 @@ class FiledTraining:
         started = time.perf_counter()
         scores = self.training.scores(method, trained, embeddings)
         found = tuple(_metrics(split, score) for split, score in zip(self.training.splits, scores, strict=True))
-        return Outcome(trained, found, time.perf_counter() - started)
+        return Outcome(trained, found, time.perf_counter() - started, self._collapse(embeddings))
+
+    def _collapse(self, embeddings: Tensor) -> tuple[str, ...]:
+        """A warning where training left embeddings that say next to nothing; features are as they are."""
+        told = "" if self.training.config.method.name == "raw" else signs_of_collapse(embeddings[:_ITEMS])
+        return (f"seed {self.training.seed} collapsed: {told}",) if told else ()
 
 
 def filed(problem: Problem, seed: int, folder: RunFolder) -> list[FiledTraining]:

@@ -13,6 +13,7 @@ import torch
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.files import write_json
 from gssl.evaluate.judge import combined_hash
+from gssl.experiment.beside import below_untrained
 from gssl.experiment.filed import Outcome
 from gssl.graph.staleness import overall
 from gssl.results.columns import metrics_text
@@ -103,7 +104,7 @@ class Record:
             peak_memory_mb=max(outcome.trained.peak_memory_mb for outcome in outcomes),
             environment=self._environment,
             date=_now(),
-            notes=self._seed_notes,
+            notes=(*self._seed_notes, *dict.fromkeys(note for outcome in outcomes for note in outcome.warnings)),
             empty_draws=sum(outcome.trained.empty_draws for outcome in outcomes),
             staleness_mean=stale,
             staleness_max=oldest,
@@ -139,12 +140,10 @@ class Record:
     def finish(self) -> dict[str, Any]:
         """The result of the run, which is then a finished one."""
         config = self._run.config
+        seeds = [self._seeds[seed] for seed in config.seeds]
+        beside = below_untrained(self._store, [self._row(metrics) for metrics in seeds])
         result = summarise(
-            config,
-            [self._seeds[seed] for seed in config.seeds],
-            metric=self._metric,
-            probe_version=self._probe_version,
-            notes=self._notes,
+            config, seeds, metric=self._metric, probe_version=self._probe_version, notes=(*self._notes, *beside)
         )
         result["run_dir"] = str(self.folder.path.resolve())
         self.folder.finish(result)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.options import validate
+from gssl.evaluate.collapse import signs_of_collapse
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.graph.storage import Graph
@@ -183,11 +185,16 @@ class MethodContract(EmbeddingContract):
         assert total > 0, "the gradient is zero everywhere"
 
     def test_training_lowers_the_loss(self, kind: Kind) -> None:
+        """And leaves embeddings apart: a warning says where they collapsed, for a low loss may mean just that."""
         method, batch = self.build(kind), toy_batch(kind)
         seeds = range(1000, 1008)
         before = sum(loss_values(method, batch, seeds))
         train(method, batch, steps=self.steps, lr=self.lr)
         assert sum(loss_values(method, batch, seeds)) < before
+        with torch.no_grad():
+            told = signs_of_collapse(method.eval().embed(batch))
+        if told:
+            warnings.warn(f"after {self.steps} steps of {type(method).__name__} {told}", stacklevel=1)
 
     def test_same_seed_same_loss(self, kind: Kind) -> None:
         first, second, batch = self.build(kind), self.build(kind), toy_batch(kind)

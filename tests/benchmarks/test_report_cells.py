@@ -11,7 +11,7 @@ import pytest
 
 from gssl.benchmarks.publications import published, read
 from gssl.benchmarks.report.analysis import analyse, mark_of
-from gssl.benchmarks.report.cautions import cautions, signs_of_collapse
+from gssl.benchmarks.report.cautions import cautions
 from gssl.benchmarks.report.cells import boards_of, cells_of
 from gssl.benchmarks.report.command import commands
 from gssl.benchmarks.report.comparable import chosen, lengths_of, seeds_of_suites, terms_of
@@ -22,7 +22,6 @@ from gssl.cli.run import COMMAND as RUN
 from gssl.common.errors import InputError
 from gssl.config.resolve import Subject, resolve
 from gssl.datasets.catalog import find_spec
-from gssl.evaluate.collapse import Collapse
 from gssl.results.cells import CellRow
 from gssl.results.store import RunRow, Store
 
@@ -207,20 +206,6 @@ def test_a_result_below_untrained_rows_is_warned_of() -> None:
     ]
     other_split = [make_row("raw", test=0.9, split_hash="x"), make_row("GRACE", test=0.5)]
     assert all(not e.below for stats in analyse(boards_of(cells_of(other_split)), ()) for e in stats.entries)
-
-
-@pytest.mark.parametrize(
-    ("signs", "dim", "bad"),
-    [
-        (Collapse(60.0, 0.3, 0.8), 512, False),
-        (Collapse(6.0, 0.3, 0.8), 16, False),
-        (Collapse(6.0, 0.3, 0.8), 512, True),
-        (Collapse(1.1, 0.3, 0.8), 8, True),
-        (Collapse(60.0, 0.999, 0.01), 128, True),
-    ],
-)
-def test_collapse_is_seen_in_rank_or_spread(signs: Collapse, dim: int, *, bad: bool) -> None:
-    assert bool(signs_of_collapse(signs, dim)) == bad
 
 
 def test_suites_say_how_many_seeds_they_ask_for() -> None:

@@ -152,6 +152,7 @@ def run(contract: Any, test: str, **arguments: object) -> None:
     function(**{name: value for name, value in arguments.items() if name in wanted})
 
 
+@pytest.mark.filterwarnings("ignore:after 20 steps of Shrink")  # embeddings of this method are meant to become small
 @pytest.mark.parametrize(("broken", "test"), METHODS, ids=lambda value: getattr(value, "__name__", value))
 def test_broken_methods_are_refused(broken: type[Method], test: str) -> None:
     class Sound(MethodContract):
@@ -163,6 +164,14 @@ def test_broken_methods_are_refused(broken: type[Method], test: str) -> None:
     run(Sound(), test, kind="node", device="cpu")
     with pytest.raises((AssertionError, TypeError)):
         run(Broken(), test, kind="node", other="node-gathered", device="cpu")
+
+
+def test_embeddings_that_collapse_are_said() -> None:
+    class Sound(MethodContract):
+        method = Shrink
+
+    with pytest.warns(UserWarning, match="after 20 steps of Shrink all embeddings"):
+        run(Sound(), "test_training_lowers_the_loss", kind="node")
 
 
 class MixesGraphs(GCN):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gssl.evaluate.collapse import collapse, effective_rank, mean_cosine, normalized_spread
+from gssl.evaluate.collapse import collapse, effective_rank, mean_cosine, normalized_spread, signs_of_collapse
 
 shapes = st.tuples(st.integers(2, 30), st.integers(1, 40))
 
@@ -63,3 +63,25 @@ def test_nothing_of_the_size_of_all_pairs_is_made() -> None:
     assert abs(mean_cosine(x)) < 1e-3  # all pairs would take 160 GB
     assert normalized_spread(x) == pytest.approx(1, abs=0.01)
     assert effective_rank(x) > 3.99
+
+
+def noise(items: int, dim: int) -> torch.Tensor:
+    return torch.randn(items, dim, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "told"),
+    [
+        (noise(50, 16), ""),
+        (noise(50, 16) + 10, ""),  # most of it is a common direction, the rest tells items apart
+        (noise(50, 2) @ noise(2, 16), ""),
+        (torch.zeros(50, 16), "are zero"),
+        (noise(50, 16) * 1e-3 + 1, "point the same way"),
+        (noise(50, 1) @ noise(1, 16), "lie on one line"),
+        (torch.zeros(3, 16), ""),
+    ],
+)
+def test_collapse_is_told_from_a_common_direction(embeddings: torch.Tensor, told: str) -> None:
+    found = signs_of_collapse(embeddings)
+    assert told in found
+    assert bool(found) == bool(told)

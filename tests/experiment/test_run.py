@@ -291,3 +291,45 @@ def test_loss_is_at_most_four_calls_below_the_command_line(lab: Lab) -> None:
     source.write_text(source.read_text().replace("self.watched()\n", look, 1))
     lab.run("--epochs", "1")
     assert Path("frames").read_text().split() == ["_epoch", "pretrain", "run_experiment", "run", "main"]
+
+
+COLLAPSING = """
+from gssl.method import Method
+
+
+class Shrink(Method):
+    def embed(self, batch):
+        return self.encoder(batch) * 0 + self.scale
+
+    def __init__(self, encoder, *, scale: float = 0.0) -> None:
+        super().__init__(encoder)
+        self.scale = scale
+
+    def loss(self, batch):
+        return self.encoder(batch).square().mean()
+"""
+
+
+@pytest.mark.parametrize(("scale", "told"), [("0", "all embeddings are zero"), ("1", "point the same way")])
+def test_collapse_and_results_below_raw_features_are_said(lab: Lab, scale: str, told: str) -> None:
+    (lab.folder / "shrinking.py").write_text(COLLAPSING)
+    raw = lab.gssl("run", "raw", "graph.npz", "--json")[0]
+    assert not any("collapsed" in note or "worse" in note for note in json.loads(raw)["notes"])
+    notes = lab.run("--set", f"scale={scale}", method="shrinking:Shrink")["notes"]
+    assert any("seed 0 collapsed" in note and told in note for note in notes)
+    assert any("worse than 0." in note and "of the raw features on the same splits" in note for note in notes)
+
+
+def test_facts_about_the_data_are_part_of_the_run_and_come_back_with_it(lab: Lab) -> None:
+    plain = lab.run()
+    told = lab.run("--data", "metric=macro_f1,undirected=true")
+    assert (told["metric"], told["config_hash"] != plain["config_hash"]) == ("macro_f1", True)
+    assert any("have no reverse" in note for note in plain["notes"])
+    assert any("made undirected" in note for note in told["notes"])
+    again = lab.run("--config", str(Path(told["run_dir"]) / "config.yaml"))
+    assert again["config_hash"] == told["config_hash"]
+    lab.gssl("embed", told["run_dir"])
+    assert "'metrics'" in lab.refused("--data", "metrics=macro_f1")
+    assert "must look like" in lab.refused("--data", "metric")
+    assert "'rmse' does not fit" in lab.refused("--data", "metric=rmse")
+    assert "cannot be declared" in lab.gssl("run", "raw", "digits", "--data", "metric=macro_f1", code=2)[1]
