@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def _split(folder: Path, kind: str, num_items: int) -> Split:
         try:
             with gzip.open(path, "rt", encoding="ascii") as file:
                 parts.append(torch.from_numpy(np.array(file.read().split(), dtype=np.int64)))
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
             raise InputError(f"{path} is no list of item ids: {error}") from None
     return preset_split(kind, num_items, *parts)
 
