@@ -94,6 +94,10 @@ def _read(path: Path) -> pd.DataFrame:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"it is no table of molecules ({type(error).__name__}: {reason}): save it again") from None
     frame.columns = frame.columns.astype(str).str.strip()
+    header = str(frame.columns[0])
+    for name, separator in (("semicolons", ";"), ("tabs", "\t")):
+        if frame.shape[1] == 1 and separator in header:
+            raise InputError(f"its columns seem to be separated by {name} ({header!r}): save it with commas")
     return frame
 
 

@@ -165,12 +165,23 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
         algorithm=order.algorithm.lower(),
         pruner=order.pruner.lower(),
         storage=order.storage or "",
-        study=order.study or f"{config.method.name.rpartition(':')[2]}-{config.dataset}",
+        study=order.study or _usual_name(config),
         trials=order.trials,
         device=resolve_device(order.device),
         deadline=None if order.timeout is None else time.monotonic() + order.timeout,
         say=say,
     )
+
+
+def _usual_name(config: RunConfig) -> str:
+    """Of a study: method and dataset, and what is judged and how where that is not the usual.
+
+    Another task or setting is another search.
+    """
+    parts = [config.method.name.rpartition(":")[2], config.dataset]
+    parts += [config.task.name] if config.task.name not in ("node", "graph") else []
+    parts += [config.setting.name] if config.setting.name not in ("frozen", "supervised") else []
+    return "-".join(parts)
 
 
 def _longest(config: RunConfig, space: Mapping[str, Space]) -> int:

@@ -150,13 +150,15 @@ def test_a_header_of_a_smi_names_its_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("a,b\n1,2\n", "no column called smiles; its columns are a, b"),
+    ("a,b\n1,2\n", "its columns are a, b; a table of edges has the columns source and target.*called smiles"),
     ("smiles,SMILES\nC,C\n", "several of its columns are called smiles"),
     ("smiles\n", "it holds no molecules"),
-    ("", "no table of molecules"),
-    ('smiles\n"C\n', "no table of molecules"),
+    ("", "is empty"),
+    ('smiles\n"C\n', "no whole table"),
     ("smiles,a\nnothing,1\nxyz,2\n", "none of its 2 molecules .*2 molecules left out that RDKit cannot read"),
     ("smiles,a\nC,-2\nN,1\n", "negative class"),
+    ("smiles;a\nC;2\nN;1\n", "separated by semicolons"),
+    ("smiles\ta\nC\t2\nN\t1\n", "separated by tabs"),
 ])  # fmt: skip
 def test_tables_without_molecules(root: Path, tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path / "bad.csv", text)
@@ -172,7 +174,7 @@ _CUT = gzip.compress(b"smiles\nC\n", mtime=0)[:-9]
 def test_damaged_tables(root: Path, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.csv.gz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.csv\.gz.*no table of molecules"):
+    with pytest.raises(InputError, match=r"bad\.csv\.gz.*(no whole table|damaged)"):
         load_dataset(path)
 
 
