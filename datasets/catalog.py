@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gssl.common.resolve import Resolver
+from gssl.datasets.tu_names import CLASSES, REAL_NUMBERS
 
 if TYPE_CHECKING:
     from gssl.datasets.types import LabelKind, Level, Metric
@@ -73,6 +74,11 @@ def _single(name: str, summary: str, **rest: Any) -> DatasetSpec:
 
 def _tu(name: str, summary: str) -> DatasetSpec:
     return _graph(name, "TUDataset", summary, "tu:load", probe="P5-RBF")
+
+
+def _tu_of_numbers(name: str) -> DatasetSpec:
+    summary = "graphs of the TU collection with real targets"
+    return _graph(name, "TUDataset", summary, "tu:load", kind="regression", metric="mae")
 
 
 def _molecules(name: str, summary: str, kind: LabelKind, metric: Metric) -> DatasetSpec:
@@ -159,12 +165,32 @@ BY_NAME = {spec.name: spec for spec in SPECS}
 
 _BY_LOWER = {name.lower(): spec for name, spec in BY_NAME.items()}
 
+# Known by name, but not listed: there are too many of them.
+_UNLISTED = {
+    spec.name.lower(): spec
+    for spec in (
+        *(_tu(name, "graphs of the TU collection in classes") for name in CLASSES),
+        *(_tu_of_numbers(name) for name in REAL_NUMBERS),
+    )
+}
+
 
 def find_spec(name: str) -> DatasetSpec | None:
     """The spec of a dataset of this catalog; None for anything else: a plug-in, a path, a generator with options.
 
+    Every set of the TU collection is known, also those that are not listed.
+
     Example:
-        >>> find_spec("cora").name, find_spec("my_module:graph")
-        ('Cora', None)
+        >>> find_spec("cora").name, find_spec("enzymes").name, find_spec("my_module:graph")
+        ('Cora', 'ENZYMES', None)
     """
-    return _BY_LOWER.get(name.lower())
+    listed = _BY_LOWER.get(name.lower())
+    if listed is not None or name.lower() not in _UNLISTED:
+        return listed
+    plug_ins = {known.lower() for known in DATASETS.names()}
+    return None if name.lower() in plug_ins else _UNLISTED[name.lower()]
+
+
+def unlisted_names() -> list[str]:
+    """Names that are known besides those that are listed."""
+    return [spec.name for spec in _UNLISTED.values()]

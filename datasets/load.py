@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from gssl.common.errors import InputError, unknown
+from gssl.common.resolve import load as load_component
 from gssl.datasets.catalog import DATASETS, find_spec
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.declared import NOTHING, Declared
@@ -31,9 +32,7 @@ def load_dataset(
         name_or_path: a name of the catalog (case does not matter); a generator with options, such as
             ``csbm:nodes=10000,classes=5``; an installed plug-in's name; ``package.module:function`` that returns a
             dataset, or a graph of networkx or PyG; the name of a folder below ``ogb/`` of the data root or mirror that
-            has a ``meta.json``; or the path of a ``graph.npz``, of a saved PyG ``Data``, of a table of SMILES
-            (``.csv``, ``.csv.gz``, ``.smi``), of a folder with ``edge_index.npy`` and ``x.npy``, or of one in OGB's
-            layout.
+            has a ``meta.json``; or the path of a file or folder of a kind that :mod:`gssl.datasets.user` reads.
         declared: what is known of data of the user's own.
         root: data root; None for ``$GSSL_DATA``, whose default is the user's cache folder.
         mirror: read-only folder in which raw files are looked for before they are downloaded; None for
@@ -55,7 +54,7 @@ def load_dataset(
     if spec is not None and spec.family == "generator":
         return generate(spec.name, DATASETS.get(spec.name), options)
     if spec is not None and not colon:
-        dataset: Dataset = DATASETS.get(spec.name)(spec, store)
+        dataset: Dataset = load_component(spec.loader, "dataset")(spec, store)
         return dataset
     if _looks_like_path(text):
         return load_path(Path(text).expanduser(), store, declared)

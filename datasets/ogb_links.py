@@ -39,7 +39,7 @@ def read_links(folder: Path, edge_index: Tensor, num_nodes: int) -> LinkSplit:
     """
     whole = folder / "split_dict.pt"
     files = dict.fromkeys(_PARTS, whole) if whole.is_file() else {part: folder / f"{part}.pt" for part in _PARTS}
-    content = _load(whole) if whole.is_file() else {part: _load(path) for part, path in files.items()}
+    content = load_split(whole) if whole.is_file() else {part: load_split(path) for part, path in files.items()}
     parts = {part: _arrays(content, part, files[part]) for part in _PARTS}
     pairs = {part: _pairs(parts[part], files[part]) for part in _PARTS}
     grouped = "target_node_neg" in parts["valid"]
@@ -57,7 +57,12 @@ def read_links(folder: Path, edge_index: Tensor, num_nodes: int) -> LinkSplit:
     return checked_links(split, num_nodes)
 
 
-def _load(path: Path) -> Any:
+def load_split(path: Path) -> Any:
+    """What a split file of OGB holds: tensors, or arrays of numpy.
+
+    Raises:
+        InputError: it is damaged, or holds anything else.
+    """
     with _arrays_allowed():
         return load_tensors(path)
 

@@ -16,8 +16,8 @@ from gssl.common.errors import InputError
 from gssl.datasets import categories
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
-from gssl.datasets.ogb_links import read_links
-from gssl.datasets.ogb_source import OgbSource, from_folder, published
+from gssl.datasets.ogb_links import load_split, read_links
+from gssl.datasets.ogb_source import WHOLE_SPLIT, OgbSource, from_folder, published
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.processed import Processed, read_processed
 from gssl.datasets.splits import preset_split
@@ -105,6 +105,9 @@ def _read(spec: DatasetSpec, source: OgbSource, store: Store) -> Dataset:
 
 
 def _split(folder: Path, kind: str, num_items: int) -> Split:
+    whole = folder / "split" / kind / WHOLE_SPLIT
+    if whole.is_file():
+        return _whole_split(whole, kind, num_items)
     parts = []
     for part in ("train", "valid", "test"):
         path = folder / "split" / kind / f"{part}.csv.gz"
@@ -114,6 +117,17 @@ def _split(folder: Path, kind: str, num_items: int) -> Split:
         except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
             raise InputError(f"{path} is no list of item ids: {error}") from None
     return preset_split(kind, num_items, *parts)
+
+
+def _whole_split(path: Path, kind: str, num_items: int) -> Split:
+    content = load_split(path)
+    try:
+        parts = [torch.as_tensor(content[part]) for part in ("train", "valid", "test")]
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no ids for train, valid and test ({error}): save them with numpy") from None
+    if any(part.dim() != 1 or part.is_floating_point() or part.dtype == torch.bool for part in parts):
+        raise InputError(f"{path} holds more than lists of ids: give one list of whole numbers for each part")
+    return preset_split(kind, num_items, *(part.long() for part in parts))
 
 
 def _molecules(arrays: Arrays, stored: Processed) -> Arrays:

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from gssl.datasets.unzip import safe_unzip
 _MAX_UNPACKED = 64 << 30
 _KEYS = ("version", "task type", "eval metric", "binary", "add_inverse_edge", "split")
 _KEYS_OF_LABELS = ("num tasks", "num classes")
-_WHOLE_SPLIT = "split_dict.pt"  # of a set of links, where the three parts are in one file
+WHOLE_SPLIT = "split_dict.pt"  # where the three parts of a split are in one file, as DatasetSaver writes it
 _DEFAULTS = {
     "is hetero": "False",
     "has_node_attr": "True",
@@ -63,12 +63,12 @@ class OgbSource(Source):
 
     @classmethod
     def of(
-        cls, name: str, meta: Mapping[str, Any], folder: str, origin: Path | None = None, *, whole_split: bool = False
+        cls, name: str, target: Target, meta: Mapping[str, Any], folder: str, *, whole_split: bool = False
     ) -> OgbSource:
-        """The set that ``meta`` describes; ``whole_split`` if the split of its links is one file."""
-        raw = tuple(_raw_files(_target(name), meta, whole_split))
+        """The set that ``meta`` describes; ``whole_split`` if its split is one file."""
+        raw = tuple(_raw_files(target, meta, whole_split))
         parts = ("raw", "split", "mapping", META, _release(meta))
-        return cls(name=name, target=_target(name), meta=meta, folder=folder, raw=raw, parts=parts, origin=origin)
+        return cls(name=name, target=target, meta=meta, folder=folder, raw=raw, parts=parts)
 
     @property
     def level(self) -> Level:
@@ -77,7 +77,10 @@ class OgbSource(Source):
 
     def adopt(self, place: Path, into: Path) -> bool:
         folder = self.origin or place / self.folder
-        if not all((folder / name).is_file() for name in self.raw):
+        missing = [name for name in self.raw if not (folder / name).is_file()]
+        if missing and self.origin is not None:  # a folder of the user's own is nowhere else
+            raise InputError(f"the folder {folder} lacks {', '.join(missing)}, which its {META} promises: add them")
+        if missing:
             return False
         if not (folder / _release(self.meta)).is_file():
             raise InputError(
@@ -112,7 +115,7 @@ def published(name: str) -> OgbSource:
     master = Path(package.submodule_search_locations[0]) / f"{_target(name)}proppred" / "master.csv"
     with master.open(encoding="utf-8", newline="") as file:
         rows = {row[""]: row[name] for row in csv.DictReader(file)}
-    return OgbSource.of(name, rows, f"ogb/{name.replace('-', '_')}")
+    return OgbSource.of(name, _target(name), rows, f"ogb/{name.replace('-', '_')}")
 
 
 def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
@@ -130,7 +133,8 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
     except ValueError as error:
         raise InputError(f"{folder / META} is not JSON: {error}") from None
     name = folder.name.replace("_", "-")
-    keys = _KEYS if _target(name) == "link" else _KEYS + _KEYS_OF_LABELS
+    target = _target_of(folder)
+    keys = _KEYS if target == "link" else _KEYS + _KEYS_OF_LABELS
     missing = [key for key in keys if not isinstance(meta, dict) or key not in meta]
     if missing:
         raise InputError(f"{folder / META} lacks {', '.join(map(repr, missing))}: see ogb's meta_dict")
@@ -140,8 +144,14 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
     _check_names(folder, meta)
     split = str(meta["split"])
     key = f"ogb/{folder.name}" if in_store else f"ogb-folders/{folder.name}-{_state(folder)}"
-    whole = (folder / "split" / split / _WHOLE_SPLIT).is_file()
-    return OgbSource.of(name, {**_DEFAULTS, **meta}, key, None if in_store else folder, whole_split=whole)
+    whole = (folder / "split" / split / WHOLE_SPLIT).is_file()
+    source = OgbSource.of(name, target, {**_DEFAULTS, **meta}, key, whole_split=whole)
+    return replace(source, origin=None if in_store else folder)
+
+
+def is_saved_without_meta(folder: Path) -> bool:
+    """Whether a folder looks like what ogb's ``DatasetSaver`` writes, which keeps its description elsewhere."""
+    return (folder / "raw" / "data.npz").is_file() and any(folder.glob("RELEASE_v*.txt"))
 
 
 def _check_names(folder: Path, meta: Mapping[str, Any]) -> None:
@@ -162,6 +172,16 @@ def _target(name: str) -> Target:
     return "graph" if name.startswith("ogbg") else "link" if name.startswith("ogbl") else "node"
 
 
+def _target_of(folder: Path) -> Target:
+    """What is predicted of a folder's own set: its labels tell, and its name where there are none."""
+    found: list[Target] = [
+        target
+        for target in ("node", "graph")
+        if any((folder / "raw" / f"{target}-label{ending}").is_file() for ending in (".npz", ".csv.gz"))
+    ]
+    return found[0] if len(found) == 1 else _target(folder.name)
+
+
 def _release(meta: Mapping[str, Any]) -> str:
     return f"RELEASE_v{meta['version']}.txt"
 
@@ -175,9 +195,7 @@ def _raw_files(target: Target, meta: Mapping[str, Any], whole_split: bool) -> li
         names += [f"{part}-feat" for part in ("node", "edge") if meta[f"has_{part}_attr"] == "True"]
         files = [f"raw/{name}.csv.gz" for name in names]
     ending = "pt" if target == "link" else "csv.gz"
-    parts = (
-        [_WHOLE_SPLIT] if whole_split and target == "link" else [f"{p}.{ending}" for p in ("train", "valid", "test")]
-    )
+    parts = [WHOLE_SPLIT] if whole_split else [f"{part}.{ending}" for part in ("train", "valid", "test")]
     return files + [f"split/{meta['split']}/{part}" for part in parts]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from numpy._core import multiarray
 
 from gssl.common.errors import InputError
 from gssl.datasets.sparse_check import check_matrices
+from gssl.datasets.stand_ins import stand_ins
 from gssl.datasets.unzip import check_fits_memory, is_zip
+
+_FOREIGN = re.compile(r"Unsupported global: GLOBAL (\S+)")
 
 
 def load_tensors(path: Path) -> Any:
@@ -34,11 +38,7 @@ def load_tensors(path: Path) -> Any:
         with pyg_classes_allowed(), torch.sparse.check_sparse_tensor_invariants():
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = next((line.strip() for line in str(error).splitlines() if "Unsupported" in line), "")
-        raise InputError(
-            f"{path} is damaged or holds more than tensors and PyG data{' (' + reason + ')' if reason else ''}; "
-            "nothing in it was run. Save a torch_geometric.data.Data whose attributes are tensors"
-        ) from None
+        raise InputError(_refused(path, str(error))) from None
     except OSError:
         raise
     except Exception as error:  # a damaged file can fail in any way
@@ -46,15 +46,31 @@ def load_tensors(path: Path) -> Any:
         raise InputError(f"{path} is not a whole file written by torch.save ({first_line}): save it again") from None
 
 
+def _refused(path: Path, error: str) -> str:
+    """What to say of a file that safe loading does not take."""
+    named = _FOREIGN.search(error)
+    if named is None:
+        return (
+            f"{path} is damaged or holds more than tensors and PyG data; nothing in it was run. Save a "
+            "torch_geometric.data.Data whose attributes are tensors"
+        )
+    return (
+        f"{path} holds more than tensors and PyG data: {named[1]}, which is not loaded, because loading it would run "
+        "its code; nothing in it was run. Where it came from, save plain graphs: "
+        "torch.save([Data.from_dict(data.to_dict()) for data in graphs], 'plain.pt')"
+    )
+
+
 @contextlib.contextmanager
 def pyg_classes_allowed() -> Iterator[None]:
     """Let safe loading take PyG's data classes, and the numpy scalars that ogb leaves among them, for a while."""
     from torch_geometric.data import Data
     from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
-    from torch_geometric.data.storage import GlobalStorage
+    from torch_geometric.data.storage import BaseStorage, EdgeStorage, GlobalStorage, NodeStorage
 
     scalars = [multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in ("i4", "i8", "f4", "f8"))]
-    wanted = [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, *scalars]
+    storages = [BaseStorage, EdgeStorage, GlobalStorage, NodeStorage]
+    wanted = [Data, DataEdgeAttr, DataTensorAttr, *storages, *stand_ins(), *scalars]
     # PyTorch's context manager forgets what it was given when it ends, also what PyG had allowed before.
     known = set(torch.serialization.get_safe_globals())
     with torch.serialization.safe_globals([item for item in wanted if item not in known]):

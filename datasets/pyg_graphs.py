@@ -11,8 +11,10 @@ import psutil
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
+from torch_geometric.data.storage import BaseStorage
 
 from gssl.common.errors import InputError
+from gssl.datasets.adjacency import with_edges
 from gssl.datasets.array_names import canonical, is_of_split, unread
 from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers, check_range, edge_ids
@@ -20,6 +22,7 @@ from gssl.datasets.declared import NOTHING, Declared, split_off
 from gssl.datasets.own import own_dataset
 from gssl.datasets.own_splits import own_splits, split_of_flags
 from gssl.datasets.types import Dataset
+from gssl.graph.sparse import SparseMatrix
 
 _READ = ("edge_index", "x", "y", "edge_attr", "edge_weight", "num_nodes")
 
@@ -40,8 +43,8 @@ def from_pyg(data: Any, *, name: str = "pyg", declared: Declared = NOTHING) -> D
         InputError: an attribute is missing, of the wrong shape, or not finite; of a list the message names the graph.
     """
     if isinstance(data, list | tuple):
-        return _collection([_values(item, f"graph {i}: ") for i, item in enumerate(data)], name, declared)
-    return from_arrays(_values(data), name=name, declared=declared)
+        return _collection([attributes_of(item, f"graph {i}: ") for i, item in enumerate(data)], name, declared)
+    return from_arrays(attributes_of(data), name=name, declared=declared)
 
 
 def from_arrays(
@@ -103,18 +106,40 @@ def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) ->
     return replace(found, notes=(note, *found.notes))
 
 
-def _values(data: Any, where: str = "") -> dict[str, Any]:
-    if isinstance(data, Mapping):
-        return dict(data)
-    if not isinstance(data, Data):
+def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
+    """The attributes of a graph that have a value; ``adj_t`` gives edges where there is no ``edge_index``.
+
+    Args:
+        data: a ``Data`` of any version of PyG, what it stores its attributes in, or a mapping.
+        where: how messages begin.
+
+    Raises:
+        InputError: it is no graph, or damaged.
+    """
+    if isinstance(data, HeteroData):
+        raise InputError(f"{where}a HeteroData is no graph with one kind of nodes: give data.to_homogeneous()")
+    if not isinstance(data, Mapping | Data | BaseStorage):
         raise InputError(
-            f"{where}a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, or a "
-            "list of them"
+            f"{where}a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, a "
+            "list of them, or a graph of networkx"
         )
     try:
-        return {key: value for key, value in data.to_dict().items() if value is not None}
+        return with_edges({key: value for key, value in _parts_of(data).items() if value is not None})
+    except InputError as error:
+        raise InputError(f"{where}{error}") from None
     except Exception as error:  # one that comes from a damaged file may lack any of its parts
         raise InputError(f"{where}the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _parts_of(data: Any) -> dict[str, Any]:
+    if isinstance(data, Mapping) and not isinstance(data, BaseStorage):
+        return dict(data)
+    if isinstance(data, BaseStorage) or "_store" in vars(data):
+        return dict(data.to_dict())
+    # Before version 2, PyG kept attributes on the object itself.
+    parts = vars(data)
+    count = parts.get("__num_nodes__")
+    return {"num_nodes": count} | {key: value for key, value in parts.items() if not key.startswith("_")}
 
 
 def _features_or_count(
@@ -126,7 +151,7 @@ def _features_or_count(
         raise InputError(f"there is no edge_index (2, num_edges); found: {found}")
     x = values.get("x")
     if x is not None:
-        if getattr(x, "ndim", None) != 2:
+        if not isinstance(x, SparseMatrix) and getattr(x, "ndim", None) != 2:
             shape = tuple(getattr(x, "shape", ()))
             raise InputError(f"x must have shape (num_nodes, features), but is {type(x).__name__} of shape {shape}")
         return x, int(x.shape[0])

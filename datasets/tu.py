@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from gssl.common.errors import InputError
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.checksums import verify
@@ -14,7 +15,7 @@ from gssl.datasets.download import download
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.processed import Processed, read_processed
 from gssl.datasets.raw_text import require_equal
-from gssl.datasets.source import PygSource
+from gssl.datasets.source import PygSource, copy_parts
 from gssl.datasets.store import Store
 from gssl.datasets.tu_files import TuCounts, checked_counts
 from gssl.datasets.types import Dataset
@@ -25,9 +26,19 @@ _URL = "https://www.chrsmrrs.com/graphkerneldatasets"
 
 @dataclass(frozen=True, kw_only=True)
 class TuSource(PygSource):
-    """A TU set: raw text files, or the zip that holds them, ``TUDataset/<NAME>.zip``."""
+    """A TU set: raw text files, or the zip that holds them, ``TUDataset/<NAME>.zip``.
+
+    Attributes:
+        origin: folder or zip of the raw files where they are not in a store.
+        depth: folders in the zip around its files.
+    """
+
+    origin: Path | None = None
+    depth: int = 1
 
     def adopt(self, place: Path, into: Path) -> bool:
+        if self.origin is not None:
+            return self._take(self.origin, into / "raw")
         if super().adopt(place, into):
             return True
         archive = f"{self.folder}.zip"
@@ -36,6 +47,15 @@ class TuSource(PygSource):
         verify(archive, place / archive, place / archive)
         unpack_texts(place / archive, into / "raw")
         return all((into / name).is_file() for name in self.raw)
+
+    def _take(self, origin: Path, raw: Path) -> bool:
+        if origin.is_file():
+            unpack_texts(origin, raw, strip=self.depth)
+        else:
+            copy_parts(origin, raw, tuple(path.name for path in origin.glob(f"{self.name}_*.txt")))
+        if not all((raw.parent / name).is_file() for name in self.raw):
+            raise InputError(f"{origin} lacks one of {', '.join(Path(name).name for name in self.raw)}: provide it")
+        return True
 
     def download(self, into: Path) -> None:
         archive = into.with_suffix(".zip")
@@ -56,26 +76,31 @@ def load(spec: DatasetSpec, store: Store) -> Dataset:
 
     PyG's default leaves them out in both cases.
     """
+    targets = "graph_attributes" if spec.kind == "regression" else "graph_labels"
     source = TuSource(
-        dataset="TUDataset",
-        folder=f"TUDataset/{spec.name}",
-        name=spec.name,
-        raw=tuple(f"raw/{spec.name}_{part}.txt" for part in ("A", "graph_indicator", "graph_labels")),
+        dataset="TUDataset", folder=f"TUDataset/{spec.name}", name=spec.name, raw=raw_files(spec.name, targets)
     )
+    return assemble(spec, read_arrays(source, store))
+
+
+def raw_files(name: str, *more: str) -> tuple[str, ...]:
+    """The files that a set needs."""
+    return tuple(f"raw/{name}_{part}.txt" for part in ("A", "graph_indicator", *more))
+
+
+def read_arrays(source: TuSource, store: Store) -> Arrays:
+    """The graphs of a set, with what should be said of them."""
     stored = prepared(source, store, lambda folder: read_processed(folder / source.processed[0]))
     x, node_notes = _labels_first(stored, "x", "node")
     edge_attr, edge_notes = _labels_first(stored, "edge_attr", "edge")
-    return assemble(
-        spec,
-        Arrays(
-            edge_index=stored.edge_index,
-            x=x,
-            y=stored.get("y"),
-            num_nodes=stored.num_nodes,
-            edge_attr=edge_attr,
-            ptr=stored.ptr,
-            notes=(*origin_notes(source, store), *node_notes, *edge_notes),
-        ),
+    return Arrays(
+        edge_index=stored.edge_index,
+        x=x,
+        y=stored.get("y"),
+        num_nodes=stored.num_nodes,
+        edge_attr=edge_attr,
+        ptr=stored.ptr,
+        notes=(*origin_notes(source, store), *node_notes, *edge_notes),
     )
 
 

@@ -47,13 +47,24 @@ def safe_unzip(archive: Path, target: Path, *, strip: int = 0, max_bytes: int = 
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def unpack_texts(archive: Path, target: Path) -> None:
-    """Unpack the zip of a TU set without its outer folder; its texts will be read as a whole, so they must fit.
+def names_in(archive: Path) -> list[str]:
+    """The names of a zip's members, as they stand there.
+
+    Raises:
+        InputError: not a whole zip.
+    """
+    require_regular(archive)
+    with _opened(archive) as zipped:
+        return zipped.namelist()
+
+
+def unpack_texts(archive: Path, target: Path, *, strip: int = 1) -> None:
+    """Unpack the zip of a TU set without its outer folders; its texts will be read as a whole, so they must fit.
 
     Raises:
         InputError: as :func:`safe_unzip`.
     """
-    safe_unzip(archive, target, strip=1, max_bytes=min(MAX_UNPACKED, psutil.virtual_memory().available))
+    safe_unzip(archive, target, strip=strip, max_bytes=min(MAX_UNPACKED, psutil.virtual_memory().available))
 
 
 def is_zip(path: Path) -> bool:

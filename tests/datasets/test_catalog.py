@@ -100,7 +100,7 @@ def test_plug_in_may_not_take_a_known_name(
 
 
 def test_plug_in_must_return_a_dataset(root: Path, plug_in: types.ModuleType) -> None:
-    with pytest.raises(InputError, match="must be a function that returns a Dataset, not a dict"):
+    with pytest.raises(InputError, match="dataset 'their_data:no_set': there is no edge_index"):
         load_dataset("their_data:no_set")
 
 

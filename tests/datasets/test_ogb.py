@@ -284,7 +284,7 @@ def test_a_folder_by_path_follows_its_changes(root: Path, tmp_path: Path) -> Non
         ({"is hetero": True}, "several kinds of nodes"),
         ({"is hetero": "True"}, "several kinds of nodes"),
         ({"eval metric": "F1"}, "scored by 'F1'"),
-        ({"split": "time"}, "are not in the data root"),
+        ({"split": "time"}, "lacks split/time/train"),
         ({"version": 2}, r"no RELEASE_v2\.txt"),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_folder_with_damaged_files(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"meta\.json is not JSON"):
         load_dataset(folder)
     (folder / "meta.json").unlink()
-    with pytest.raises(InputError, match=r"has neither meta\.json"):
+    with pytest.raises(InputError, match=r"has no meta\.json: write what"):
         load_dataset(folder)
 
 

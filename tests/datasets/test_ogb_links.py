@@ -265,7 +265,7 @@ def test_splits_that_cannot_be_read(root: Path, part: str, content: Any, message
     [
         ({"eval metric": "F1"}, r"scored by 'F1'.*hits@K"),
         ({"eval metric": "hits@0"}, "scored by 'hits@0'"),
-        ({"split": "time"}, "are not in the data root"),
+        ({"split": "time"}, "lacks split/time/train"),
         ({"is hetero": "True"}, "several kinds of nodes"),
     ],
 )

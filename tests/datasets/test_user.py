@@ -84,7 +84,7 @@ def test_arrays_that_are_no_graph(root: Path, tmp_path: Path, arrays: dict[str, 
 
 def test_a_missing_key_lists_what_is_there(root: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", links=EDGES, x=X)
-    with pytest.raises(InputError, match=r"bad\.npz: there is no edge_index.*found: links, x"):
+    with pytest.raises(InputError, match=r"bad\.npz: there is no edge_index.*found: links, x; expected"):
         load_dataset(tmp_path / "bad.npz")
 
 
@@ -95,9 +95,9 @@ def test_paths_that_lead_nowhere(root: Path, name: str) -> None:
 
 
 def test_other_kinds_of_files(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "graph.txt").write_text("0 1")
-    with pytest.raises(InputError, match=r"no known kind: save the graph as \.npz, \.pt"):
-        load_dataset(tmp_path / "graph.txt")
+    (tmp_path / "graph.xyz").write_text("0 1")
+    with pytest.raises(InputError, match=r"no known kind: known are \.npz, \.pt.*from_networkx.*my_file:function"):
+        load_dataset(tmp_path / "graph.xyz")
     with pytest.raises(InputError, match=r"neither meta\.json"):
         load_dataset(tmp_path)
 
@@ -160,7 +160,7 @@ def test_a_pickle_bomb_in_a_pt_is_never_run(root: Path, tmp_path: Path, how: str
         torch.save(Data(edge_index=torch.from_numpy(EDGES), x=torch.from_numpy(X), bomb=bomb), path)
     else:
         torch.save(bomb, path, _use_new_zipfile_serialization=how == "torch")
-    with pytest.raises(InputError, match=r"hostile\.pt is damaged or holds more than tensors"):
+    with pytest.raises(InputError, match=r"hostile\.pt (is damaged or )?holds more than tensors"):
         load_dataset(path)
     assert not (tmp_path / "run").exists()
 
@@ -199,7 +199,7 @@ def test_an_edge_index_of_pygs_own_type(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [torch.ones(3), {"x": torch.ones(3, 2)}, [torch.ones(2)], "text", HeteroData()])
 def test_saved_things_that_are_no_graph(root: Path, tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "bad.pt")
-    with pytest.raises(InputError, match=r"bad\.pt.*(is no graph|no edge_index|more than tensors)"):
+    with pytest.raises(InputError, match=r"bad\.pt.*(is no graph|no edge_index|has no edges|more than tensors)"):
         load_dataset(tmp_path / "bad.pt")
 
 
@@ -209,7 +209,7 @@ def test_a_file_that_may_not_be_read(root: Path, tmp_path: Path, monkeypatch: py
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("gssl.datasets.user.load_npz", refuse)
+    monkeypatch.setattr("gssl.datasets.formats.npz_file.load_npz", refuse)
     with pytest.raises(InputError, match="may not be read"):
         load_dataset(path)
 

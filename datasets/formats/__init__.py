@@ -1,0 +1,1 @@
+"""Readers of files and folders that people bring, one format each."""

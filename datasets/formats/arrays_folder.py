@@ -1,0 +1,40 @@
+"""A folder with ``edge_index.npy``, ``x.npy`` and the rest under the same names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gssl.datasets.array_names import NAMES, is_read
+from gssl.datasets.convert import from_arrays
+from gssl.datasets.declared import Declared
+from gssl.datasets.mapped import open_array
+from gssl.datasets.types import Dataset
+
+
+def is_one(folder: Path) -> bool:
+    """Whether edges lie in a folder as an array."""
+    return any((folder / f"{name}.npy").is_file() for name in ("edge_index", *NAMES["edge_index"]))
+
+
+def read(folder: Path, declared: Declared) -> Dataset:
+    """A dataset from a folder of arrays.
+
+    Raises:
+        InputError: an array is damaged or holds Python objects, or they are no graph.
+    """
+    values, others = load_arrays(folder)
+    return from_arrays(values, name=folder.resolve().name, declared=declared, others=others)
+
+
+def load_arrays(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arrays of a graph, each in a file ``<key>.npy``, without reading what is in them; and names of other arrays.
+
+    Features in float32 stay in their file, from which batches take their rows, so they may exceed the memory.
+
+    Raises:
+        InputError: a file is damaged or holds Python objects.
+    """
+    files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
+    others = tuple(name for name in files if not is_read(name))
+    return {key: open_array(path) for key, path in files.items() if is_read(key)}, others

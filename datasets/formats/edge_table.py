@@ -1,0 +1,270 @@
+"""Tables of edges, and of nodes beside them: CSV and TSV files, and lists of edges as plain text."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gssl.common.errors import InputError
+from gssl.datasets.array_names import NAMES, is_of_split
+from gssl.datasets.convert import as_dataset, from_arrays
+from gssl.datasets.declared import Declared
+from gssl.datasets.formats.network_file import edge_list_with_attributes
+from gssl.datasets.formats.text import check_text
+from gssl.datasets.types import Dataset
+
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+LISTS = (".edgelist", ".edges", ".txt")
+_ENDS = (
+    ("source", "target"),
+    ("src", "dst"),
+    ("src", "dest"),
+    ("from", "to"),
+    ("u", "v"),
+    ("head", "tail"),
+    ("source_id", "target_id"),
+    ("from_id", "to_id"),
+    ("node1", "node2"),
+    ("node_1", "node_2"),
+    ("id_1", "id_2"),
+)
+_IDS = ("id", "node", "node_id", "nodeid", "name", "index")
+_COMMENTS = ("#", "%")
+_PER_BYTE = 20
+EXPECTED = (
+    "a table of edges has the columns source and target (and weight), with the nodes in a table beside it "
+    "(g_nodes.csv for g.csv, nodes.csv for edges.csv: id, y and columns of features); a table of molecules has a "
+    "column called smiles"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """A table of edges.
+
+    Attributes:
+        ends: ids of sources and targets as they stand there, each of shape (num_edges,).
+        weight: shape (num_edges,), or None.
+        others: names of columns that are not read.
+        undirected: whether the table says so of all edges.
+    """
+
+    ends: tuple[pd.Series, pd.Series]
+    weight: np.ndarray | None
+    others: tuple[str, ...]
+    undirected: bool = False
+
+
+def ends_of(columns: list[str]) -> tuple[str, str] | None:
+    """The columns that hold the ends of edges; None if there are none.
+
+    Example:
+        >>> ends_of(["Source", "Target", "Weight"]), ends_of(["smiles", "y"])
+        (('Source', 'Target'), None)
+    """
+    lower = {column.lower(): column for column in columns}
+    return next(((lower[a], lower[b]) for a, b in _ENDS if a in lower and b in lower), None)
+
+
+def header(path: Path) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        InputError: it is empty, damaged or no regular file.
+    """
+    check_text(path, 1)  # a table of molecules is not read as a whole here
+    return [str(column).strip() for column in _table(path, nrows=0).columns]
+
+
+def is_edge_table(columns: list[str]) -> bool:
+    """Whether a table has the two ends of edges, in named columns or as two or three numbers without a header."""
+    return ends_of(columns) is not None or _has_no_header(columns)
+
+
+def read_table(path: Path, declared: Declared) -> Dataset:
+    """A dataset from a table of edges, and one of nodes if it lies beside.
+
+    Raises:
+        InputError: damaged, no ends of edges, or tables that do not fit together.
+    """
+    columns = header(path)
+    check_text(path, _PER_BYTE)
+    if not is_edge_table(columns):
+        raise InputError(f"its columns are {', '.join(columns)}; {EXPECTED}")
+    if not _has_no_header(columns):
+        return _dataset(path, _edges(_table(path)), declared)
+    found = _dataset(path, _edges(_table(path, header=None)), declared)
+    return replace(found, notes=("no column has a name, so the first row is an edge, too", *found.notes))
+
+
+def read_list(path: Path, declared: Declared) -> Dataset:
+    """A dataset from a list of edges: two nodes in each line, and a weight where there are three columns.
+
+    Columns are separated by white space or commas; lines that begin with ``#`` or ``%`` are comments.
+
+    Raises:
+        InputError: damaged, or no list of edges.
+    """
+    check_text(path, _PER_BYTE)
+    first, mark = _first_line(path)
+    if "{" in first:
+        try:
+            graph = edge_list_with_attributes(path)
+        except Exception as error:  # a damaged file can fail in any way
+            raise InputError(f"{path} is no list of edges ({type(error).__name__}: {error})") from None
+        return as_dataset(graph, name=path.stem, declared=declared)
+    columns = re.split(r"[,;\t]" if re.search(r"[,;\t]", first) else r"\s+", first.strip())
+    if ends_of([column.strip() for column in columns]) is not None:
+        raise InputError(f"its first line names the columns {', '.join(columns)}: call the file .csv or .tsv")
+    if len(columns) not in (2, 3):
+        raise InputError(
+            f"its first line has {len(columns)} columns ({first.strip()[:60]!r}), but a list of edges has two nodes in "
+            "each line, and perhaps a weight"
+        )
+    separator = next((c for c in ",;\t" if c in first), r"\s+")
+    frame = _table(path, sep=separator, header=None, comment=mark, skipinitialspace=True)
+    return _dataset(path, _edges(frame), declared)
+
+
+def _first_line(path: Path) -> tuple[str, str | None]:
+    """The first line that is no comment, and the character that comments begin with."""
+    mark = None
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for line in itertools.islice(file, 10_000):
+            if line.startswith(_COMMENTS):
+                mark = line[0]
+            elif line.strip():
+                return line, mark
+    raise InputError(f"{path} has no edges in its first 10,000 lines: a list of edges has two nodes in each line")
+
+
+def _table(path: Path, **options: Any) -> pd.DataFrame:
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose a cell
+            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False}
+            frame: pd.DataFrame = pd.read_csv(path, **{**known, **options})
+    except PermissionError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path} is no whole table ({type(error).__name__}: {reason}): save it again") from None
+    frame.columns = frame.columns.astype(str).str.strip()
+    return frame
+
+
+def _has_no_header(columns: list[str]) -> bool:
+    return len(columns) in (2, 3) and all(re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", column) for column in columns)
+
+
+def _edges(frame: pd.DataFrame) -> Edges:
+    columns = list(frame.columns)
+    source, target = ends_of(columns) or (columns[0], columns[1])
+    ends = (frame[source], frame[target])
+    if missing := int((ends[0].isna() | ends[1].isna()).sum()):
+        raise InputError(
+            f"{missing} of {len(frame)} lines lack a node in {source} or {target}: complete or remove them"
+        )
+    rest = [column for column in columns if column not in (source, target)]
+    without_header = source == "0" and columns == [str(i) for i in range(len(columns))]
+    weight = rest[0] if without_header and rest else _named(rest, ("weight", *NAMES["edge_weight"]))
+    weights = None if weight is None else _numbers(frame[weight], weight)
+    kind = _named(rest, ("type",))  # as Gephi writes it
+    undirected = kind is not None and set(frame[kind].astype(str).str.lower()) == {"undirected"}
+    read = {weight, kind if undirected else None}
+    return Edges(ends, weights, tuple(column for column in rest if column not in read), undirected)
+
+
+def _named(columns: list[str], names: tuple[str, ...]) -> str | None:
+    return next((column for column in columns if column.lower() in names), None)
+
+
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
+    values = pd.to_numeric(column, errors="coerce")
+    if values.isna().any():
+        line = int(values.isna().to_numpy().argmax())
+        raise InputError(f"{name} is no number in row {line + 1} ({str(column.iloc[line])[:40]!r}): correct it")
+    return values.to_numpy(dtype=np.float64)
+
+
+def _dataset(path: Path, edges: Edges, declared: Declared) -> Dataset:
+    beside = _nodes_beside(path)
+    values, notes = _numbered(edges) if beside is None else _with_nodes(edges, _nodes(beside), beside.name)
+    if edges.weight is not None:
+        values["edge_weight"] = edges.weight
+    if edges.undirected:
+        declared = declared.over(Declared(undirected=True))
+    found = from_arrays(values, name=_stem(path), declared=declared, others=edges.others)
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _numbered(edges: Edges) -> tuple[dict[str, Any], tuple[str, ...]]:
+    both = pd.concat(edges.ends, ignore_index=True)
+    codes, names = pd.factorize(both, sort=both.map(type).nunique() == 1)
+    note = f"nodes are the {len(names)} that edges name; there is no table of nodes beside"
+    return {"edge_index": codes.reshape(2, -1).astype(np.int64), "num_nodes": len(names)}, (note,)
+
+
+def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arrays of a graph whose nodes have a table of their own, in its order."""
+    key = _named(list(nodes.columns), _IDS)
+    ids = nodes[key] if key is not None else pd.Series(np.arange(len(nodes)))
+    if ids.duplicated().any():
+        raise InputError(f"{name} has the node {ids[ids.duplicated()].iloc[0]!r} twice in {key}: keep one")
+    as_text = ids.map(type).nunique() > 1 or any(end.dtype != ids.dtype for end in edges.ends)
+    index = pd.Index(ids.astype(str) if as_text else ids)
+    rows = np.stack([index.get_indexer(pd.Index(end.astype(str) if as_text else end)) for end in edges.ends])
+    if (rows < 0).any():
+        end, line = (int(i) for i in np.argwhere(rows < 0)[0])
+        raise InputError(
+            f"row {line + 1} of the edges names the node {edges.ends[end].iloc[line]!r}, which {name} lacks"
+        )
+    rest = [column for column in nodes.columns if column != key]
+    label = next((column for column in rest if column.lower() in ("y", *NAMES["y"], "class")), None)
+    splits = [column for column in rest if is_of_split(column)]
+    values: dict[str, Any] = {"edge_index": rows, "num_nodes": len(nodes)}
+    others = [column for column in rest if column != label and column not in splits]
+    features = [column for column in others if pd.api.types.is_numeric_dtype(nodes[column])]
+    if features:
+        values["x"] = nodes[features].to_numpy(dtype=np.float64)
+    if label is not None:
+        values["y"] = _labels(nodes[label])
+    values |= {column: nodes[column].to_numpy() for column in splits}
+    texts = [column for column in others if column not in features]
+    said = {"features are the columns": features, "columns without numbers left out:": texts}
+    origin = f"nodes are the {len(nodes)} rows of {name}" + ("" if key else ", numbered from 0")
+    return values, (origin, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
+
+
+def _labels(column: pd.Series) -> Any:
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy()
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
+
+
+def _nodes(path: Path) -> pd.DataFrame:
+    check_text(path, _PER_BYTE)
+    return _table(path)
+
+
+def _stem(path: Path) -> str:
+    ends = (*TABLES, *LISTS)
+    return next((path.name[: -len(end)] for end in ends if path.name.lower().endswith(end)), path.stem)
+
+
+def _nodes_beside(path: Path) -> Path | None:
+    """The table of nodes that belongs to one of edges: ``g_nodes.csv`` to ``g.csv``, ``nodes.csv`` to ``edges.csv``."""
+    stem = _stem(path)
+    wanted = {f"{stem}_nodes", f"{stem}-nodes", f"{stem}.nodes"}
+    if stem.lower().endswith("edges"):
+        wanted.add(stem[:-5] + "nodes")
+    found = [path.with_name(name + end) for name in sorted(wanted) for end in TABLES]
+    return next((file for file in found if file.is_file()), None)

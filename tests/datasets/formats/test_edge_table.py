@@ -1,0 +1,145 @@
+"""Tables and lists of edges: every line counts, tables of nodes are found, and nothing is guessed without a word."""
+
+import gzip
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from gssl.common.errors import InputError
+from gssl.datasets.declared import NOTHING, Declared
+from gssl.datasets.formats.edge_table import read_list, read_table
+from gssl.datasets.load import load_dataset
+from gssl.datasets.types import Dataset
+from gssl.graph.sparse import dense_features
+
+
+def _edges(data: Dataset) -> set[tuple[int, int]]:
+    return {(int(u), int(v)) for u, v in data.graph.block.edge_index.T}
+
+
+def _table(folder: Path, text: str, name: str = "g.csv", declared: Declared = NOTHING) -> Dataset:
+    (folder / name).write_text(text)
+    return read_table(folder / name, declared)
+
+
+@pytest.mark.parametrize("header", ["source,target", "Source, Target", "src,dst", "from,to", "u,v"])
+def test_ends_by_their_usual_names(tmp_path: Path, header: str) -> None:
+    data = _table(tmp_path, f"{header}\n7,3\n3,9")
+    assert _edges(data) == {(1, 0), (0, 2)}
+    assert "nodes are the 3 that edges name; there is no table of nodes beside" in data.notes
+    assert any("read as a directed graph" in note for note in data.notes)
+
+
+def test_weights_and_columns_that_are_not_read(tmp_path: Path) -> None:
+    data = _table(tmp_path, "a\tsource\ttarget\tweight\nz\tu\tv\t2\nz\tv\tw\t0.5\n", "g.tsv")
+    assert data.graph.block.weight is not None
+    assert data.graph.block.weight.tolist() == [2, 0.5]
+    assert "arrays that are not read: a" in data.notes
+    with pytest.raises(InputError, match=r"weight is no number in row 2 \('x'\)"):
+        _table(tmp_path, "source,target,weight\n0,1,1\n1,2,x\n")
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    data = _table(tmp_path, "0,1,2.5\n1,2,1\n")
+    assert (_edges(data), data.graph.num_nodes) == ({(0, 1), (1, 2)}, 3)
+    assert "no column has a name, so the first row is an edge, too" in data.notes
+    assert data.graph.block.weight is not None
+
+
+def test_gephis_tables(tmp_path: Path) -> None:
+    (tmp_path / "nodes.csv").write_text(
+        "Id,Label,f,g,split,text\na,u,1,2,train,x\nb,v,3,4,val,x\nc,u,5,6,test,x\nd,,7,8,,\n"
+    )
+    data = _table(tmp_path, "Source,Target,Type,Weight\na,b,Undirected,1\nc,b,Undirected,1", "edges.csv")
+    assert _edges(data) == {(0, 1), (1, 0), (2, 1), (1, 2)}
+    assert dense_features(data.graph.x).tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [0, 1, 0, -1]
+    assert (data.splits[0].train.tolist(), data.splits[0].test.tolist()) == ([0], [2])
+    assert "columns without numbers left out: text" in data.notes
+
+
+def test_nodes_beside_by_number_and_in_a_folder(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("x0,y\n1,0\n2,1\n3,1\n")
+    data = _table(tmp_path, "source,target\n0,2\n")
+    assert _edges(data) == {(0, 2)}
+    assert "nodes are the 3 rows of g_nodes.csv, numbered from 0" in data.notes
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "edges.csv.gz").write_bytes(gzip.compress(b"source,target\n5,6\n", mtime=0))
+    (folder / "nodes.csv").write_text("id,x0\n6,1\n5,0\n")
+    assert _edges(load_dataset(folder)) == {(1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("edges", "nodes", "message"),
+    [
+        (
+            "source,target\n0,9\n",
+            "id,x0\n0,1\n1,2\n",
+            "row 1 of the edges names the node .*9.*, which g_nodes.csv lacks",
+        ),
+        ("source,target\n0,1\n", "id,x0\n0,1\n0,2\n", "has the node .*0.* twice in id"),
+        ("source,target\n0,\n", None, "1 of 1 lines lack a node"),
+        ("source,target\n0,1,2\n", None, "no whole table"),  # pandas would take the first column for a name of the row
+        ("p,q\n0,1\n", None, "its columns are p, q; a table of edges has the columns source and target"),
+        ("", None, "empty"),
+    ],
+)
+def test_tables_that_do_not_fit(tmp_path: Path, edges: str, nodes: str | None, message: str) -> None:
+    if nodes is not None:
+        (tmp_path / "g_nodes.csv").write_text(nodes)
+    with pytest.raises(InputError, match=message):
+        _table(tmp_path, edges)
+
+
+def test_a_table_with_smiles_stays_one_of_molecules(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("source,target,smiles\n1,2,CC\n3,4,CO\n")
+    assert load_dataset(tmp_path / "m.csv").level == "graph"
+    (tmp_path / "g.csv").write_text("source,target\n1,2\n")
+    assert load_dataset(tmp_path / "g.csv").level == "node"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 1\n1 2",
+        "# a comment\n0\t1\n1\t2\n",
+        "% a comment\n0 1 1\n1 2 1\n",
+        "0,1\n1,2\n",
+        "0; 1\n1; 2\n",
+        "  0   1\n1 2\n",
+    ],
+)
+def test_lists_of_edges(tmp_path: Path, text: str) -> None:
+    (tmp_path / "g.edges").write_text(text)
+    assert _edges(read_list(tmp_path / "g.edges", NOTHING)) == {(0, 1), (1, 2)}
+    assert _edges(read_list(tmp_path / "g.edges", Declared(undirected=True))) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+
+
+def test_what_networkx_writes(tmp_path: Path) -> None:
+    graph = nx.Graph()
+    graph.add_weighted_edges_from([(0, 1, 2.0), (1, 2, 3.0)])
+    nx.write_edgelist(graph, tmp_path / "a.edgelist")
+    nx.write_weighted_edgelist(graph, tmp_path / "b.edgelist")
+    first, second = (read_list(tmp_path / f"{name}.edgelist", Declared(undirected=True)) for name in "ab")
+    assert _edges(first) == _edges(second) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert first.checksum == second.checksum
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello", "1 columns"),
+        ("0 1\n1 2 3 4", "no whole table"),
+        ("0 1\n1\n", "1 of 2 lines lack a node"),
+        ("source target\n0 1\n", "names the columns source, target"),
+        ("# only a comment\n", "no edges in its first"),
+        ("0 1 {'a': __import__('os')}", "no list of edges"),
+    ],
+)
+def test_texts_that_are_no_edges(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "g.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "g.txt", NOTHING)
