@@ -91,10 +91,17 @@ def read(path: Path) -> list[Published]:
         unit = 100.0 if higher_is_better(block.metric) else 1.0
         shared = block.model_dump(exclude={"scores"})
         found += [
-            Published(dataset=dataset, mean=mean / unit, std=None if std is None else std / unit, **shared)
+            Published(
+                dataset=dataset, mean=_share(mean, unit), std=None if std is None else _share(std, unit), **shared
+            )
             for dataset, (mean, std) in block.scores.items()
         ]
     return found
+
+
+def _share(value: float, unit: float) -> float:
+    """A score in its unit, without the digits that dividing adds: 71.2 percent are 0.712, not 0.7120000000000001."""
+    return float(f"{value / unit:.12g}")
 
 
 def entries_of(method: str) -> list[dict[str, Any]]:

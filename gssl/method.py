@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gssl.augment.base import Augmenter, Compose
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, TrainingError
 from gssl.common.space import Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
@@ -180,6 +180,23 @@ class ContrastiveMethod(Method):
 
     def loss(self, batch: MiniBatch) -> Tensor:
         return self.contrast(batch, *(self.project(self.embed(view(batch, self.rng))) for view in self.views))
+
+
+def scalar(loss: Tensor) -> Tensor:
+    """The loss itself.
+
+    Raises:
+        TrainingError: it is not one number that parameters decide on.
+    """
+    if not isinstance(loss, Tensor):
+        raise TrainingError(f"the loss of a method must be a tensor with one number, but is a {type(loss).__name__}")
+    if loss.numel() != 1:
+        raise TrainingError(
+            f"the loss of a method must be one number, but has the shape {tuple(loss.shape)}: take its weighted mean"
+        )
+    if not loss.requires_grad:
+        raise TrainingError("the loss of a method depends on none of its parameters, so there is nothing to learn")
+    return loss
 
 
 def _learned(views: Sequence[Augmenter]) -> list[nn.Module]:

@@ -18,8 +18,8 @@ from gssl.cards.describe import (
     option_table,
     summary,
     type_text,
-    value_text,
 )
+from gssl.cards.texts import number_text, value_text
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import options_of, texts_in
 from gssl.common.resolve import Resolver, load
@@ -263,12 +263,15 @@ def _space_text(space: Space) -> str:
     if isinstance(space, Choice):
         return " | ".join(map(value_text, space.values))
     kind = "real" if isinstance(space, Float) else "integer"
-    return f"{kind} from {space.low:g} to {space.high:g}{', logarithmic' if space.log else ''}"
+    return f"{kind} from {number_text(space.low)} to {number_text(space.high)}{', logarithmic' if space.log else ''}"
 
 
 def _published_table(entries: list[dict[str, Any]]) -> Table:
-    columns = list(dict.fromkeys(key for entry in entries for key in entry if key != "method"))
-    return Table("published", columns, [[value_text(entry.get(key, "")) for key in columns] for entry in entries])
+    """What a source does not say is left empty, and a column that says nothing is left out."""
+    told = [{key: value for key, value in entry.items() if value not in (None, "")} for entry in entries]
+    columns = [key for key in dict.fromkeys(key for entry in entries for key in entry) if any(key in t for t in told)]
+    columns = [key for key in columns if key != "method"]
+    return Table("published", columns, [[value_text(entry.get(key, "")) for key in columns] for entry in told])
 
 
 def _nonempty(table: Table) -> list[Table]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from gssl.cards.answer import Table
+from gssl.cards.texts import number_text, value_text
 from gssl.common.options import Option, options_of
 
 _NAMES = {
@@ -50,16 +50,6 @@ def default_text(option: Option) -> str:
     if option.required:
         return "(required)"
     return value_text(option.default)
-
-
-def value_text(value: object) -> str:
-    """A value as ``--set`` would take it.
-
-    Example:
-        >>> value_text(None), value_text(0.0), value_text((0.2, 0.4)), value_text("prelu")
-        ('null', '0.0', '[0.2, 0.4]', 'prelu')
-    """
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def type_text(annotation: Any) -> str:
@@ -123,7 +113,7 @@ def _schema_text(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"list of {_schema_text(schema.get('items', {}))}"
     name = _NAMES.get(schema.get("type", ""), "any")
-    return " ".join([name, *(f"{sign} {schema[key]:g}" for key, sign in _BOUNDS if key in schema)])
+    return " ".join([name, *(f"{sign} {number_text(schema[key])}" for key, sign in _BOUNDS if key in schema)])
 
 
 def _plain(value: object) -> object:

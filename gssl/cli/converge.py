@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gssl.cards.answer import Answer, Table
+from gssl.cards.texts import number_text
 from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
@@ -122,7 +123,7 @@ def _table(rows: list[Candidate], by: By, title: str) -> Table:
             (
                 s.sampler,
                 str(s.batch_size),
-                f"{s.lr:g}",
+                number_text(s.lr),
                 str(s.score(by) or "none"),
                 f"{s.steps_per_second:.1f}",
                 str(s.failed),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 from gssl import __version__
@@ -30,6 +33,8 @@ environment:
 
 exit codes: 0 done, 1 the work failed, 2 bad usage or bad input (the message says what to change)"""
 
+_SETTING = re.compile(r"[A-Za-z_][\w.]*=.")
+
 
 class Parser(ArgumentParser):
     """An argument parser that raises InputError instead of leaving the program."""
@@ -55,6 +60,7 @@ def parse(arguments: Sequence[str], commands: Sequence[Command]) -> tuple[Comman
     parsed, extra = parser.parse_known_args(arguments)
     if parsed.command is None:
         parser.error("say what to do")
+    _refuse_setting_as_dataset(parsed)
     if extra:
         _refuse(extra, subparsers[parsed.command])
     return by_name[parsed.command], parsed
@@ -134,8 +140,36 @@ def _examples(lines: Sequence[str]) -> str:
 
 
 def _refuse(extra: Sequence[str], parser: ArgumentParser) -> NoReturn:
+    # argparse keeps its table of options private; there is no public way to list them.
+    known = parser._option_string_actions
     options = [word for word in extra if word.startswith("-")]
     if not options:
+        if "--set" in known and (setting := next(filter(_SETTING.match, extra), None)):
+            parser.error(f"{setting} is a setting: say --set {setting}")
         parser.error(f"too many arguments: {' '.join(extra)}")
-    # argparse keeps its table of options private; there is no public way to list them.
-    raise unknown(f"option of `{parser.prog}`", options[0].partition("=")[0], parser._option_string_actions)
+    word = options[0].partition("=")[0]
+    error = unknown(f"option of `{parser.prog}`", word, known)
+    setting = _as_setting(options[0], extra)
+    if "--set" not in known or get_close_matches(word, known, cutoff=0.8) or not _SETTING.match(setting):
+        raise error
+    told = str(error) if "did you mean" in str(error) else str(error).partition(";")[0]
+    raise InputError(f"{told}; a setting of the method or of another part is given by --set {setting}")
+
+
+def _as_setting(option: str, extra: Sequence[str]) -> str:
+    """``--drop-edge 0.3`` and ``--drop-edge=0.3`` as ``drop_edge=0.3``."""
+    name, equals, value = option.lstrip("-").partition("=")
+    behind = extra[extra.index(option) + 1 :]
+    given = value if equals else behind[0] if behind and not behind[0].startswith("--") else "VALUE"
+    return f"{name.replace('-', '_')}={given}"
+
+
+def _refuse_setting_as_dataset(parsed: Namespace) -> None:
+    """Say what a setting that stands alone is, which argparse takes for the dataset.
+
+    Raises:
+        InputError: it is one.
+    """
+    word = getattr(parsed, "dataset", None)
+    if word and hasattr(parsed, "set") and _SETTING.match(word) and not Path(word).exists():
+        raise InputError(f"{word} is a setting, but the dataset is missing or stands elsewhere: say --set {word}")

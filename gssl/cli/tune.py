@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gssl.cards.answer import Answer, Table
+from gssl.cards.texts import number_text
 from gssl.cli.command import Command
 from gssl.cli.output import say
 from gssl.cli.parser import add_json, choice, integer, positive
@@ -82,7 +83,7 @@ def _values(trial: dict[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number_text(value, 4) if isinstance(value, float) else str(value)
 
 
 def _score(run: dict[str, Any], part: str) -> str:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
@@ -164,8 +164,29 @@ def _convert(option: Option, value: object, what: str) -> Any:
         return _adapter(option.annotation).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        told = first["msg"].removeprefix("Value error, ").lower()
+        told = _list_hint(option, value, first["type"]) or first["msg"].removeprefix("Value error, ").lower()
         raise InputError(f"option {option.name!r} of {what}: {told} (got {value!r})") from None
+
+
+def _list_hint(option: Option, value: object, kind: str) -> str:
+    """What to write where a list is wanted and a single value or a list of another length was given."""
+    parts = _fixed_length(option.annotation)
+    if kind in ("tuple_type", "list_type"):
+        shown = value if isinstance(value, int | float | str) else "VALUE"
+        items = ", ".join([str(shown)] * (parts or 2))
+        told = f"a list of {parts}" if parts else "a list"
+        return f"must be {told}, as in {option.name}=[{items}]; one item of it is set by {option.name}.0={shown}"
+    if kind in ("missing", "too_long") and parts:
+        return f"must be a list of {parts}"
+    return ""
+
+
+def _fixed_length(annotation: Any) -> int:
+    """How many values a tuple of fixed length has, also within unions and marks; 0 for any other type."""
+    if get_origin(annotation) is tuple:
+        parts = get_args(annotation)
+        return 0 if Ellipsis in parts else len(parts)
+    return max(map(_fixed_length, get_args(annotation)), default=0)
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -64,6 +65,7 @@ class Resolver(Generic[T]):
             return name
         by_lower = {known.lower(): known for known in self.paths}
         if name.lower() not in by_lower:
+            _refuse_dotted(name, self.family)
             raise unknown(self.family, name, self.paths)
         return by_lower[name.lower()]
 
@@ -109,6 +111,9 @@ def load(path: str, family: str) -> Any:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise InputError(f"{family} path {path!r} must look like package.module:Name")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = ".".join(module_name.removesuffix(".py").removeprefix("./").split("/"))
+        raise InputError(f"{family} path {path!r} must name a module, not a file: write {dotted}:{attribute}")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     if module_name not in sys.modules and "." not in module_name:
@@ -120,9 +125,38 @@ def load(path: str, family: str) -> Any:
         if missing == module_name or module_name.startswith(missing + "."):
             raise InputError(f"there is no module {missing!r} for {family} {path!r}") from None
         raise InputError(f"{family} {path!r} needs the package {missing!r}, which is not installed") from None
+    except Exception as error:
+        if module_name.partition(".")[0] == "gssl":
+            raise  # a fault of ours
+        raise InputError(f"importing {module_name} for {family} {path!r} failed: {_told(error)}") from error
     if not hasattr(module, attribute):
         raise unknown(f"{family} in {module_name}", attribute, [n for n in vars(module) if not n.startswith("_")])
     return getattr(module, attribute)
+
+
+def _refuse_dotted(name: str, family: str) -> None:
+    """Say how a class in a file is named, where somebody wrote a dot for the colon.
+
+    Raises:
+        InputError: the part before the last dot is a module that can be found, or a file.
+    """
+    head, dot, last = name.rpartition(".")
+    if last == "py":
+        head, last = name, "CLASS"
+    module = ".".join(head.removesuffix(".py").removeprefix("./").split("/"))
+    if not dot or not all(part.isidentifier() for part in module.split(".")):
+        return
+    if Path(*module.split(".")).with_suffix(".py").is_file() or importlib.util.find_spec(module.partition(".")[0]):
+        raise InputError(f"unknown {family} {name!r}; one in a module or file is named {module}:{last}")
+
+
+def _told(error: Exception) -> str:
+    """An error of a module that is imported, with the last place outside of this file that it came through."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames[1:] else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def _refuse_unseen(module: str, attribute: str, family: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from gssl.common.errors import TrainingError
 from gssl.convergence.record import Point
 from gssl.graph.batch import MiniBatch
-from gssl.method import Method
+from gssl.method import Method, scalar
 
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -112,7 +112,7 @@ def gradient_error(method: Method, full: MiniBatch) -> float | None:
         None where the full gradient vanishes or the error is not finite.
     """
     parameters = [p for p in method.parameters() if p.requires_grad]
-    truth = torch.autograd.grad(method.loss(full) * method.mass(full), parameters, allow_unused=True)
+    truth = torch.autograd.grad(scalar(method.loss(full)) * method.mass(full), parameters, allow_unused=True)
     distance = norm = 0.0
     for parameter, true in zip(parameters, truth, strict=True):
         true = torch.zeros_like(parameter) if true is None else true

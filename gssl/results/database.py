@@ -22,6 +22,7 @@ from sqlalchemy.exc import (
 )
 
 from gssl.common.errors import InputError, StorageError
+from gssl.results.places import remedy
 
 T = TypeVar("T")
 
@@ -40,8 +41,8 @@ _RACE = ("already exists", "duplicate column", "duplicate key", "unique constrai
 _ADVICE = {
     "locked": "another process keeps it locked; end that process and give the same command again",
     "full": "free some space and give the same command again, it goes on where it stopped",
-    "readonly": "you may not write to it; change its permissions, or choose another with --db or GSSL_DB",
-    "malformed": "the file is damaged; restore a copy of it, or choose another with --db or GSSL_DB",
+    "readonly": "you may not write to it; change its permissions, or {}",
+    "malformed": "the file is damaged; restore a copy of it, or {}",
 }
 
 
@@ -63,6 +64,8 @@ def make_engine(url: str) -> sa.Engine:
         parsed = sa.make_url(url)
         _make_folder(parsed)
         engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=connect_args(parsed))
+    except InputError:
+        raise
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise InputError(
             f"{shown(url)!r} is not a database URL such as sqlite:///runs/results.db: {error}; change --db or GSSL_DB"
@@ -141,7 +144,7 @@ def database_errors(url: str) -> Iterator[None]:
         raise
     except (OperationalError, DatabaseError) as error:
         text = str(error.orig)
-        advice = next((_ADVICE[word] for word in _ADVICE if word in text), "choose another with --db or GSSL_DB")
+        advice = next((_ADVICE[word] for word in _ADVICE if word in text), "{}").format(remedy(url))
         raise StorageError(f"the results store {url} cannot be used: {text}; {advice}") from error
 
 
@@ -170,8 +173,7 @@ def _make_folder(url: URL) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot make the folder {folder} of the results store: {error.strerror or error}; "
-            f"choose another with --db or GSSL_DB"
+            f"cannot make the folder {folder} of the results store: {error.strerror or error}; {remedy(str(url))}"
         ) from error
 
 

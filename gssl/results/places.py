@@ -16,6 +16,17 @@ def store_url(given: str | None = None) -> str:
     return given or os.environ.get("GSSL_DB") or sqlite_url(runs_root() / "results.db")
 
 
+def remedy(url: str) -> str:
+    """What to change where a results store cannot be used, as the end of a message.
+
+    Args:
+        url: of the store.
+    """
+    if url == store_url() and not os.environ.get("GSSL_DB"):
+        return "choose another folder of runs with GSSL_RUNS, or another store with --db or GSSL_DB"
+    return "choose another with --db or GSSL_DB"
+
+
 def sqlite_url(file: Path) -> str:
     """The URL of a file of SQLite.
 

@@ -20,6 +20,7 @@ from gssl.models.encoder import Encoder, encoder_for
 from gssl.registry import TASKS
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
+from gssl.settings.sizes import require_memory
 from gssl.tasks.base import Task
 
 
@@ -28,6 +29,7 @@ def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
 
     It has seen the graph of the dataset (:meth:`~gssl.method.Method.prepare`).
     """
+    require_memory(lambda: new_method(config, dataset.spec))
     torch.manual_seed(derive_seed(seed, "init"))
     method = new_method(config, dataset.spec)
     method.prepare(dataset.graph, derive_seed(seed, "prepare"))

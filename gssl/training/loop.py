@@ -19,7 +19,7 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
-from gssl.method import Method, Player
+from gssl.method import Method, Player, scalar
 from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.clock import Mark, load_average
@@ -180,7 +180,7 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                 _earlier_turns(run, batch)
             with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms:
                 with run.fabric.autocast():
-                    loss = run.last.loss(batch) * method.mass(batch) * batch.plan.scale
+                    loss = scalar(run.last.loss(batch)) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
@@ -273,7 +273,7 @@ def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
     for turn in run.turns[:-1]:
         with _alone(run, turn):
             with run.fabric.autocast():
-                loss = turn.loss(batch) * run.method.mass(batch) * batch.plan.scale
+                loss = scalar(turn.loss(batch)) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
         _checked(run, loss.item(), f"loss of {turn.name}")
         if batch.plan.step:

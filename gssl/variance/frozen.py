@@ -10,7 +10,7 @@ from torch import Tensor
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
-from gssl.method import Method
+from gssl.method import Method, scalar
 from gssl.models.stack import StackedEncoder
 from gssl.samplers.pair import PairSampler
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -51,7 +51,7 @@ class FrozenMethod:
         method.zero_grad(set_to_none=True)
         method.reseed(derive_seed(self.seed, "views", number), batch.device)
         torch.manual_seed(derive_seed(self.seed, "noise", number))
-        (method.loss(batch) * method.mass(batch)).backward()
+        (scalar(method.loss(batch)) * method.mass(batch)).backward()
         return [torch.zeros_like(p) if p.grad is None else p.grad for _, p in self.parameters]
 
     def full_gradient(self, views: int) -> list[Tensor]:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,15 @@ def test_card_of_a_class_of_ones_own(
     assert "how wide it is." in capfd.readouterr().out
     assert main(["show", "shown:helper"]) == 2
     assert "is not a method" in capfd.readouterr().err
+
+
+def test_numbers_stand_on_the_card_as_people_write_them(capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("DGI", "GRACE"):
+        assert main(["show", name]) == 0
+        text = capfd.readouterr().out
+        assert not re.search(r"\d\.\d{8}|\de-0", text)
+        assert "null  null" not in text.partition("published\n")[2]
+    assert "train.weight_decay=1e-5" in text
 
 
 def test_published_numbers_stand_on_the_card(capfd: pytest.CaptureFixture[str]) -> None:

@@ -99,3 +99,22 @@ def test_types_are_those_of_the_module_that_declares_them() -> None:
     for name in ("out_dim", "dropout", "readout", "norm_momentum"):
         assert own[name] == base[name]
     assert (base["hidden_dim"].default, own["hidden_dim"].default) == (256, 32)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (tuple[Probability, Probability], 0.3, r"must be a list of 2, as in p=\[0.3, 0.3\]; .* p.0=0.3"),
+        (tuple[Probability, Probability] | None, [0.3], "must be a list of 2 "),
+        (tuple[Probability, Probability], [0.3, 0.3, 0.3], "must be a list of 2 "),
+        (tuple[int, ...], 3, r"must be a list, as in p=\[3, 3\]"),
+        (tuple[Probability, Probability], [0.3, 2.0], "less than 1"),
+    ],
+    ids=str,
+)
+def test_where_a_list_is_wanted_it_is_shown(annotation: Any, value: object, message: str) -> None:
+    def component(*, p: Any = None) -> None: ...
+
+    component.__annotations__["p"] = annotation
+    with pytest.raises(InputError, match=message):
+        validate(component, {"p": value}, what="part")

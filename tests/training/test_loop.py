@@ -356,3 +356,22 @@ def test_from_the_caller_to_the_loss_there_is_one_frame_between(graph: Graph) ->
 
     pretrain(Deep(), FullBatch(graph), TrainConfig(epochs=1), seed=0)
     assert Deep.depth == ["_epoch", "pretrain"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda method, batch: method.embed(batch).square().mean(1), r"one number, but has the shape \(30,\)"),
+        (lambda method, batch: 1.0, "must be a tensor with one number, but is a float"),
+        (lambda method, batch: torch.tensor(1.0), "depends on none of its parameters"),
+    ],
+    ids=["vector", "float", "constant"],
+)
+def test_a_loss_that_is_no_scalar_is_named(loss: Any, message: str, graph: Graph) -> None:
+    class Vague(Fit):
+        def loss(self, batch: MiniBatch) -> Tensor:
+            found: Tensor = loss(self, batch)
+            return found
+
+    with pytest.raises(TrainingError, match=message):
+        pretrain(Vague(), FullBatch(graph), TrainConfig(epochs=1), seed=0)
