@@ -62,7 +62,7 @@ def running(tuner: Tuner, process: subprocess.Popen[str], at_least: int) -> list
 def test_a_killed_worker_costs_one_trial_which_is_begun_again(tuner: Tuner) -> None:
     """What its method has started ends with it."""
     path, first = tuner.lab.folder / "tiny.py", "self.steps += 1\n        if self.steps == 1: "
-    sleeper = "__import__('subprocess').Popen([__import__('sys').executable, '-c', 'import time; time.sleep(900)'])"
+    sleeper = "__import__('subprocess').Popen(['sleep', '200'], stdout=-3, stderr=-3)"
     path.write_text(path.read_text().replace("self.steps += 1", first + sleeper, 1))
     process = start(tuner, "--out", "mine", "--trials", "4", "--workers", "2", "--pruner", "none", pause=0.3)
     victim = running(tuner, process, at_least=2)[0]
