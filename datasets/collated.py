@@ -52,7 +52,7 @@ def separated(
 
 
 def _offsets(key: str, given: Any) -> list[int]:
-    offsets = torch.as_tensor(given)
+    offsets = _numbers(given, f"the offsets of {key}")
     if offsets.dim() == 2:
         raise InputError(f"{key} holds sparse matrices side by side: save list(dataset) with torch.save instead")
     if offsets.dim() != 1 or offsets.numel() == 0 or offsets.is_floating_point():
@@ -61,6 +61,16 @@ def _offsets(key: str, given: Any) -> list[int]:
     if found[0] != 0 or any(b < a for a, b in pairwise(found)):
         raise InputError(f"the offsets of {key} do not rise from 0: save it again")
     return found
+
+
+def _numbers(given: Any, what: str) -> Tensor:
+    try:
+        numbers = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{what} are a {type(given).__name__}: save it again") from None
+    if numbers.layout is not torch.strided:
+        raise InputError(f"{what} are sparse: save it again")
+    return numbers
 
 
 def _parts(key: str, value: Any, offsets: list[int], increments: Any) -> list[Any]:
@@ -77,7 +87,7 @@ def _parts(key: str, value: Any, offsets: list[int], increments: Any) -> list[An
     parts = list(value.split([b - a for a, b in pairwise(offsets)], dim=dim))
     if increments is None:
         return parts
-    added = torch.atleast_1d(torch.as_tensor(increments))
+    added = torch.atleast_1d(_numbers(increments, f"the increments of {key}"))
     if added.shape[:1] != (len(parts),):
         raise InputError(f"there are {len(parts)} graphs, but {len(added)} increments of {key}: save it again")
     if not added.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -160,6 +160,9 @@ def _numbers(values: Any, what: str) -> tuple[Tensor, list[str]]:
     if flat.ndim != 1:
         raise InputError(f"{what} holds texts in shape {array.shape}, but a class needs one name for each item")
     found = [None if _is_nothing(value) else value for value in flat.tolist()]
+    other = next((value for value in found if not isinstance(value, Hashable)), None)
+    if other is not None:
+        raise InputError(f"{what} holds a {type(other).__name__}, but a label is a number or the name of a class")
     names = sorted({value for value in found if value is not None}, key=str)
     number = {name: i for i, name in enumerate(names)}
     return torch.tensor([-1 if value is None else number[value] for value in found]), [str(name) for name in names]

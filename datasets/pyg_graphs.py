@@ -15,7 +15,7 @@ from torch_geometric.data.storage import BaseStorage
 
 from gssl.common.errors import InputError
 from gssl.datasets.adjacency import with_edges
-from gssl.datasets.array_names import canonical, is_of_split, unread
+from gssl.datasets.array_names import NAMES, canonical, is_of_split, is_read, unread
 from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers, check_range, edge_ids
 from gssl.datasets.declared import NOTHING, Declared, split_off
@@ -85,6 +85,9 @@ def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) ->
     Raises:
         InputError: node types have features of different widths, or there are no edges.
     """
+    for kind, store in data.node_items():
+        if "x" in store and (not isinstance(store.x, Tensor) or store.x.dim() != 2):
+            raise InputError(f"x of {kind!r} must be a tensor of shape (num_nodes, features)")
     widths = {kind: store.x.shape[1] if "x" in store else None for kind, store in data.node_items()}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{kind} {width}" for kind, width in widths.items())
@@ -94,16 +97,26 @@ def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) ->
         )
     if len(data.edge_types) == 0:
         raise InputError("the HeteroData has no edges: give edge_index for a relation at least")
-    flat = data.to_homogeneous(add_node_type=False, add_edge_type=True)
-    kinds = torch.nn.functional.one_hot(flat.edge_type, len(data.edge_types)).float()
-    flat.edge_attr = kinds if len(data.edge_types) > 1 else None
+    try:
+        flat = data.to_homogeneous(add_node_type=False, add_edge_type=True)
+        held = flat.edge_type
+    except Exception as error:  # PyG trusts shapes and types
+        raise InputError(
+            f"the HeteroData cannot be made one graph ({type(error).__name__}: {error}): give data.to_homogeneous(), "
+            "or one relation as a Data"
+        ) from None
+    kinds = torch.nn.functional.one_hot(held, len(data.edge_types)).float()
+    lost = {key for store in data.stores for key in store} - set(flat.keys())
+    if len(data.edge_types) > 1:
+        lost |= {"edge_attr"} & set(flat.keys())
+        flat.edge_attr = kinds
     del flat.edge_type
     note = (
         f"{len(data.node_types)} node types and {len(data.edge_types)} edge types as one graph; the type of an edge is "
         "its attribute"
     )
     found = from_pyg(flat, name=name, declared=declared)
-    return replace(found, notes=(note, *found.notes))
+    return replace(found, notes=(note, *unread(lost, (), what="attributes of single types"), *found.notes))
 
 
 def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
@@ -124,11 +137,20 @@ def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
             "list of them, or a graph of networkx"
         )
     try:
-        return with_edges({key: value for key, value in _parts_of(data).items() if value is not None})
+        values = with_edges({key: value for key, value in _parts_of(data).items() if value is not None})
+        _refuse_sparse(values)
+        return values
     except InputError as error:
         raise InputError(f"{where}{error}") from None
     except Exception as error:  # one that comes from a damaged file may lack any of its parts
         raise InputError(f"{where}the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _refuse_sparse(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        may_be = key == "x" or key in NAMES["x"]
+        if isinstance(value, Tensor) and value.layout is not torch.strided and is_read(key) and not may_be:
+            raise InputError(f"{key} is a sparse tensor: give {key}.to_dense()")
 
 
 def _parts_of(data: Any) -> dict[str, Any]:
@@ -219,8 +241,9 @@ def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
     edges = _edges(values)
     check_range(edges, num_nodes)
     for key in ("edge_attr", "edge_weight"):
-        if values.get(key) is not None and len(values[key]) != edges.shape[1]:
-            raise InputError(f"{key} has {len(values[key])} rows, but there are {edges.shape[1]} edges")
+        shape = tuple(np.shape(values[key])) if values.get(key) is not None else (edges.shape[1],)
+        if shape[:1] != (edges.shape[1],):
+            raise InputError(f"{key} has shape {shape}, but there are {edges.shape[1]} edges")
     return edges
 
 

@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+import networkx as nx
 import numpy as np
 import pytest
+import scipy.io
 import scipy.sparse as sp
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Data, InMemoryDataset
 
 from gssl.benchmarks.report.folders import projection, run_files
 from gssl.benchmarks.report.sample import row, run_folder
@@ -124,6 +126,16 @@ def _own(name: str) -> Callable[[Path], Path]:
             np.savez(folder / name, **values)  # type: ignore[arg-type]  # arrays by name
         elif name == "graph.pt":
             torch.save(Data(**{key: torch.from_numpy(value) for key, value in values.items()}), folder / name)
+        elif name == "data.pt":
+            graph = Data(**{key: torch.from_numpy(value) for key, value in values.items() if key != "y"})
+            InMemoryDataset.save([graph, graph], str(folder / name))
+        elif name == "graph.mat":
+            scipy.io.savemat(folder / name, {"A": sp.csc_matrix(np.eye(3, k=1)), "X": np.eye(3)})
+        elif name in _NETWORKS:
+            _NETWORKS[name](nx.path_graph(3), folder / name)
+        elif name == "edges.csv":
+            (folder / name).write_text("source,target,weight\n0,1,1\n1,2,0.5\n")
+            (folder / "nodes.csv").write_text("id,f,y,split\n0,1,a,train\n1,2,b,val\n2,3,a,test\n")
         elif name == "arrays":
             for key, value in values.items():
                 np.save(folder / f"{key}.npy", value)
@@ -134,6 +146,13 @@ def _own(name: str) -> Callable[[Path], Path]:
     return make
 
 
+_NETWORKS: dict[str, Callable[[nx.Graph, Path], object]] = {
+    "graph.gml": nx.write_gml,
+    "graph.gexf": nx.write_gexf,
+    "graph.graphml": nx.write_graphml,
+    "graph.edgelist": nx.write_edgelist,
+    "graph.edges": nx.write_weighted_edgelist,
+}
 SETS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "tu": (_tu, "DD"),
     "planetoid": (_planetoid, "PubMed"),
@@ -142,6 +161,7 @@ SETS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "pt": (_own("graph.pt"), "own/graph.pt"),
     "arrays": (_own("arrays"), "own"),
     "csv": (_own("molecules.csv"), "own/molecules.csv"),
+    **{name: (_own(name), f"own/{name}") for name in ("data.pt", "graph.mat", "edges.csv", *_NETWORKS)},
 }
 
 

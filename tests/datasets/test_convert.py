@@ -190,7 +190,7 @@ def test_what_is_no_graph(thing: Any) -> None:
     [
         ({"edge_index": torch.tensor([[0], [2]])}, "graph 1: edge_index holds node 2 at edge 0, but there are 2 nodes"),
         ({"edge_index": torch.tensor([[0, 1], [1, 0], [0, 1]])}, "graph 1: edge_index must have shape .* transpose it"),
-        ({"edge_attr": torch.ones(3, 1)}, "graph 1: edge_attr has 3 rows, but there are 1 edges"),
+        ({"edge_attr": torch.ones(3, 1)}, r"graph 1: edge_attr has shape \(3, 1\), but there are 1 edges"),
         ({"x": None}, "graph 1: there is no x .* set num_nodes"),
         ({"x": torch.ones(2)}, "graph 1: x must have shape"),
     ],

@@ -167,3 +167,26 @@ def test_a_store_without_its_graph_is_damage(tmp_path: Path) -> None:
     data.__dict__.pop("_node_store_dict")
     with pytest.raises(InputError, match="damaged"):
         _saved(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": torch.eye(3).to_sparse()}, "y is a sparse tensor"),
+        ({"edge_attr": torch.tensor(3.0)}, r"edge_attr has shape \(\), but there are 4 edges"),
+        ({"y": {"a": 1}}, "y holds a dict"),
+        ({"edge_index": "0 1"}, "edge_index is a str"),
+    ],
+)
+def test_attributes_that_are_none(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _saved(tmp_path, [_graph(3), {**_graph(3).to_dict(), **change}])
+
+
+def test_what_only_some_types_have_is_named(tmp_path: Path) -> None:
+    data = HeteroData()
+    data["a"].x, data["b"].x, data["a"].pos = torch.rand(3, 2), torch.rand(2, 2), [1, 2, 3]
+    data["a", "to", "b"].edge_index = data["b", "to", "a"].edge_index = torch.tensor([[0, 1], [1, 0]])
+    data["a", "to", "b"].edge_attr = data["b", "to", "a"].edge_attr = torch.rand(2, 3)
+    found = _saved(tmp_path, data)
+    assert any(note.startswith("attributes of single types that are not read: edge_attr, pos") for note in found.notes)
