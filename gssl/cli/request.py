@@ -22,7 +22,12 @@ def add_subject(parser: ArgumentParser) -> None:
     """The method and the dataset, first on the line."""
     add = parser.add_argument
     add("method", metavar="METHOD", help="name (see `gssl list methods`) or package.module:Class")
-    add("dataset", metavar="DATASET", help="name (see `gssl list datasets`) or path of your own graph")
+    add(
+        "dataset",
+        metavar="DATASET",
+        help="name (see `gssl list datasets`), path of your own graph "
+        "(.npz, .pt, .mat, .gml, .csv, ...; the README lists them), or my_file:function that returns a graph",
+    )
 
 
 def add_problem(group: _ArgumentGroup | ArgumentParser, *, one_training: bool = False) -> None:

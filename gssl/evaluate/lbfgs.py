@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -29,7 +30,8 @@ class LbfgsProbe(Probe):
 
     Run number ``seed`` is judged on the dataset's preset split number ``seed`` modulo their number; without preset
     splits on a random 10/10/80 split drawn with the seed, stratified by class wherever classes are large enough (the
-    split's name says so).
+    split's name says so). Where so few items would train that all have one class, training and validation get 20 % or
+    30 % each.
     """
 
     name = "LBFGS"
@@ -46,7 +48,8 @@ class LbfgsProbe(Probe):
                 return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, labels=labels, among=known)]
             except InputError:  # a class too small to stratify by
                 pass
-        return [random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, among=known)]
+        drawn = random_split(dataset.num_items, train=0.1, val=0.1, seed=seed, among=known)
+        return [drawn if _has_two_classes(labels, drawn) else _larger(dataset, seed) or drawn]
 
     def measure(self, metric: Metric, y: Tensor, scores: Tensor, kind: LabelKind) -> float:
         """The metric of some items, as ``evaluate`` defines it."""
@@ -72,6 +75,20 @@ class LbfgsProbe(Probe):
         )
         score = self.measure(metric, y[split.test], test, kind)
         return ProbeScore(val[best], score, {"l2": self.penalties[best]}, others)
+
+
+def _has_two_classes(labels: Labels | None, split: Split) -> bool:
+    """Whether the training items have several classes; of any other labels nothing is asked."""
+    return labels is None or labels.kind != "multiclass" or labels.y[split.train].unique().numel() > 1
+
+
+def _larger(dataset: Dataset, seed: int) -> Split | None:
+    """The first larger stratified split that can be made of a small set; None if there is none."""
+    count, labels, known = dataset.num_items, dataset.labels, dataset.labelled_items
+    for share in (0.2, 0.3):
+        with contextlib.suppress(InputError):
+            return random_split(count, train=share, val=share, seed=seed, labels=labels, among=known)
+    return None
 
 
 def _fit(x: Tensor, labels: Labels, items: Tensor, penalties: Sequence[float]) -> Tensor:

@@ -6,13 +6,17 @@ import types
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import networkx
 import pytest
+import torch
+from torch_geometric.data import Data
 
 from gssl.common.errors import InputError
 from gssl.common.resolve import Resolver, load
 from gssl.datasets import catalog
-from gssl.datasets.catalog import DATASETS, SPECS, DatasetSpec, find_spec
+from gssl.datasets.catalog import DATASETS, SPECS, DatasetSpec, find_spec, unlisted_names
 from gssl.datasets.load import load_dataset
+from gssl.datasets.types import Dataset
 from gssl.registry import PROBES
 
 
@@ -104,6 +108,20 @@ def test_plug_in_must_return_a_dataset(root: Path, plug_in: types.ModuleType) ->
         load_dataset("their_data:no_set")
 
 
+@pytest.mark.parametrize("kind", ["networkx", "data", "list", "dataset"])
+def test_plug_in_may_return_a_graph(root: Path, plug_in: types.ModuleType, kind: str) -> None:
+    made = {
+        "networkx": networkx.path_graph(3),
+        "data": Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1], [1, 2]])),
+        "list": [Data(x=torch.eye(3), edge_index=torch.tensor([[0], [1]]))] * 2,
+        "dataset": load_dataset("csbm:nodes=30"),
+    }[kind]
+    plug_in.__dict__["mine"] = lambda: made
+    data = load_dataset("their_data:mine")
+    assert data.name == (made.name if isinstance(made, Dataset) else "mine")
+    assert data.num_items == {"list": 2, "dataset": 30}.get(kind, 3)
+
+
 def test_plug_in_that_does_not_exist(root: Path, plug_in: types.ModuleType) -> None:
     with pytest.raises(InputError, match="did you mean 'theirs'"):
         load_dataset("their_data:their")
@@ -111,3 +129,23 @@ def test_plug_in_that_does_not_exist(root: Path, plug_in: types.ModuleType) -> N
 
 def test_resolver_knows_every_name() -> None:
     assert set(DATASETS.names()) >= {spec.name for spec in SPECS}
+
+
+def test_every_set_of_the_tu_collection_is_known_but_not_listed(plug_in: types.ModuleType) -> None:
+    names = unlisted_names()
+    assert len(names) == len({name.lower() for name in (*names, *DATASETS.names())}) - len(DATASETS.names())
+    assert {"PTC_FM", "ENZYMES", "QM9", "Tox21_PPAR-gamma_testing"} <= set(names)
+    assert not set(names) & set(DATASETS.names())
+    for name in names:
+        spec = find_spec(name.upper())
+        assert spec is not None
+        assert (spec.name, spec.family, spec.level) == (name, "TUDataset", "graph")
+
+
+def test_a_plug_in_with_the_name_of_a_set_that_is_not_listed_is_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("Enzymes", "their_data:theirs", "gssl.datasets")
+    monkeypatch.setattr("gssl.common.resolve.entry_points", lambda group: [point] if group == point.group else [])
+    fresh = Resolver[object]("dataset", {spec.name: spec.loader for spec in SPECS}, group="gssl.datasets")
+    monkeypatch.setattr(catalog, "DATASETS", fresh)
+    assert find_spec("ENZYMES") is None
+    assert find_spec("PTC_FM") is not None

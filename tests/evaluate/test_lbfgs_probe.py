@@ -33,6 +33,17 @@ def test_random_splits_are_stratified() -> None:
             assert y[part].bincount().tolist() == [count] * 3
 
 
+@pytest.mark.parametrize(
+    ("items", "name"), [(12, "stratified-0.2-0.2"), (8, "stratified-0.2-0.2"), (40, "stratified-0.1")]
+)
+def test_a_small_set_trains_on_a_share_that_has_two_classes(items: int, name: str) -> None:
+    dataset, _ = gaussian_classes(num_items=items, num_classes=2)
+    for seed in range(5):
+        (split,) = LbfgsProbe().splits(dataset, seed)
+        assert split.name.startswith(name)
+        assert len(labels_of(dataset).y[split.train].unique()) == 2
+
+
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
 def test_labels_that_cannot_be_stratified_get_a_plain_random_split(task: LabelKind) -> None:
     dataset = toy_dataset("node", kind=task, splits=())
