@@ -53,9 +53,11 @@ lint: $(STAMP)  ## ruff and mypy, as CI runs them
 	$(BIN)/mypy
 
 docs: $(STAMP)  ## write the generated parts of the README
+	$(BIN)/python -m gssl.benchmarks.card_index
 	$(BIN)/python -m gssl.benchmarks.readme
 
 docs-check: $(STAMP)  ## generated parts are fresh, examples in the documents run
+	$(BIN)/python -m gssl.benchmarks.card_index --check
 	$(BIN)/python -m gssl.benchmarks.readme --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_documents.py
 

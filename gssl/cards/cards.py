@@ -1,37 +1,19 @@
-"""The cards that ``gssl show`` prints."""
+"""The cards that ``gssl show`` prints; of what ships with the project they are made without importing it."""
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gssl.augment.base import Augmenter, Compose
+from gssl.cards import index
 from gssl.cards.answer import Answer, Table
-from gssl.cards.describe import (
-    argument_texts,
-    default_text,
-    description,
-    option_data,
-    option_table,
-    summary,
-    type_text,
-)
 from gssl.cards.texts import number_text, value_text
-from gssl.common.errors import InputError, unknown
-from gssl.common.options import options_of, texts_in
-from gssl.common.resolve import Resolver, load
-from gssl.common.space import Choice, Float, Space
-from gssl.config import components
+from gssl.common.errors import unknown
+from gssl.common.resolve import Resolver
 from gssl.config.layer import SECTIONS, Layer
 from gssl.config.presets import presets_of
-from gssl.config.resolve import TASK_RESERVED
 from gssl.datasets.catalog import DATASETS, DatasetSpec, find_spec
-from gssl.evaluate.base import Probe
-from gssl.method import ContrastiveMethod, Method, PredictiveMethod
-from gssl.models.encoder import Encoder
 from gssl.registry import (
     AUGMENTERS,
     ENCODERS,
@@ -44,12 +26,9 @@ from gssl.registry import (
     SETTINGS,
     TASKS,
 )
-from gssl.samplers.base import Sampler
-from gssl.samplers.propagation.base import Propagation
-from gssl.tasks.base import Task
-from gssl.training.config import FinetuneConfig, TrainConfig
 
 Published = Callable[[str], list[dict[str, Any]]]
+Options = Sequence[Mapping[str, Any]]
 
 FAMILIES: dict[str, Resolver[Any]] = {
     "method": METHODS,
@@ -64,7 +43,11 @@ FAMILIES: dict[str, Resolver[Any]] = {
     "task": TASKS,
     "setting": SETTINGS,
 }
-_BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
+# Keys of a card that are shown in tables of their own, or not at all.
+_SHOWN_ELSEWHERE = (
+    "name", "kind", "summary", "description", "options", "train", "finetune", "search_space", "presets", "published",
+    "has_finetuning",
+)  # fmt: skip
 
 
 def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
@@ -78,92 +61,75 @@ def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
         InputError: nothing has that name; the nearest names are listed.
     """
     if ":" in name and name.lower().partition(":")[0] not in {known.lower() for known in DATASETS.names()}:
-        return [_card(*_imported(name), published)]
+        from gssl.cards.facts import facts_of, imported
+
+        kind, found = imported(name)
+        return [_card(facts_of(kind, name, found), published)]
     kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
     if "method" in kinds and "setting" in kinds:  # the setting of this one method
         kinds.remove("setting")
     if not kinds and "+" in name:
-        return [_card("sampler", SAMPLERS.canonical(name), None, published)]
+        kinds = ["sampler"]
     if not kinds:
         raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
-    return [_card(kind, FAMILIES[kind].canonical(name), None, published) for kind in kinds]
+    return [_named(kind, FAMILIES[kind].canonical(name), published) for kind in kinds]
 
 
-def _imported(path: str) -> tuple[str, str, Any]:
-    found = load(path, "component")
-    for kind, base in _BASES.items():
-        if isinstance(found, type) and issubclass(found, base):
-            return kind, path, found
-    raise InputError(f"{path} is not a method, encoder, augmenter, probe or sampler")
-
-
-def _card(kind: str, name: str, found: Any, published: Published) -> Answer:
+def _named(kind: str, name: str, published: Published) -> Answer:
     if kind == "dataset":
         return _dataset_card(name)
-    found = FAMILIES[kind].get(name) if found is None else found
-    if kind == "method":
-        return _method_card(name, found, published(name))
-    if kind in ("sampler", "selection", "propagation"):
-        return _sampler_card(kind, name, found)
-    facts = _facts(found)
-    prefix = "" if kind in ("augmenter", "objective") else f"{kind}."
-    component = components.encoder_factory(name) if kind == "encoder" else found
-    omit = TASK_RESERVED if kind == "task" else ()
-    data = {"name": name, "kind": kind, "summary": summary(found), **facts, "options": option_data(component, omit)}
-    blocks = [_head(kind, name, summary(found), facts), *_nonempty(option_table(component, "options", prefix, omit))]
-    if kind == "setting" and found.has_finetuning:
-        data["finetune"] = option_data(FinetuneConfig)
-        blocks.append(option_table(FinetuneConfig, "second training", "finetune."))
+    stored = index.stored(kind, name)
+    if stored is not None and not (kind == "task" and _has_plugins(PROBES)):  # a task names all of its probes
+        return _card(stored, index.published)
+    from gssl.cards.facts import facts_of
+
+    return _card(facts_of(kind, name, FAMILIES[kind].get(name)), published)
+
+
+def _has_plugins(family: Resolver[Any]) -> bool:
+    return any(not path.startswith("gssl.") for path in family.paths.values())
+
+
+def _training_options() -> Mapping[str, Options]:
+    stored = index.training_options()
+    if stored is not None:
+        return stored
+    from gssl.cards.facts import training_options
+
+    return training_options()
+
+
+def _card(facts: Mapping[str, Any], published: Published) -> Answer:
+    if facts["kind"] == "method":
+        return _method_card(facts, published(facts["name"]))
+    kind = facts["kind"]
+    prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler."}.get(
+        kind, f"{kind}."
+    )
+    data = {key: value for key, value in facts.items() if key != "has_finetuning"}
+    texts = [facts["description"]] if facts.get("description") else []
+    blocks = [_head(facts), *texts, *_nonempty(_option_table(facts["options"], "options", prefix))]
+    if facts.get("has_finetuning"):
+        data["finetune"] = _training_options()["finetune"]
+        blocks.append(_option_table(data["finetune"], "second training", "finetune."))
     return Answer(data, blocks)
 
 
-def _sampler_card(kind: str, name: str, found: Any) -> Answer:
-    """Of a sampler, or of one of its halves: what it does, and what of it is biased."""
-    halves = getattr(found, "halves", (found,))
-    facts = (
-        dict(zip(("selection", "propagation"), (half.__name__ for half in halves), strict=False)) if halves[1:] else {}
-    )
-    for half in halves:
-        if issubclass(half, Propagation):
-            facts["unbiased"] = " and ".join(half.unbiased) + ", for a linear encoder" if half.unbiased else "see below"
-    facts = {**facts, **_facts(found)}
-    reserved = components.SAMPLER_RESERVED if kind == "sampler" else ("graph", *components.SAMPLER_RESERVED)
-    meanings = {key: text for half in halves for key, text in argument_texts(half).items()}
-    options = [o for o in options_of(found).values() if o.name not in reserved]
-    rows = [(f"sampler.{o.name}", type_text(o.annotation), default_text(o), meanings.get(o.name, "")) for o in options]
-    texts = [description(half) for half in halves]
+def _method_card(facts: Mapping[str, Any], numbers: list[dict[str, Any]]) -> Answer:
+    presets = presets_of(facts["name"])
     data = {
-        "name": name,
-        "kind": kind,
-        "summary": summary(found),
         **facts,
-        "description": "\n\n".join(texts),
-        "options": option_data(found),
-    }
-    table = Table("options", ("option", "type", "default", "meaning"), rows)
-    return Answer(data, [_head(kind, name, summary(found), facts), *texts, *_nonempty(table)])
-
-
-def _method_card(name: str, method: type[Method], numbers: list[dict[str, Any]]) -> Answer:
-    facts = {**_facts(method), "parts": ", ".join(_parts(method)) or "none of its own"}
-    presets = presets_of(name)
-    data = {
-        "name": name,
-        "kind": "method",
-        "summary": summary(method),
-        **facts,
-        "options": option_data(method),
-        "train": option_data(TrainConfig),
-        "search_space": {key: asdict(space) for key, space in method.search_space.items()},
+        "train": _training_options()["train"],
+        "search_space": facts["search_space"],
         "presets": {preset: _preset_data(layer) for preset, layer in presets.items()},
         "published": numbers,
     }
-    space = Table("search space", ("option", "range"), [(k, _space_text(s)) for k, s in method.search_space.items()])
+    space = [(key, _space_text(space)) for key, space in facts["search_space"].items()]
     blocks = [
-        _head("method", name, summary(method), facts),
-        *_nonempty(option_table(method, "options (--set NAME=VALUE)")),
-        option_table(TrainConfig, "training", "train."),
-        *_nonempty(space),
+        _head(facts),
+        *_nonempty(_option_table(facts["options"], "options (--set NAME=VALUE)")),
+        _option_table(data["train"], "training", "train."),
+        *_nonempty(Table("search space", ("option", "range"), space)),
         *_nonempty(_preset_table(presets)),
         *_nonempty(_published_table(numbers)),
     ]
@@ -179,50 +145,27 @@ def _dataset_card(name: str) -> Answer:
     facts = {key: value for key, value in asdict(spec).items() if key not in ("name", "summary", "loader", "kind")}
     facts["labels"] = spec.kind
     data = {"name": name, "kind": "dataset", "summary": spec.summary, **facts}
-    return Answer(data, [_head("dataset", name, spec.summary, facts)])
+    return Answer(data, [_head(data)])
 
 
-def _head(kind: str, name: str, text: str, facts: Mapping[str, object]) -> Table:
+def _head(data: Mapping[str, Any]) -> Table:
+    facts = {key: value for key, value in data.items() if key not in _SHOWN_ELSEWHERE}
     rows = [(key.replace("_", " "), _fact_text(value)) for key, value in facts.items()]
-    return Table(f"{kind} {name}: {text}", ("", ""), rows)
+    return Table(f"{data['kind']} {data['name']}: {data['summary']}", ("", ""), rows)
 
 
-def _facts(component: Any) -> dict[str, object]:
-    """Class constants that say what a component is for."""
-    facts: dict[str, object] = {}
-    if inspect.isclass(component) and issubclass(component, Method):
-        facts["family"] = (
-            "contrastive"
-            if issubclass(component, ContrastiveMethod)
-            else "predictive"
-            if issubclass(component, PredictiveMethod)
-            else "other"
+def _option_table(options: Options, title: str, prefix: str = "") -> Table:
+    """Options as they are given to ``--set``."""
+    rows = [
+        (
+            prefix + o["name"],
+            o["type"],
+            "(required)" if o.get("required") else value_text(o["default"]),
+            o["meaning"],
         )
-        facts["default_encoder"] = component.default_encoder
-        facts["needs_labels"] = component.needs_labels
-    if inspect.isclass(component) and issubclass(component, Task):
-        facts["probes"] = components.probes_of(component.name)
-    for key in ("levels", "version"):
-        if hasattr(component, key) and not isinstance(getattr(component, key), property):
-            value = getattr(component, key)
-            facts[key] = list(value) if isinstance(value, tuple) else value
-    module = inspect.getmodule(component)
-    facts["source"] = module.__name__ if module else ""
-    return facts
-
-
-def _parts(method: type[Method]) -> list[str]:
-    """Augmenters and objectives that the method's module uses or its defaults name, by their registered names."""
-    used = {id(value) for value in vars(sys.modules[method.__module__]).values()}
-    named = {text for option in options_of(method).values() for text in texts_in(option.default)}
-    names = []
-    for family in (AUGMENTERS, OBJECTIVES):
-        for name, path in family.paths.items():
-            module, _, attribute = path.partition(":")
-            part = getattr(sys.modules.get(module), attribute, None)
-            if name in named or (part is not None and part is not Compose and id(part) in used):
-                names.append(f"{name} ({family.family})")
-    return names
+        for o in options
+    ]
+    return Table(title, ("option", "type", "default", "meaning"), rows)
 
 
 def _preset_data(layer: Layer) -> dict[str, object]:
@@ -259,11 +202,12 @@ def _assignments(layer: Layer) -> Iterable[str]:
         yield from (f"{prefix}{key}={value_text(value)}" for key, value in section.options.items())
 
 
-def _space_text(space: Space) -> str:
-    if isinstance(space, Choice):
-        return " | ".join(map(value_text, space.values))
-    kind = "real" if isinstance(space, Float) else "integer"
-    return f"{kind} from {number_text(space.low)} to {number_text(space.high)}{', logarithmic' if space.log else ''}"
+def _space_text(space: Mapping[str, Any]) -> str:
+    if "values" in space:
+        return " | ".join(map(value_text, space["values"]))
+    kind = "real" if space["kind"] == "Float" else "integer"
+    scale = ", logarithmic" if space["log"] else ""
+    return f"{kind} from {number_text(space['low'])} to {number_text(space['high'])}{scale}"
 
 
 def _published_table(entries: list[dict[str, Any]]) -> Table:

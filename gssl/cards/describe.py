@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from gssl.cards.answer import Table
-from gssl.cards.texts import number_text, value_text
-from gssl.common.options import Option, options_of
+from gssl.cards.texts import number_text
+from gssl.common.options import options_of
 
 _NAMES = {
     "number": "real",
@@ -25,31 +24,31 @@ _NAMES = {
 _BOUNDS = (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
 
 
-def option_table(component: Callable[..., object], title: str, prefix: str = "", omit: Collection[str] = ()) -> Table:
-    """Options of a component as they are given to ``--set``, without those that the program fills in."""
-    meanings = argument_texts(component)
-    rows = [
-        (prefix + option.name, type_text(option.annotation), default_text(option), meanings.get(option.name, ""))
-        for option in options_of(component).values()
-        if option.name not in omit
-    ]
-    return Table(title, ("option", "type", "default", "meaning"), rows)
+def option_data(
+    component: Callable[..., object],
+    omit: Collection[str] = (),
+    *,
+    owners: Iterable[Callable[..., object]] = (),
+) -> list[dict[str, object]]:
+    """Options of a component as they are given to ``--set``.
 
-
-def option_data(component: Callable[..., object], omit: Collection[str] = ()) -> list[dict[str, object]]:
-    """The same for programs."""
+    Args:
+        component: class or function.
+        omit: parameters that the program fills in.
+        owners: whose docstrings describe them, where that is not the component's own.
+    """
+    meanings = {key: text for owner in owners or (component,) for key, text in argument_texts(owner).items()}
     return [
-        {"name": o.name, "type": type_text(o.annotation), "default": None if o.required else _plain(o.default)}
+        {
+            "name": o.name,
+            "type": type_text(o.annotation),
+            "default": None if o.required else _plain(o.default),
+            **({"required": True} if o.required else {}),
+            "meaning": meanings.get(o.name, ""),
+        }
         for o in options_of(component).values()
         if o.name not in omit
     ]
-
-
-def default_text(option: Option) -> str:
-    """The default as ``--set`` would take it."""
-    if option.required:
-        return "(required)"
-    return value_text(option.default)
 
 
 def type_text(annotation: Any) -> str:

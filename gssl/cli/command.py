@@ -20,6 +20,7 @@ class Command:
         add_arguments: declares its arguments.
         run: does the work; raises InputError or TrainingError.
         reads_only: whether it neither trains nor writes, so that it does not matter how often it is started.
+        trains: whether it takes a method and a dataset, of which names can be told to be wrong before anything else.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Command:
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], Answer]
     reads_only: bool = False
+    trains: bool = False

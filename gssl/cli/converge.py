@@ -190,5 +190,10 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "converge", "train with several samplers, compare at equal steps and seconds", _EXAMPLES, _arguments, run
+    "converge",
+    "train with several samplers, compare at equal steps and seconds",
+    _EXAMPLES,
+    _arguments,
+    run,
+    trains=True,
 )

@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
         if not command.reads_only:
             require_one_process(os.environ)
+        if command.trains:
+            from gssl.cli.early import refuse_early
+
+            refuse_early(parsed)
         if parsed.json:
             with reserved_stdout() as write:
                 answer = command.run(parsed)

@@ -19,6 +19,7 @@ _EXAMPLES = (
     "gssl run GRACE Cora --seeds 5                    with the published settings for Cora, if there are any",
     "gssl run GRACE Cora --set temperature=0.5 --set encoder.hidden_dim=256 --set train.lr=1e-3",
     "gssl run BGRL graph.npz --epochs 500             your own graph: edge_index, x and optionally y",
+    "gssl run BGRL my_file:my_graph                   a function that returns a graph of networkx or PyG",
     "gssl run my_file:MyMethod Cora                   your own method, a class in my_file.py",
     "gssl run GRACE Cora --out results/grace          a second call resumes there, or returns the stored result",
     "gssl run DGI Cora --json                         the result as one JSON object",
@@ -106,4 +107,6 @@ def _arguments(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
-COMMAND = Command("run", "pretrain a method, judge its embeddings, store the result", _EXAMPLES, _arguments, run)
+COMMAND = Command(
+    "run", "pretrain a method, judge its embeddings, store the result", _EXAMPLES, _arguments, run, trains=True
+)

@@ -133,5 +133,10 @@ def _search_arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "tune", "search for better settings on validation items, judge them on fresh seeds", _EXAMPLES, _arguments, run
+    "tune",
+    "search for better settings on validation items, judge them on fresh seeds",
+    _EXAMPLES,
+    _arguments,
+    run,
+    trains=True,
 )

@@ -160,4 +160,6 @@ def _arguments(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
-COMMAND = Command("variance", "measure what samplers do to the gradient at frozen weights", _EXAMPLES, _arguments, run)
+COMMAND = Command(
+    "variance", "measure what samplers do to the gradient at frozen weights", _EXAMPLES, _arguments, run, trains=True
+)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from torch import nn
 
-from gssl.common.errors import InputError, unknown
+from gssl.common.errors import InputError
 from gssl.common.options import options_of, validate
 from gssl.common.resolve import Resolver
+from gssl.config.refusals import wrong_level
 from gssl.evaluate.base import Judge, Probe
 from gssl.method import Method
 from gssl.models.adapter import adapt
@@ -117,30 +118,8 @@ def check_level(kind: str, name: str, levels: Sequence[str], level: str, family:
     Raises:
         InputError: it does not; the message names those that do.
     """
-    if level in levels:
-        return
-    fitting = ", ".join(_fitting(level, family)) or "none"
-    raise InputError(
-        f"{kind} {name} works on {' and '.join(levels)}-level data, but the dataset is {level}-level; "
-        f"{kind}s that fit: {fitting}"
-    )
-
-
-def unknown_key(what: str, key: str, own: Iterable[str], parts: Mapping[str, Any]) -> InputError:
-    """The error for a bare ``--set`` key that the method does not have.
-
-    Args:
-        what: how the message names the method.
-        key: as the user wrote it.
-        own: options of the method.
-        parts: section name to the component whose options are addressed as ``section.option``.
-    """
-    dotted = {section: list(options_of(part)) for section, part in parts.items()}
-    exact = [f"{section}.{key}" for section, names in dotted.items() if key in names]
-    if exact:
-        return InputError(f"unknown option of {what} {key!r}; did you mean {' or '.join(map(repr, exact))}?")
-    everything = [*own, *(f"{section}.{name}" for section, names in dotted.items() for name in names)]
-    return unknown(f"option of {what}", key, everything)
+    if level not in levels:
+        raise wrong_level(kind, name, levels, level, _fitting(level, family))
 
 
 def _fitting(level: str, family: Resolver[Any]) -> list[str]:

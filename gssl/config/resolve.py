@@ -16,6 +16,7 @@ from gssl.config import components, presets
 from gssl.config.layer import Layer, Section, from_assignments, from_mapping
 from gssl.config.options import component, settled
 from gssl.config.record import Component, RunConfig
+from gssl.config.refusals import unknown_key
 from gssl.datasets.declared import Declared
 from gssl.datasets.types import Dataset, Level
 from gssl.method import Method
@@ -187,7 +188,7 @@ def _check_assignments(line: Layer, method: type[Method], name: str, layers: Seq
             "task": TASKS.get(_name("task", subject.task, layers, TASKS)),
             "setting": SETTINGS.get(_name("setting", _usual(method), layers, SETTINGS)),
         }
-        raise components.unknown_key(f"method {name}", bare, own, parts)
+        raise unknown_key(f"method {name}", bare, own, {key: options_of(part) for key, part in parts.items()})
 
 
 def _encoder(method: type[Method], layers: Sequence[Layer]) -> Component:
