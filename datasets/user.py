@@ -17,6 +17,7 @@ from gssl.datasets.formats import (
     torch_file,
     tu_set,
 )
+from gssl.datasets.nodes_beside import LISTS, TABLES
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.ogb_source import is_saved_without_meta
 from gssl.datasets.smiles_table import SUFFIXES as MOLECULES
@@ -36,7 +37,7 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".pt", ".pth"), _without_store(torch_file.read)),
     **dict.fromkeys(MOLECULES, molecule_table.read),
     **dict.fromkeys((".tsv", ".tsv.gz"), _without_store(edge_table.read_table)),
-    **dict.fromkeys(edge_table.LISTS, _without_store(edge_table.read_list)),
+    **dict.fromkeys(LISTS, _without_store(edge_table.read_list)),
     **dict.fromkeys((".gml", ".gexf", ".graphml", ".adjlist", ".json"), _without_store(network_file.read)),
     ".mat": _without_store(mat_file.read),
     ".zip": tu_set.read_zip,
@@ -85,7 +86,7 @@ def _load_folder(path: Path, store: Store, facts: Declared) -> Dataset:
         return arrays_folder.read(path, facts)
     if tu_set.name_in(path) is not None:
         return tu_set.read_folder(path, store, facts)
-    tables = [path / f"edges{end}" for end in edge_table.TABLES if (path / f"edges{end}").is_file()]
+    tables = [path / f"edges{end}" for end in TABLES if (path / f"edges{end}").is_file()]
     if tables:
         return edge_table.read_table(tables[0], facts)
     if is_saved_without_meta(path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from gssl.datasets.nodes_beside import nodes_beside
+
 WHOLE = 64 << 20  # bytes of a file of a folder that is read as a whole
 _PIECES, _PIECE = 64, 1 << 16
 
@@ -15,10 +17,12 @@ def fingerprint(path: Path) -> str:
     A file by itself is read as a whole, as it is when it is loaded. Of a file in a folder that is larger than 64 MiB
     (features that stay in their file) 64 pieces of 64 KiB are read, and its size and the time of its last change
     count as well: rewriting it or copying it makes its cells run again, a change that keeps all of these is not seen.
-    What is declared of the data in a JSON beside them belongs to them.
+    What is declared of the data in a JSON beside them belongs to them, and so does a table of nodes beside edges.
     """
     names = dict.fromkeys((f"{path.name}.json", f"{path.stem}.json"))
     beside = [file for name in names if (file := path.with_name(name)).is_file() and file != path]
+    nodes = nodes_beside(path)
+    beside += [] if nodes is None else [nodes]
     if path.is_file() and not beside:
         return _content(path, whole=True)[:16]
     digest = hashlib.sha256()

@@ -18,10 +18,9 @@ from gssl.datasets.convert import as_dataset, from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.network_file import edge_list_with_attributes
 from gssl.datasets.formats.text import check_text
+from gssl.datasets.nodes_beside import nodes_beside, stem_of
 from gssl.datasets.types import Dataset
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-LISTS = (".edgelist", ".edges", ".txt")
 _ENDS = (
     ("source", "target"),
     ("src", "dst"),
@@ -196,13 +195,13 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 
 def _dataset(path: Path, edges: Edges, declared: Declared) -> Dataset:
-    beside = _nodes_beside(path)
+    beside = nodes_beside(path)
     values, notes = _numbered(edges) if beside is None else _with_nodes(edges, _nodes(beside), beside.name)
     if edges.weight is not None:
         values["edge_weight"] = edges.weight
     if edges.undirected:
         declared = declared.over(Declared(undirected=True))
-    found = from_arrays(values, name=_stem(path), declared=declared, others=edges.others)
+    found = from_arrays(values, name=stem_of(path), declared=declared, others=edges.others)
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -253,18 +252,3 @@ def _labels(column: pd.Series) -> Any:
 def _nodes(path: Path) -> pd.DataFrame:
     check_text(path, _PER_BYTE)
     return _table(path)
-
-
-def _stem(path: Path) -> str:
-    ends = (*TABLES, *LISTS)
-    return next((path.name[: -len(end)] for end in ends if path.name.lower().endswith(end)), path.stem)
-
-
-def _nodes_beside(path: Path) -> Path | None:
-    """The table of nodes that belongs to one of edges: ``g_nodes.csv`` to ``g.csv``, ``nodes.csv`` to ``edges.csv``."""
-    stem = _stem(path)
-    wanted = {f"{stem}_nodes", f"{stem}-nodes", f"{stem}.nodes"}
-    if stem.lower().endswith("edges"):
-        wanted.add(stem[:-5] + "nodes")
-    found = [path.with_name(name + end) for name in sorted(wanted) for end in TABLES]
-    return next((file for file in found if file.is_file()), None)

@@ -38,6 +38,16 @@ def test_one_label_of_a_folder_of_arrays_makes_another_cell(tmp_path: Path) -> N
     assert _key(tmp_path, str(data)) == first  # content counts, not when it was written
 
 
+def test_nodes_beside_edges_count(tmp_path: Path) -> None:
+    edges, nodes = tmp_path / "g.csv", tmp_path / "g_nodes.csv"
+    edges.write_text("source,target\n0,1\n")
+    keys = [fingerprint(edges)]
+    for label in "ab":
+        nodes.write_text(f"id,y\n0,{label}\n1,b\n")
+        keys.append(fingerprint(edges))
+    assert len(set(keys)) == 3
+
+
 def test_a_file_keeps_the_key_that_it_had(tmp_path: Path) -> None:
     path = tmp_path / "graph.npz"
     path.write_bytes(b"content")
