@@ -13,10 +13,11 @@ STAMP   := $(VENV)/.gssl-environment
 TORCH   := torch==2.13.0
 SCATTER := torch_scatter==2.1.2
 BUILT   := build/scatter/.built
+SITE    := build/docs/.installed
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 LINKS   := samplers models datasets benchmarks
 
-.PHONY: help env links demo test lint docs docs-check scatter-build scatter clean
+.PHONY: help env links demo test lint docs docs-check docs-site notebooks scatter-build scatter clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +53,7 @@ lint: $(STAMP)  ## ruff and mypy, as CI runs them
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(STAMP)  ## write the generated parts of the README
+docs: $(STAMP)  ## write the generated parts of the documents
 	$(BIN)/python -m gssl.benchmarks.card_index
 	$(BIN)/python -m gssl.benchmarks.readme
 
@@ -60,6 +61,19 @@ docs-check: $(STAMP)  ## generated parts are fresh, examples in the documents ru
 	$(BIN)/python -m gssl.benchmarks.card_index --check
 	$(BIN)/python -m gssl.benchmarks.readme --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_documents.py
+
+# What builds the site stays out of the environment, too, which it would slow.
+$(SITE): pyproject.toml constraints.txt | $(STAMP)
+	rm -rf build/docs && mkdir -p build/docs
+	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*extras["docs"], sep="\n")' > build/docs/requirements.txt
+	$(PIP) --target build/docs/packages --requirement build/docs/requirements.txt
+	@touch $@
+
+docs-site: $(SITE)  ## the documents with an API reference as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=build/docs/packages $(BIN)/python -m mkdocs build --strict --quiet
+
+notebooks: $(SITE)  ## run the notebooks in docs/notebooks and keep their output in them
+	PYTHONPATH=$(CURDIR)/build/docs/packages $(BIN)/python docs/execute.py
 
 # The accelerator stays out of the environment, so that every other target keeps testing without it.
 $(BUILT): | $(STAMP)

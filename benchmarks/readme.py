@@ -1,6 +1,7 @@
-"""Writes the generated parts of the README: lists of components and the table of committed results.
+"""Writes the generated parts of the documents: lists of components, keys of suites, the tables of committed results.
 
-A generated part stands between two markers, ``<!-- generated: NAME -->`` and ``<!-- end -->``::
+A generated part stands between two markers, ``<!-- generated: NAME -->`` and ``<!-- end -->``, in the document that
+:data:`DOCUMENTS` has it in::
 
     python -m gssl.benchmarks.readme           # rewrite them
     python -m gssl.benchmarks.readme --check   # exit with code 1 where one is not fresh
@@ -18,11 +19,23 @@ from typing import Any
 
 from rich.console import Console
 
+from gssl.benchmarks.bench.schema import schema_tables
 from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
 from gssl.common.errors import InputError, unknown
 from gssl.common.resolve import Resolver
 from gssl.datasets.catalog import BY_NAME
-from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS
+from gssl.registry import (
+    AUGMENTERS,
+    ENCODERS,
+    METHODS,
+    OBJECTIVES,
+    PROBES,
+    PROPAGATIONS,
+    SAMPLERS,
+    SELECTIONS,
+    SETTINGS,
+    TASKS,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -97,34 +110,59 @@ def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     return _PART.sub(lambda match: f"{match[1]}{parts[match[2]]()}\n{match[4]}", text)
 
 
-def readme_parts() -> dict[str, Callable[[], str]]:
-    """What is generated in the README, by marker name."""
-    families: dict[str, Resolver[Any]] = {
-        "methods": METHODS,
-        "encoders": ENCODERS,
-        "augmenters": AUGMENTERS,
-        "objectives": OBJECTIVES,
-        "samplers": SAMPLERS,
-        "probes": PROBES,
+FAMILIES: dict[str, Resolver[Any]] = {
+    "methods": METHODS,
+    "encoders": ENCODERS,
+    "augmenters": AUGMENTERS,
+    "objectives": OBJECTIVES,
+    "probes": PROBES,
+    "tasks": TASKS,
+    "settings": SETTINGS,
+    "samplers": SAMPLERS,
+    "selections": SELECTIONS,
+    "propagations": PROPAGATIONS,
+}
+# Which parts stand in which document.
+DOCUMENTS: dict[str, tuple[str, ...]] = {
+    "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives"),
+    "docs/tasks.md": ("tasks", "settings"),
+    "docs/samplers.md": ("samplers", "selections", "propagations"),
+    "docs/suites.md": ("suite-keys",),
+    "docs/measured.md": ("results",),
+}
+
+
+def all_parts() -> dict[str, Callable[[], str]]:
+    """What is generated, by marker name."""
+    lists: dict[str, Callable[[], str]] = {name: partial(component_list, family) for name, family in FAMILIES.items()}
+    return {
+        **lists,
+        "datasets": dataset_list,
+        "suite-keys": schema_tables,
+        "results": lambda: results_table(ROOT / "benchmarks" / "results"),
     }
-    lists: dict[str, Callable[[], str]] = {name: partial(component_list, family) for name, family in families.items()}
-    return {**lists, "datasets": dataset_list, "results": lambda: results_table(ROOT / "benchmarks" / "results")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rewrite or check the README."""
+    """Rewrite or check the documents."""
     parser = argparse.ArgumentParser(prog="python -m gssl.benchmarks.readme", description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit with code 1 if a part is not fresh")
     options = parser.parse_args(arguments)
-    path = ROOT / "README.md"
-    old = path.read_text(encoding="utf-8")
-    new = renew(old, readme_parts())
-    if new == old:
-        return 0
-    if options.check:
-        Console(stderr=True).print("generated parts of README.md are not fresh: run `make docs` and commit the result")
+    parts = all_parts()
+    stale = []
+    for document, names in DOCUMENTS.items():
+        path = ROOT / document
+        old = path.read_text(encoding="utf-8")
+        new = renew(old, {name: parts[name] for name in names})
+        if new != old:
+            stale.append(document)
+            if not options.check:
+                path.write_text(new, encoding="utf-8")
+    if stale and options.check:
+        Console(stderr=True).print(
+            f"generated parts of {', '.join(stale)} are not fresh: run `make docs` and commit the result"
+        )
         return 1
-    path.write_text(new, encoding="utf-8")
     return 0
 
 

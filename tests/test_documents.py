@@ -7,17 +7,25 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gssl.benchmarks.readme import DOCUMENTS as WITH_PARTS
+from gssl.benchmarks.readme import all_parts, renew
 from gssl.benchmarks.readme import main as readme
-from gssl.benchmarks.readme import readme_parts, renew
 from gssl.cli.main import COMMANDS, main
 from gssl.cli.parser import parse
 from gssl.common.errors import InputError
+from gssl.datasets.array_names import NAMES
+from gssl.datasets.declared import FACTS
+from gssl.datasets.user import SUFFIXES
+from gssl.registry import METHODS, PROPAGATIONS, SAMPLERS, SELECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")))
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
+NOTEBOOKS = ("leaderboard", "own-method")
 TINY = ["--seeds", "1", "--epochs", "3", "--json"]
 
 
@@ -26,19 +34,29 @@ def text_of(name: str) -> str:
 
 
 def shell_lines(text: str) -> list[str]:
-    """Commands of ``sh`` blocks, and those after a prompt in ``console`` blocks, without comments."""
-    blocks = re.findall(r"```(sh|console)\n(.*?)```", text, re.DOTALL)
-    lines = [line for kind, block in blocks for line in block.splitlines() if kind == "sh" or line.startswith("$ ")]
+    """Commands of ``sh`` blocks, and those after a prompt in ``console`` blocks, without comments and refused ones."""
+    text = re.sub(r"^\$ .*\ngssl: error: .*$", "", text, flags=re.MULTILINE)
+    found = re.findall(r"```(sh|console)\n(.*?)```", text, re.DOTALL)
+    lines = [line for kind, block in found for line in block.splitlines() if kind == "sh" or line.startswith("$ ")]
     return [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
 
 
-def test_generated_parts_of_the_readme_are_fresh() -> None:
-    assert readme(["--check"]) == 0, "run `make docs` and commit README.md"
+def blocks(name: str) -> dict[str, str]:
+    """Files that a document shows: name to content."""
+    return dict(re.findall(r"```\w+ (\S+)\n(.*?)```", text_of(name), re.DOTALL))
+
+
+def test_generated_parts_are_fresh() -> None:
+    assert readme(["--check"]) == 0, "run `make docs` and commit the result"
 
 
 def test_a_stale_part_is_seen() -> None:
     text = "<!-- generated: methods -->\nold\n<!-- end -->\n"
-    assert renew(text, {"methods": readme_parts()["methods"]}) != text
+    assert renew(text, {"methods": all_parts()["methods"]}) != text
+
+
+def test_every_part_has_one_place() -> None:
+    assert sorted(name for names in WITH_PARTS.values() for name in names) == sorted(all_parts())
 
 
 @pytest.mark.parametrize(
@@ -53,7 +71,8 @@ def test_markers_and_parts_must_agree(text: str, message: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_resolve(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text_of(name)):
-        assert target.startswith("https://") or (ROOT / target).exists(), f"{name} links to {target}"
+        found = target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists()
+        assert found, f"{name} links to {target}"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -74,25 +93,61 @@ def test_commands_parse(name: str) -> None:
             assert re.search(rf"^{target}:", text_of("Makefile"), re.MULTILINE), f"there is no make {target}"
 
 
-def test_refusals_are_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = re.findall(r"^\$ (gssl .*)\n(gssl: error: .*)$", text_of("README.md"), re.MULTILINE)
-    assert shown
+def test_refusals_are_as_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = re.findall(r"^\$ (gssl .*)\n(gssl: error: .*)$", text_of("docs/errors.md"), re.MULTILINE)
+    assert len(shown) > 5
     for command, answer in shown:
         assert main(shlex.split(command)[1:]) == 2
         assert capsys.readouterr().err.strip() == answer
 
 
-def test_python_of_the_readme_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_python_of_the_documents_runs(tmp_path: Path) -> None:
+    """Every example by itself, all in one process for the sake of its imports."""
+    found = [
+        (name, code)
+        for name in ("README.md", *PAGES)
+        for code in re.findall(r"```python\n(.*?)```", text_of(name), re.DOTALL)
+    ]
+    assert {"README.md", "docs/python.md", "docs/own-data.md", "docs/edge-attributes.md"} <= {name for name, _ in found}
+    program = "import json, sys\nfor name, code in json.load(sys.stdin):\n    exec(compile(code, name, 'exec'), {})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(found),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_comparison_counts_what_there_is() -> None:
+    row = re.search(r"\| methods \| (\d+), and (\d+) reference rows", text_of("README.md"))
+    assert row
+    assert sum(map(int, row.groups())) == len(METHODS.paths)
+    row = re.search(r"(\d+) samplers by name, any of (\d+) selections with any of (\d+) prop", text_of("README.md"))
+    assert row
+    whole = {"full", "graphs"}  # no batches of nodes
+    numbers = [len(SAMPLERS.paths.keys() - whole), len(SELECTIONS.paths), len(PROPAGATIONS.paths)]
+    assert list(map(int, row.groups())) == numbers
+
+
+def test_the_page_of_own_data_has_every_format_fact_and_name() -> None:
+    text = text_of("docs/own-data.md")
+    words = (*SUFFIXES, *FACTS, *NAMES, *(other for others in NAMES.values() for other in others))
+    missing = [word for word in words if f"`{word}`" not in text]
+    assert not missing
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """A folder with the files of CONTRIBUTING.md."""
-    for name, body in re.findall(r"```\w+ (\S+)\n(.*?)```", text_of("CONTRIBUTING.md"), re.DOTALL):
-        (tmp_path / name).write_text(body, encoding="utf-8")
+    """A folder with the files of CONTRIBUTING.md and of the pages."""
+    for document in ("CONTRIBUTING.md", *PAGES):
+        for name, body in blocks(document).items():
+            (tmp_path / name).write_text(body, encoding="utf-8")
     return tmp_path
 
 
@@ -131,6 +186,59 @@ def test_the_example_of_every_hook_runs_on_sampled_batches_and_on_links(example:
         assert " ".join(["gssl run my_rival:MyRival Cora", *words]) in text_of("CONTRIBUTING.md")
         row = json.loads(gssl("run", "my_rival:MyRival", "digits", *words, *TINY, folder=example).splitlines()[-1])
         assert row["test_mean"] > 0.5  # ten classes; pairs without an edge
+
+
+def test_the_predictive_example_runs(example: Path) -> None:
+    assert "gssl run my_mask:MyMask Cora --sampler clustergcn" in text_of("docs/own-method.md")
+    words = ("my_mask:MyMask", "digits", "--sampler", "clustergcn", *TINY)
+    row = json.loads(gssl("run", *words, folder=example).splitlines()[-1])
+    assert row["test_mean"] > 0.5  # ten classes
+
+
+def test_the_suite_of_the_documents_is_one(example: Path) -> None:
+    shown = json.loads(gssl("show", "board.yaml", "--json", folder=example))
+    assert shown["cells"] == 8
+    assert shown["summary"] == "GRACE against the reference rows on the digits"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebooks_were_run_from_top_to_bottom(name: str) -> None:
+    cells = [cell for cell in notebook(name) if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "run `make notebooks`"
+    kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
+    assert "error" not in kinds
+    assert not re.search(r"/tmp/|/home/|/root/|/work/", json.dumps(cells)), "a folder of one machine is in it"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_code_of_notebooks_runs(name: str, tmp_path: Path) -> None:
+    """With tiny budgets, and without Jupyter: its ``%%bash`` and ``%%writefile`` are written out in Python."""
+    code = "import subprocess\n" + "\n".join(
+        as_python("".join(cell["source"])) for cell in notebook(name) if cell["cell_type"] == "code"
+    )
+    code = re.sub(r"(epochs\W+|seeds\W+)\d+", r"\g<1>1", code)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for key in ("GSSL_RUNS", "GSSL_DB"):
+        environment.pop(key, None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def notebook(name: str) -> list[dict[str, Any]]:
+    cells: list[dict[str, Any]] = json.loads(text_of(f"docs/notebooks/{name}.ipynb"))["cells"]
+    return cells
+
+
+def as_python(source: str) -> str:
+    head, _, rest = source.partition("\n")
+    if head.startswith("%%writefile "):
+        return f"open({head.split()[1]!r}, 'w').write({rest!r})"
+    if head == "%%bash":
+        lines = "\n".join(line for line in rest.splitlines() if "pytest" not in line)
+        return f"subprocess.run({lines!r}, shell=True, check=True)"
+    return source
 
 
 def test_the_example_is_tuned(example: Path) -> None:

@@ -85,7 +85,13 @@ class MethodEntry(_Model):
 
 
 class SamplerEntry(_Model):
-    """A sampler: its name (``default`` for the whole graph, or batches of graphs), batch size and options."""
+    """A sampler.
+
+    Attributes:
+        name: name or pair; ``default`` for the whole graph, or batches of graphs.
+        batch_size: items in a batch; None for that of the sampler or preset.
+        options: its options, without ``sampler.``.
+    """
 
     name: str
     batch_size: PositiveInt | None = None
@@ -123,12 +129,14 @@ class Group(_Model):
     """One grid. Every axis is crossed with every other one.
 
     Attributes:
-        methods, datasets: what meets.
+        methods: names, or entries with options.
+        datasets: names or paths; every method meets every one of them.
         probes: names; ``default`` is that of the dataset.
         presets: names; ``auto`` is that of the dataset, ``none`` is none.
-        samplers: see :class:`SamplerEntry`.
+        samplers: names, or entries with options.
         task: what is judged; None for the labels of the data.
-        settings: see :class:`SettingEntry`. A group with one of them may say ``setting:`` instead.
+        setting: the only setting of the group, instead of ``settings``.
+        settings: names, or entries with options.
         budgets: what a cell may use; None for the suite's budget.
         seeds: a number of repetitions, or their seeds; None for the suite's.
         options: settings of every cell, as ``--set`` takes them.
@@ -159,7 +167,13 @@ class Group(_Model):
 
 
 class SuiteFile(_Model):
-    """The content of a suite file (see the module)."""
+    """The content of a suite file (see the module).
+
+    Attributes:
+        seeds: a number of repetitions, or their seeds; None where every group says its own.
+        budget: what a cell may use.
+        groups: grids, each of methods and datasets of one level.
+    """
 
     seeds: Seeds | None = None
     budget: Budget = Budget()
