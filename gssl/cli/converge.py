@@ -16,7 +16,7 @@ from gssl.cli.request import add_problem, add_subject
 from gssl.common.seeds import MOST_SEEDS
 
 if TYPE_CHECKING:
-    from gssl.convergence.comparison import SamplerChoice
+    from gssl.convergence.comparison import SamplerChoice, SamplerComparison
     from gssl.convergence.summary import By, Candidate
 
 _EXAMPLES = (
@@ -24,6 +24,7 @@ _EXAMPLES = (
     "gssl converge BGRL CS --sampler graphsage fanouts=[5,5] --sampler minvar+adjoint --lr 0.001,0.01 --seeds 3",
     "gssl converge supervised Cora --samplers full,graphsage --batch-size 64 --gradient-error --plot curves.svg",
     "gssl converge MaskGAE Cora --task link --samplers full,clustergcn --batch-size 512",
+    "gssl converge GRACE Cora --samplers graphsage,labor --batch-size 128,512 --epochs 20 --seconds 1",
     "gssl converge GRACE Cora --samplers graphsage,mvs --batch-size 256 --out trainings.jsonl",
 )
 
@@ -31,14 +32,52 @@ _EXAMPLES = (
 def run(args: Namespace) -> Answer:
     """Train, observe, compare."""
     from gssl.common.errors import TrainingError
-    from gssl.common.seeds import seed_range
-    from gssl.config.resolve import Request
-    from gssl.convergence.comparison import SamplerComparison, trainings
+    from gssl.convergence.comparison import trainings
     from gssl.convergence.plot import check, draw
     from gssl.convergence.summary import candidates, chosen
+
+    comparison = _comparison(args)
+    if args.plot is not None:
+        check(args.plot)
+    found = list(trainings(comparison, args.out, say))
+    if all(training.error for training in found):
+        raise TrainingError(f"every training ended early; the first: {found[0].error}")
+    if args.plot is not None:
+        draw(found, args.plot, title=f"{found[0].method} on {found[0].dataset}")
+    every = candidates(found)
+    length = f"{args.steps} steps" if args.epochs is None else f"{args.epochs} epochs"
+    data: dict[str, Any] = {
+        "method": found[0].method,
+        "dataset": found[0].dataset,
+        "task": found[0].task,
+        "setting": found[0].setting,
+        "metric": found[0].metric,
+        "seconds": args.seconds,
+        "steps": args.steps,
+        "epochs": args.epochs,
+        "clock": args.clock,
+        "seeds": args.seeds,
+        "settings": [asdict(setting) for setting in every],
+        "best_at_seconds": [asdict(setting) for setting in chosen(every, "seconds")],
+        "best_at_steps": [asdict(setting) for setting in chosen(every, "steps")],
+        "trainings": [t.model_dump(mode="json", exclude={"config", "environment"}) for t in found],
+    }
+    return Answer(
+        data,
+        [
+            _table(chosen(every, "seconds"), "seconds", f"best validation score within {args.seconds:g} s"),
+            _table(chosen(every, "steps"), "steps", f"best validation score within {length}"),
+        ],
+    )
+
+
+def _comparison(args: Namespace) -> SamplerComparison:
+    from gssl.common.seeds import seed_range
+    from gssl.config.resolve import Request
+    from gssl.convergence.comparison import SamplerComparison
     from gssl.convergence.watch import ObservationPlan
 
-    comparison = SamplerComparison(
+    return SamplerComparison(
         base=Request(
             method=args.method,
             encoder=args.encoder,
@@ -57,36 +96,7 @@ def run(args: Namespace) -> Answer:
         plan=ObservationPlan(args.seconds, args.steps, args.points, args.clock),
         gradient_error=args.gradient_error,
         probe_items=args.probe_items,
-    )
-    if args.plot is not None:
-        check(args.plot)
-    found = list(trainings(comparison, args.out, say))
-    if all(training.error for training in found):
-        raise TrainingError(f"every training ended early; the first: {found[0].error}")
-    if args.plot is not None:
-        draw(found, args.plot, title=f"{found[0].method} on {found[0].dataset}")
-    every = candidates(found)
-    data: dict[str, Any] = {
-        "method": found[0].method,
-        "dataset": found[0].dataset,
-        "task": found[0].task,
-        "setting": found[0].setting,
-        "metric": found[0].metric,
-        "seconds": args.seconds,
-        "steps": args.steps,
-        "clock": args.clock,
-        "seeds": args.seeds,
-        "settings": [asdict(setting) for setting in every],
-        "best_at_seconds": [asdict(setting) for setting in chosen(every, "seconds")],
-        "best_at_steps": [asdict(setting) for setting in chosen(every, "steps")],
-        "trainings": [t.model_dump(mode="json", exclude={"config", "environment"}) for t in found],
-    }
-    return Answer(
-        data,
-        [
-            _table(chosen(every, "seconds"), "seconds", f"best validation score within {args.seconds:g} s"),
-            _table(chosen(every, "steps"), "steps", f"best validation score within {args.steps} steps"),
-        ],
+        epochs=args.epochs,
     )
 
 
@@ -168,7 +178,13 @@ def _arguments(parser: ArgumentParser) -> None:
     how = parser.add_argument_group("how long, and what is kept")
     add = how.add_argument
     add("--seconds", metavar="S", type=positive, default=30.0, help="equal time, without observing (default: 30)")
-    add("--steps", metavar="N", type=integer(1), default=300, help="equal number of updates (default: 300)")
+    lengths = how.add_mutually_exclusive_group()
+    lengths.add_argument(
+        "--steps", metavar="N", type=integer(1), default=300, help="equal number of updates (default: 300)"
+    )
+    lengths.add_argument(
+        "--epochs", metavar="N", type=integer(1), help="equal number of passes over the data, in place of updates"
+    )
     add("--points", metavar="N", type=integer(1), default=6, help="observations in each of the two (default: 6)")
     add(
         "--clock",

@@ -43,6 +43,7 @@ def run(args: Namespace) -> Answer:
         objective=args.objective,
         device=args.device,
         db=args.db,
+        threads=args.threads,
     )
     result = tune(order, say)
     return Answer(result, [_summary(result), _params(result), *_pareto(result), *_remarks(result)])
@@ -117,7 +118,9 @@ def _arguments(parser: ArgumentParser) -> None:
 def _search_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("search").add_argument
     add("--trials", metavar="N", type=integer(1), required=True, help="trials that the study is to have in the end")
-    add("--workers", metavar="N", type=integer(1), default=1, help="local processes, of one thread each (default: 1)")
+    add("--workers", metavar="N", type=integer(1), default=1, help="local processes (default: 1)")
+    add("--threads", metavar="N", type=integer(1), default=1, help="threads of one operation in each (default: 1); "
+        "part of what a study is, as they may decide last bits")  # fmt: skip
     add("--timeout", metavar="S", type=positive, help="seconds after which no trial begins")
     add("--space", metavar="FILE", type=Path, help="parameters to add, to change or (null) to leave alone, in YAML")
     add("--algorithm", "--sampler-algorithm", metavar="NAME", default="tpe", help="tpe (default), random, gp, cmaes, "

@@ -34,7 +34,7 @@ _ENDLESS = 1_000_000  # epochs; the plan says when a training ends
 _FIXED = {
     "lr": "give learning rates with --lr",
     "batch_size": "give batch sizes with --batch-size",
-    "epochs": "--seconds and --steps say how long a training is",
+    "epochs": "--seconds and --steps or --epochs say how long a training is",
     "schedule": "rates are constant, because trainings are as long as their time lasts",
     "warmup_epochs": "rates are constant, because trainings are as long as their time lasts",
     "patience": "trainings go on until --seconds and --steps are both reached",
@@ -78,6 +78,8 @@ class SamplerComparison:
         probe_items: the most training items, and the most validation items, that a probe takes at a point: a random
             part of the split's, the same at every point and for every sampler. None takes them all.
         only: if given, the cells of the grid to train: label of the sampler, batch size, learning rate.
+        epochs: if given, the equal number of passes over the data, in place of the equal number of steps of the plan:
+            the steps of each training are those of so many epochs of its sampler.
     """
 
     base: Request
@@ -90,6 +92,7 @@ class SamplerComparison:
     gradient_error: bool = False
     probe_items: int | None = None
     only: frozenset[tuple[str, int | None, float]] | None = None
+    epochs: int | None = None
 
 
 def trainings(
@@ -104,8 +107,8 @@ def trainings(
     dataset, cells = _cells(comparison)
     if out is not None:
         append(out, [])  # it must be possible before hours of work
-    plan, warm = comparison.plan, set[str]()
-    for seed, (choice, config) in product(comparison.seeds, cells):
+    warm = set[str]()
+    for seed, (choice, config, plan) in product(comparison.seeds, cells):
         key = Key(
             config_hash=config.hash,
             seed=seed,
@@ -121,15 +124,15 @@ def trainings(
             if choice.label not in warm:
                 _warm_up(config, dataset, seed)
                 warm.add(choice.label)
-            known = _train(config, dataset, choice.label, seed, comparison)
+            known = _train(config, dataset, choice.label, seed, replace(comparison, plan=plan))
             if out is not None:
                 append(out, [known])
             say(_line(known))
         yield known
 
 
-def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerChoice, RunConfig]]]:
-    """The dataset, and the configuration of every sampler with every batch size and learning rate.
+def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerChoice, RunConfig, ObservationPlan]]]:
+    """The dataset, and configuration and plan of every sampler with every batch size and learning rate.
 
     Raises:
         InputError: something in the request is wrong.
@@ -146,14 +149,16 @@ def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerCh
     first, dataset = prepare(requests[0], comparison.data)
     _check(dataset)
     subject = Subject.of(dataset, first.data)
-    cells = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
-    seen = set[str]()
-    for choice, config in cells:
+    configs = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
+    cells, seen = list[tuple[SamplerChoice, RunConfig, ObservationPlan]](), set[str]()
+    for choice, config in configs:
         if config.hash in seen:
             raise InputError(f"{choice.label!r} would be trained twice; name every sampler, batch size and rate once")
         seen.add(config.hash)
         training = _training(config, dataset, comparison.seeds[0], comparison.probe_items)
-        training.sampler(training.method())
+        batches = training.sampler(training.method()).batches_per_epoch
+        steps = comparison.plan.steps if comparison.epochs is None else comparison.epochs * batches
+        cells.append((choice, config, replace(comparison.plan, steps=steps)))
     return dataset, cells
 
 

@@ -52,6 +52,7 @@ def compare(
     device: str,
     db: str | None,
     workers: int,
+    threads: int = 1,
     say: Say,
 ) -> dict[str, dict[str, Any]]:
     """Run each configuration as ``gssl run`` does; runs that are finished already are taken as they are.
@@ -63,6 +64,7 @@ def compare(
         device: ``auto``, ``cpu`` or ``cuda``.
         db: URL of the results store; None for the default.
         workers: processes.
+        threads: of one operation in each.
         say: told what goes on.
 
     Returns:
@@ -73,7 +75,7 @@ def compare(
     """
     distinct = {config.hash: replace(config, seeds=seeds) for config in configs.values()}
     done = Parallel(n_jobs=min(workers, len(distinct)))(
-        delayed(_run)(config, folder / f"{folder_name(config)}-seeds-{seeds[0]}-{seeds[-1]}", device, db, say)
+        delayed(_run)(config, folder / f"{folder_name(config)}-seeds-{seeds[0]}-{seeds[-1]}", device, db, say, threads)
         for config in distinct.values()
     )
     results = dict(zip(distinct, done, strict=True))
@@ -94,12 +96,12 @@ def mean_gain(differences: list[float] | None) -> float | None:
     return None if differences is None else fmean(differences)
 
 
-def _run(config: RunConfig, out: Path, device: str, db: str | None, say: Say) -> dict[str, Any]:
+def _run(config: RunConfig, out: Path, device: str, db: str | None, say: Say, threads: int) -> dict[str, Any]:
     dataset, told = load_dataset(config.data, declared=Declared(**config.declared)), False
     while True:
         try:
             return run_experiment(
-                config, dataset, device=device, display=lambda _: Quiet(), say=say, threads=1, out=out, db=db
+                config, dataset, device=device, display=lambda _: Quiet(), say=say, threads=threads, out=out, db=db
             )
         except BusyError:  # another command on the same study; what it finishes is taken over
             if not told:

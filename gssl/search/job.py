@@ -40,6 +40,7 @@ class Job:
         deadline: time of :func:`time.monotonic`, which all processes of a machine share, after which no trial begins;
             None for no limit.
         say: told of every trial.
+        threads: of one operation in a trial, whose last bits they may decide.
     """
 
     base: Request
@@ -58,6 +59,7 @@ class Job:
     device: str
     deadline: float | None
     say: Say
+    threads: int = 1
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:

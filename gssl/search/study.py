@@ -75,6 +75,7 @@ def identity(job: Job) -> dict[str, Any]:
         "algorithm": job.algorithm,
         "pruner": job.pruner,
         "seed": job.seed,
+        **({"threads": job.threads} if job.threads != 1 else {}),  # studies of before have none
         "code": plugin_digests(config) | job.problem.sources,
     }
 

@@ -49,6 +49,7 @@ class Order:
         algorithm, pruner, objective: names.
         device: ``auto``, ``cpu`` or ``cuda``.
         db: URL of the results store; None for the default.
+        threads: of one operation, in trials and final runs.
     """
 
     base: Request
@@ -65,6 +66,7 @@ class Order:
     objective: str = "val"
     device: str = "auto"
     db: str | None = None
+    threads: int = 1
 
 
 def tune(order: Order, say: Say) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def tune(order: Order, say: Say) -> dict[str, Any]:
             device=job.device,
             db=order.db,
             workers=order.workers,
+            threads=order.threads,
             say=say,
         )
         differences = gains(runs["default"], runs["tuned"], job.metric)
@@ -170,6 +173,7 @@ def make_job(order: Order, base: Request, config: RunConfig, dataset: Dataset, s
         device=resolve_device(order.device),
         deadline=None if order.timeout is None else time.monotonic() + order.timeout,
         say=say,
+        threads=order.threads,
     )
 
 

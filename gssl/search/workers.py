@@ -1,4 +1,4 @@
-"""Local workers of a study: one in this process, or several processes with one thread each."""
+"""Local workers of a study: one in this process, or several processes, each with as many threads as a trial has."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def search(job: Job, workers: int) -> Study:
         todo = missing(study, job.trials)
     while todo > 0 and not _late(job):
         if min(workers, todo) == 1:
-            with _one_thread():
+            with _threads(job.threads):
                 _work(job, study)
         else:
             _parallel(job, study, min(workers, todo))
@@ -104,12 +104,12 @@ def _late(job: Job) -> bool:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Every trial computes on one thread, so that it gives the same bits whatever the number of workers."""
+def _threads(number: int) -> Iterator[None]:
+    """Every trial computes on as many threads, so that it gives the same bits whatever the number of workers."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(number):
             yield
     finally:
         torch.set_num_threads(before)
@@ -172,10 +172,9 @@ def _main(payload: bytes, answer: Connection, parent: int) -> None:
     """A worker process; it says why it ended early, and otherwise nothing."""
     signal.signal(signal.SIGTERM, _interrupt)
     lead_session()
-    torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
-            job: Job = pickle.loads(payload)
+        job: Job = pickle.loads(payload)
+        with _threads(job.threads):
             _work(job, open_study(job, patience=PATIENCE_SECONDS), parent)
     except InputError as error:
         answer.send(("input", str(error)))

@@ -197,3 +197,11 @@ def test_wrong_input_is_answered_before_the_work(words: tuple[str, ...], message
 def test_methods_and_data_that_cannot_be_compared(method: str, data: str, message: str, lab: Any) -> None:
     _, err = lab.gssl("converge", method, data, "--samplers", "graphsage", *QUICK[:2], code=2)
     assert message in err
+
+
+def test_epochs_are_steps_of_each_sampler(lab: Any) -> None:
+    words = ("converge", "tiny:Denoise", "graph.npz", *SMALL, "--seconds", "0.05", "--points", "2", "--lr", "0.01")
+    out, _ = lab.gssl(*words, "--samplers", "full,graphsage", "--batch-size", "24,60", "--epochs", "2", "--json")
+    found = json.loads(out)
+    assert [(t["batch_size"], t["steps"]) for t in found["trainings"]] == [(120, 2), (24, 10), (60, 4)]
+    assert (found["epochs"], [s["at_steps"] is None for s in found["settings"]]) == (2, [False] * 3)

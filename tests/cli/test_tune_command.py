@@ -128,3 +128,13 @@ def test_a_lead_that_fresh_seeds_do_not_confirm_is_called_chance(
         found = answer(capfd, *words)
         assert found["runs"]["tuned"]["config_hash"] != found["runs"]["default"]["config_hash"]
         assert any("no better than the defaults" in note for note in found["notes"]) == doubted
+
+
+def test_threads_belong_to_a_study(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ("tune", "BGRL", "digits", "--trials", "1", "--algorithm", "random", *SMALL)
+    found = answer(capfd, *words, "--threads", "2")
+    assert found["trials"]["complete"] == 1
+    environment = json.loads(next(place.glob("runs/tune-BGRL-digits/runs/*/environment.json")).read_text())
+    assert environment["threads"] == 2
+    assert main([*words]) == 2
+    assert "threads" in capfd.readouterr().err
