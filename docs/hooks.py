@@ -3,7 +3,8 @@
 - The documents of the repository's root become pages: README is the first one.
 - Links between them, and into ``docs/``, are turned so that they hold in the site; links to source files become text.
 - Notebooks become pages with the output that is stored in them.
-- Roles of Sphinx in docstrings become code.
+- The reference is made from a copy of the sources with real folders: the tool that reads them does not find packages
+  without ``__init__.py``, which ``gssl.datasets`` is. Roles of Sphinx in docstrings become code.
 - A page that would load anything from elsewhere is refused: the site is read without a network.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ ROOT_PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
 }
+SOURCES = ROOT / "build" / "docs" / "sources"  # where mkdocs.yml says that they are
+_SHIM = "https://unpkg.com/iframe-worker/shim"
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)]*)?\)")
 _ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):<code>~?(?:[\w.]*\.)?(\w+)</code>")
 _LOADS = re.compile(
@@ -37,6 +41,14 @@ _LOADS = re.compile(
     r"\bhref=[\"']?(?:https?:)?//[^\s\"'>]+"
 )
 _CSS_LOADS = re.compile(r"(?:@import\s*[\"']|url\(\s*[\"']?)(?:https?:)?//[^\s\"')]+")
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Copy the sources, before anything looks for them."""
+    shutil.rmtree(SOURCES, ignore_errors=True)
+    left = shutil.ignore_patterns("__pycache__", "*.json", "*.jsonl", "*.yaml")
+    shutil.copytree(ROOT / "gssl", SOURCES / "gssl", ignore=left)
+    (SOURCES / "gssl" / "datasets" / "__init__.py").touch()
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -63,6 +75,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Take roles of Sphinx out of docstrings."""
     return _ROLE.sub(r"<code>\1</code>", html)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the theme's search a stand-in for workers that is part of the site."""
+    return output.replace(_SHIM, posixpath.relpath("assets/frame-worker.js", posixpath.dirname(page.url) or "."))
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
+    """The same for the page that is shown where none is."""
+    return output_content.replace(_SHIM, "/assets/frame-worker.js")
 
 
 def on_post_build(config: MkDocsConfig) -> None:
