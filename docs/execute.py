@@ -1,6 +1,6 @@
 """Runs the notebooks and stores their output in them: ``python docs/execute.py``, or ``make notebooks``.
 
-Each runs in an empty folder of its own. What differs from run to run (folders of this machine, times of cells) is left
+Each runs in an empty folder of its own. What differs from machine to machine (folders, warnings of libraries) is left
 out, so that a second run changes what it measures and nothing else.
 """
 
@@ -22,7 +22,12 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
-            notebook, timeout=900, record_timing=False, resources={"metadata": {"path": folder}}, kernel_name="python3"
+            notebook,
+            timeout=900,
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
+            kernel_name="python3",
         )
         client.execute()
         text = nbformat.writes(notebook, indent=1, ensure_ascii=False)
@@ -39,6 +44,7 @@ def main() -> None:
         os.environ.pop(key, None)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ |= {"NO_COLOR": "1", "COLUMNS": "110", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "OMP_NUM_THREADS": "1"}
+    os.environ["PYTHONWARNINGS"] = "ignore"
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         execute(path)
 
