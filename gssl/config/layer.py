@@ -12,7 +12,7 @@ from gssl.common.errors import InputError, unknown
 SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune", "declared")
 _NAMELESS = ("train", "finetune", "declared")
 _OTHER_KEYS = ("source", "protocol", "dataset", "seeds")
-_RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
+RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def from_mapping(data: Mapping[str, Any], origin: str) -> Layer:
         InputError: an unknown section, or a value of the wrong kind.
     """
     for key in data:
-        if key not in SECTIONS + _OTHER_KEYS + _RECORDS:
+        if key not in SECTIONS + _OTHER_KEYS + RECORDS:
             raise unknown(f"section of {origin}", key, SECTIONS)
     sections = {key: _section(data[key], key, origin) for key in SECTIONS if key in data}
     seeds = data.get("seeds")
