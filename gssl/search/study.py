@@ -18,8 +18,8 @@ from gssl.search.algorithms import make_pruner, make_sampler
 from gssl.search.job import Job
 from gssl.search.space import Value, nearest, space_data, value_of
 from gssl.search.storage import open_storage, opening
+from gssl.search.trials import IDENTITY, has_values
 
-_IDENTITY = "gssl"
 DEFAULT = "default"  # marks the trial with the values that a run without search has
 
 
@@ -45,13 +45,13 @@ def open_study(job: Job, *, patience: float = 0.0) -> Study:
             directions=job.directions,
             load_if_exists=True,
         )
-        stored = study.user_attrs.get(_IDENTITY)
+        stored = study.user_attrs.get(IDENTITY)
         if stored is None:
             if study.get_trials(deepcopy=False):
                 raise InputError(
                     f"the study {job.study!r} in that storage was not made by gssl; choose another --study"
                 )
-            study.set_user_attr(_IDENTITY, identity(job))
+            study.set_user_attr(IDENTITY, identity(job))
         else:
             _compare(job, stored)
     return study
@@ -83,7 +83,8 @@ def identity(job: Job) -> dict[str, Any]:
 def queue_default(study: Study, job: Job) -> None:
     """Let the first trial be the values that a run without search has, as near as the space allows."""
     for trial in study.get_trials(deepcopy=False):
-        if DEFAULT in trial.user_attrs and (trial.params or trial.state in (TrialState.WAITING, TrialState.RUNNING)):
+        pending = trial.state in (TrialState.WAITING, TrialState.RUNNING)
+        if DEFAULT in trial.user_attrs and (pending or has_values(study, trial)):
             return
     study.enqueue_trial(default_values(job), user_attrs={DEFAULT: True})
 

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gssl.results.owner import Owner
 
+IDENTITY = "gssl"  # of a study: what it searches, and how
 ERROR = "error"  # why a trial failed by its own fault
 OWNER = "owner"  # the process that works on it
 INTERRUPTED = "interrupted"  # whether it was stopped from outside
@@ -42,7 +43,8 @@ def owner() -> dict[str, Any]:
 def recover(study: Study, seen: MutableMapping[int, float] | None = None) -> int:
     """Fail trials whose process is gone, and queue again the values of those that were cut off.
 
-    Trials of other hosts are left to the heartbeat of the database.
+    Trials of other hosts are left to the heartbeat of the database. One that was cut off while its values were drawn is
+    drawn anew, as if it had not been begun.
 
     Args:
         study: which one.
@@ -60,12 +62,17 @@ def recover(study: Study, seen: MutableMapping[int, float] | None = None) -> int
     queued = 0
     for trial in trials:
         lost = trial.state == TrialState.FAIL and not counts(trial)
-        if not (lost and trial.params) or trial.number in repeated:
+        if not (lost and has_values(study, trial)) or trial.number in repeated:
             continue
         retries = trial.user_attrs.get(RETRIES, 0) + (INTERRUPTED not in trial.user_attrs)
         study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number, RETRIES: retries})
         queued += 1
     return queued
+
+
+def has_values(study: Study, trial: FrozenTrial) -> bool:
+    """Whether every value of a trial was drawn; values that are drawn beside given ones would be others."""
+    return bool(trial.params) and set(study.user_attrs.get(IDENTITY, {}).get("space", ())) <= set(trial.params)
 
 
 def under_way(study: Study) -> list[FrozenTrial]:

@@ -52,7 +52,8 @@ def test_a_trial_whose_process_died_is_begun_again(tuner: Tuner) -> None:
     tuner.tune("--out", "mine", trials=1)
     study = load(tuner, "mine")
     lost = study.ask()
-    lost.suggest_float("noise", 0.01, 1.0, log=True)
+    for name, values in study.trials[0].distributions.items():
+        lost._suggest(name, values)
     lost.set_user_attr(trials.OWNER, {**trials.owner(), "started": 1.0})  # the number of a process, but not this one
     study.ask().set_user_attr(trials.OWNER, {**trials.owner(), "host": "elsewhere"})
     alive = study.ask()
@@ -66,6 +67,24 @@ def test_a_trial_whose_process_died_is_begun_again(tuner: Tuner) -> None:
     assert trials.missing(study, 4) == 1
     again = study.ask()
     assert again.suggest_float("noise", 0.01, 1.0, log=True) == study.trials[1].params["noise"]
+
+
+def test_a_trial_that_died_while_its_values_were_drawn_is_drawn_anew() -> None:
+    """Half of its values given and the other half drawn would be values that no undisturbed search has."""
+    study = optuna.create_study(sampler=make_sampler("tpe", 0, 1))
+    study.set_user_attr(trials.IDENTITY, {"space": {"x": {}, "y": {}}})
+
+    def drawn() -> dict[str, float]:
+        trial = study.ask()
+        return {name: trial.suggest_float(name, 0.0, 1.0) for name in ("x", "y")}
+
+    lost = study.ask()
+    x = lost.suggest_float("x", 0.0, 1.0)
+    lost.set_user_attr(trials.OWNER, {**trials.owner(), "started": 1.0})
+    assert trials.recover(study) == 0
+    whole = optuna.create_study(sampler=make_sampler("tpe", 0, 1)).ask()
+    assert drawn() == {name: whole.suggest_float(name, 0.0, 1.0) for name in ("x", "y")}
+    assert whole.params["x"] == x
 
 
 def test_values_that_kill_their_process_are_given_up() -> None:
