@@ -9,7 +9,7 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import scipy.sparse
@@ -91,7 +91,7 @@ def check_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            value = _ArraysOnly(file, encoding="latin1").load()
+            value = _ArraysOnly(file, path.stat().st_size).load()
         check_matrices(value, "it")
         return value
     except InputError as error:
@@ -131,7 +131,29 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _Memo(dict[int, Any]):
+    """What a pickle refers back to, by numbers that count up.
+
+    Of a number that jumps, the unpickler in C would make a list with as many places, of many gigabytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        if number > self._size:
+            raise InputError(f"the file of {self._size} bytes refers to a part with the number {number}")
+        super().__setitem__(number, value)
+
+
+class _ArraysOnly(pickle._Unpickler):
+    """Python's own unpickler in place of that in C, whose memory a few bytes could fill."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        super().__init__(file, encoding="latin1")
+        self.memo: dict[int, Any] = _Memo(size)
+
     def find_class(self, module: str, name: str) -> Any:
         allowed = _ALLOWED.get((module, name))
         if allowed is None:

@@ -26,6 +26,7 @@ from gssl.results.owner import Owner
 from gssl.results.schema import cells, runs
 from gssl.results.silence import Watch, database_time
 from gssl.results.store import ROW, RunRow, Store, put, same_run, shown
+from gssl.results.stored import checked
 
 __all__ = ["STATUSES", "UNFINISHED", "CellRow", "CellScore", "CellStatus", "Cells", "Claim", "Ending", "NewCell"]
 
@@ -57,13 +58,15 @@ class Cells:
     def rows(self, keys: Iterable[str] | None = None) -> dict[str, CellRow]:
         """The cells of these keys that are there, or all of them."""
         query = sa.select(*(cells.c[name] for name in _ROW))
-        return {row.key: CellRow(**row._mapping) for row in self._selected(query, keys)}
+        found = (checked(CellRow, row._mapping, self._store.url) for row in self._selected(query, keys))
+        return {row.key: row for row in found}
 
     def scores(self, keys: Iterable[str]) -> dict[str, CellScore]:
         """What the finished ones among these cells measured."""
         columns = (cells.c[name] if name in ("key", "run_id") else runs.c[name] for name in _SCORE)
         query = sa.select(*columns).join(runs, cells.c.run_id == runs.c.id)
-        return {row.key: CellScore(**row._mapping) for row in self._selected(query, keys)}
+        found = (checked(CellScore, row._mapping, self._store.url) for row in self._selected(query, keys))
+        return {row.key: row for row in found}
 
     def runs(self, keys: Iterable[str]) -> dict[str, RunRow]:
         """The whole rows of the runs of the finished ones among these cells, by key of the cell."""
@@ -71,7 +74,7 @@ class Cells:
         found = {}
         for row in self._selected(query, keys):
             key, *values = row
-            found[str(key)] = RunRow(**dict(zip(ROW, values, strict=True)))
+            found[str(key)] = checked(RunRow, dict(zip(ROW, values, strict=True)), self._store.url)
         return found
 
     def claim(self, key: str, owner: Owner) -> Claim | None:

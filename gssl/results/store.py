@@ -17,6 +17,7 @@ from gssl.results.database import PATIENCE_SECONDS, database_errors, make_engine
 from gssl.results.limits import storable
 from gssl.results.read_only import make_copy, make_reading_engine, sqlite_file
 from gssl.results.schema import KEY, SCHEMA_VERSION, is_older, prepare, runs
+from gssl.results.stored import checked
 
 __all__ = ["SCHEMA_VERSION", "RunKey", "RunRow", "Status", "Store", "shown"]
 
@@ -174,6 +175,7 @@ class Store:
 
         Raises:
             InputError: no such column.
+            StorageError: a row is damaged.
         """
         query = sa.select(*(runs.c[name] for name in ROW)).order_by(runs.c.date, runs.c.id)
         for name, value in equal.items():
@@ -181,7 +183,8 @@ class Store:
                 raise InputError(f"results have no column {name!r}; known: {', '.join(ROW)}")
             column = runs.c[name]
             query = query.where(column.in_(value) if isinstance(value, list | tuple) else column == value)
-        return self.read(lambda connection: [RunRow(**row._mapping) for row in connection.execute(query)])
+        found = self.read(lambda connection: [dict(row._mapping) for row in connection.execute(query)])
+        return [checked(RunRow, row, self.url) for row in found]
 
     def find(self, key: RunKey) -> RunRow | None:
         """The row of a measurement, if there is one."""

@@ -82,6 +82,15 @@ def test_hostile_matrices(root: Path, changes: dict[str, Any], message: str) -> 
         load_dataset("PubMed")
 
 
+def test_a_pickle_that_would_fill_the_memory(root: Path) -> None:
+    """Five bytes that number a part make C's unpickler write 2 * 8 bytes for every number below."""
+    _write(root)
+    file = root / "Planetoid" / "PubMed" / "raw" / "ind.pubmed.graph"
+    file.write_bytes(b"\x80\x02}" + pickle.LONG_BINPUT + (2**31).to_bytes(4, "little") + b".")
+    with pytest.raises(InputError, match="refers to a part with the number 2147483648"):
+        load_dataset("PubMed")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
