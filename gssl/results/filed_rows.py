@@ -82,4 +82,4 @@ def _row(folder: Path, run_dir: Path, record: dict[str, Any], result: dict[str, 
     }
     if not all(math.isfinite(value) for value in values.values() if isinstance(value, float)):
         raise ValueError(f"{file} holds a number that is not finite")
-    return _ROW.validate_python(values, strict=True)
+    return _ROW.validate_json(json.dumps(values), strict=True)  # as JSON a mapping is taken, and no text for a number
