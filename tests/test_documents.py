@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,6 @@ from gssl.registry import METHODS, PROPAGATIONS, SAMPLERS, SELECTIONS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")))
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
-NOTEBOOKS = ("leaderboard", "own-method")
 TINY = ["--seeds", "1", "--epochs", "3", "--json"]
 
 
@@ -153,13 +151,21 @@ def example(tmp_path: Path) -> Path:
 
 def gssl(*words: str, folder: Path, path: Path | None = None) -> str:
     """Standard output of a ``gssl`` command in a folder, with its own results and data."""
+    return _output([sys.executable, "-m", "gssl", *words], folder, path)
+
+
+def gssl_in_turn(commands: list[list[str]], *, folder: Path) -> str:
+    """Standard output of several."""
+    program = f"import sys; from gssl.cli.main import main; sys.exit(max(map(main, {commands!r})))"
+    return _output([sys.executable, "-c", program], folder)
+
+
+def _output(command: list[str], folder: Path, path: Path | None = None) -> str:
     environment = {**os.environ, "GSSL_DATA": str(folder / "data"), "GSSL_RUNS": str(folder / "runs")}
     environment.pop("GSSL_DB", None)
     if path is not None:
         environment["PYTHONPATH"] = str(path)
-    done = subprocess.run(
-        [sys.executable, "-m", "gssl", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -168,11 +174,19 @@ def test_the_example_is_short(example: Path) -> None:
     assert len((example / "my_method.py").read_text(encoding="utf-8").splitlines()) <= 40
 
 
-def test_the_example_runs(example: Path) -> None:
-    assert "gssl run my_method:MyMethod Cora" in text_of("CONTRIBUTING.md")
-    row = json.loads(gssl("run", "my_method:MyMethod", "digits", *TINY, folder=example).splitlines()[-1])
-    assert row["method"] == "my_method:MyMethod"
-    assert row["test_mean"] > 0.5  # ten classes
+def test_the_examples_run(example: Path) -> None:
+    """Each as a command of the documents has it, on data that are there; in one process for the sake of its imports."""
+    mine, rival, mask = "my_method:MyMethod", "my_rival:MyRival", "my_mask:MyMask"
+    sampled, links = ["--sampler", "graphsage", "--batch-size", "256"], ["--task", "link"]
+    shown = [[mine], [rival, *sampled], [rival, *links], [mask, "--sampler", "clustergcn"]]
+    text = text_of("CONTRIBUTING.md") + text_of("docs/own-method.md")
+    for method, *words in shown:
+        assert " ".join(["gssl run", method, "Cora", *words]) in text
+    commands = [["run", method, "digits", *words, *TINY] for method, *words in shown]
+    rows = [json.loads(line) for line in gssl_in_turn(commands, folder=example).splitlines()]
+    assert [row["method"] for row in rows] == [method for method, *_ in shown]
+    for row in rows:
+        assert row["test_mean"] > 0.5  # ten classes; pairs without an edge
 
 
 def test_the_example_runs_on_cora(example: Path, mirror: Path) -> None:
@@ -181,64 +195,10 @@ def test_the_example_runs_on_cora(example: Path, mirror: Path) -> None:
     assert row["test_mean"] > 0.4  # seven classes
 
 
-def test_the_example_of_every_hook_runs_on_sampled_batches_and_on_links(example: Path) -> None:
-    for words in (["--sampler", "graphsage", "--batch-size", "256"], ["--task", "link"]):
-        assert " ".join(["gssl run my_rival:MyRival Cora", *words]) in text_of("CONTRIBUTING.md")
-        row = json.loads(gssl("run", "my_rival:MyRival", "digits", *words, *TINY, folder=example).splitlines()[-1])
-        assert row["test_mean"] > 0.5  # ten classes; pairs without an edge
-
-
-def test_the_predictive_example_runs(example: Path) -> None:
-    assert "gssl run my_mask:MyMask Cora --sampler clustergcn" in text_of("docs/own-method.md")
-    words = ("my_mask:MyMask", "digits", "--sampler", "clustergcn", *TINY)
-    row = json.loads(gssl("run", *words, folder=example).splitlines()[-1])
-    assert row["test_mean"] > 0.5  # ten classes
-
-
 def test_the_suite_of_the_documents_is_one(example: Path) -> None:
     shown = json.loads(gssl("show", "board.yaml", "--json", folder=example))
     assert shown["cells"] == 8
     assert shown["summary"] == "GRACE against the reference rows on the digits"
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_notebooks_were_run_from_top_to_bottom(name: str) -> None:
-    cells = [cell for cell in notebook(name) if cell["cell_type"] == "code"]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "run `make notebooks`"
-    kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
-    assert "error" not in kinds
-    assert not re.search(r"/tmp/|/home/|/root/|/work/", json.dumps(cells)), "a folder of one machine is in it"
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_code_of_notebooks_runs(name: str, tmp_path: Path) -> None:
-    """With tiny budgets, and without Jupyter: its ``%%bash`` and ``%%writefile`` are written out in Python."""
-    code = "import subprocess\n" + "\n".join(
-        as_python("".join(cell["source"])) for cell in notebook(name) if cell["cell_type"] == "code"
-    )
-    code = re.sub(r"(epochs\W+|seeds\W+)\d+", r"\g<1>1", code)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for key in ("GSSL_RUNS", "GSSL_DB"):
-        environment.pop(key, None)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def notebook(name: str) -> list[dict[str, Any]]:
-    cells: list[dict[str, Any]] = json.loads(text_of(f"docs/notebooks/{name}.ipynb"))["cells"]
-    return cells
-
-
-def as_python(source: str) -> str:
-    head, _, rest = source.partition("\n")
-    if head.startswith("%%writefile "):
-        return f"open({head.split()[1]!r}, 'w').write({rest!r})"
-    if head == "%%bash":
-        lines = "\n".join(line for line in rest.splitlines() if "pytest" not in line)
-        return f"subprocess.run({lines!r}, shell=True, check=True)"
-    return source
 
 
 def test_the_example_is_tuned(example: Path) -> None:
