@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
@@ -15,6 +16,11 @@ from gssl.cli.parser import add_json, choice, integer
 from gssl.cli.request import add_settings, add_subject, request_of
 from gssl.common.seeds import MOST_SEEDS
 
+if TYPE_CHECKING:
+    from gssl.config.record import RunConfig
+    from gssl.training.track import Tracker
+
+_TRACKERS = ("tensorboard", "mlflow", "wandb")  # as in gssl.training.track, which needs torch
 _EXAMPLES = (
     "gssl run GRACE Cora --seeds 5                    with the published settings for Cora, if there are any",
     "gssl run GRACE Cora --set temperature=0.5 --set encoder.hidden_dim=256 --set train.lr=1e-3",
@@ -22,6 +28,7 @@ _EXAMPLES = (
     "gssl run BGRL my_file:my_graph                   a function that returns a graph of networkx or PyG",
     "gssl run my_file:MyMethod Cora                   your own method, a class in my_file.py",
     "gssl run GRACE Cora --out results/grace          a second call resumes there, or returns the stored result",
+    "gssl run GRACE Cora --track tensorboard         then: tensorboard --logdir runs/tracked",
     "gssl run DGI Cora --json                         the result as one JSON object",
 )
 
@@ -31,22 +38,42 @@ def run(args: Namespace) -> Answer:
     from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
     from gssl.training.device import resolve_device
-    from gssl.training.progress import Quiet, RichProgress
+    from gssl.training.progress import Progress, Quiet, RichProgress
+    from gssl.training.track import Tracked, scores_of
 
     device = resolve_device(args.device)
     config, dataset = prepare(request_of(args), args.dataset)
     quiet = args.json or not sys.stderr.isatty()
-    result = run_experiment(
-        config,
-        dataset,
-        device=device,
-        threads=args.threads,
-        out=args.out,
-        db=args.db,
-        display=lambda title: Quiet() if quiet else RichProgress(title),
-        say=say,
-    )
+    with ExitStack() as closing:
+        trackers = _trackers(args, config, closing)
+
+        def display(title: str) -> Progress:
+            shown: Progress = Quiet() if quiet else RichProgress(title)
+            for tracker in trackers:
+                shown = Tracked(shown, tracker, title)
+            return shown
+
+        result = run_experiment(
+            config, dataset, device=device, threads=args.threads, out=args.out, db=args.db, display=display, say=say
+        )
+        for tracker in trackers:
+            tracker.finish(config.mapping(), scores_of(result))
     return Answer(result, [_table(result), *_remarks(result)])
+
+
+def _trackers(args: Namespace, config: RunConfig, closing: ExitStack) -> list[Tracker]:
+    """What is told of the run, closed however it ends."""
+    from gssl.results.folder import folder_name
+    from gssl.results.places import runs_root
+    from gssl.training.track import TRACKERS
+
+    name = folder_name(config) if args.out is None else args.out.absolute().name
+    folder = (runs_root() if args.out is None else args.out.absolute().parent) / "tracked"
+    found: list[Tracker] = []
+    for kind in dict.fromkeys(args.track):
+        found.append(TRACKERS[kind](name, folder))
+        closing.callback(found[-1].close)
+    return found
 
 
 def _table(result: dict[str, Any]) -> Table:
@@ -104,6 +131,15 @@ def _arguments(parser: ArgumentParser) -> None:
     add("--threads", metavar="N", type=integer(1), help="threads of one operation (default: all cores)")
     add("--out", metavar="DIR", type=Path, help="folder of this run (default: a new one in $GSSL_RUNS or ./runs)")
     add("--db", metavar="URL", help="results store (default: $GSSL_DB or results.db beside the runs)")
+    add(
+        "--track",
+        metavar="|".join(_TRACKERS),
+        type=choice(*_TRACKERS),
+        action="append",
+        default=[],
+        help="also tell a tracker: curves, configuration, scores (pip install 'gssl[track]' for tensorboard, whose "
+        "files go into tracked/ beside the run folder); may be repeated",
+    )
     add_json(parser)
 
 
