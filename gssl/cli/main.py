@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` by default) and return its exit code."""
     # A first touch of memory in small pages costs more than many operations on it. torch looks at its first tensor.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks; argcomplete answers and leaves
+        from gssl.cli.completion import complete
+
+        complete(COMMANDS)
     with _errors_as_exit_codes() as outcome, _sigterm_as_exception():
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
         if not command.reads_only:

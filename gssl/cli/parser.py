@@ -31,6 +31,9 @@ environment:
   GSSL_RUNS     where run folders go (default: ./runs)
   GSSL_DB       results store, an SQLAlchemy URL (default: results.db in the run root)
 
+completion in the shell:
+  pip install 'gssl[complete]', and eval "$(register-python-argcomplete gssl)" where your shell starts
+
 exit codes: 0 done, 1 the work failed, 2 bad usage or bad input (the message says what to change)"""
 
 _SETTING = re.compile(r"[A-Za-z_][\w.]*=.")
@@ -54,7 +57,7 @@ def parse(arguments: Sequence[str], commands: Sequence[Command]) -> tuple[Comman
         SystemExit: after ``--help`` and ``--version``.
     """
     by_name = {command.name: command for command in commands}
-    parser, subparsers = _build(commands)
+    parser, subparsers = build(commands)
     if arguments and not arguments[0].startswith("-") and arguments[0] not in by_name:
         raise unknown("command", arguments[0], by_name)
     parsed, extra = parser.parse_known_args(arguments)
@@ -122,7 +125,8 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")
 
 
-def _build(commands: Sequence[Command]) -> tuple[Parser, dict[str, Parser]]:
+def build(commands: Sequence[Command]) -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the program, and those of its commands by name."""
     parser = Parser(prog="gssl", description=DESCRIPTION, epilog=_examples(EXAMPLES) + "\n\n" + ENVIRONMENT)
     parser.add_argument("--version", action="version", version=f"gssl {__version__}")
     family = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, title="commands")
