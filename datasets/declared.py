@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.common.files import parse_json
 from gssl.common.options import options_of, validate
 from gssl.datasets.catalog import Normalize
 from gssl.datasets.types import LabelKind, Metric
@@ -71,8 +71,8 @@ def beside(path: Path) -> Declared:
             continue
         own = file.name == f"{path.name}.json"
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+            values = parse_json(file.read_text(encoding="utf-8"))
+        except ValueError as error:
             if own:
                 raise InputError(f"{file} is not JSON: {error}") from None
             continue

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib.util
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from gssl.common.errors import InputError
-from gssl.common.files import inside
+from gssl.common.files import inside, parse_json
 from gssl.datasets.download import download
 from gssl.datasets.ogb_files import require_all
 from gssl.datasets.ogb_import import without_update_check
@@ -129,7 +128,7 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
         InputError: ``meta.json`` is damaged or lacks a key.
     """
     try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta = parse_json((folder / META).read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder / META} is not JSON: {error}") from None
     name = folder.name.replace("_", "-")

@@ -17,6 +17,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from gssl.common.errors import InputError, StorageError
+from gssl.common.files import parse_json
 from gssl.datasets.checksums import is_copy, verify
 from gssl.datasets.npy_header import check_array_file
 from gssl.datasets.source import Source
@@ -62,7 +63,7 @@ def origin_notes(source: Source, store: Store) -> tuple[str, ...]:
     """What should be said about the raw files that a processed set was made from."""
     manifest = store.root / source.folder / _manifest_name(source)
     try:
-        record = json.loads(manifest.read_text(encoding="utf-8"))
+        record = parse_json(manifest.read_text(encoding="utf-8"))
         notes, raw = list(record["notes"]), dict(record["raw"])
     except (OSError, ValueError, LookupError, TypeError):  # a set that PyG alone has processed has none
         return ()

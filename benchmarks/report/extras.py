@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gssl.benchmarks.report.search_page import Search, read_search
 from gssl.common.errors import InputError
+from gssl.common.files import parse_json
 from gssl.convergence.record import Trajectory
 
 
@@ -100,10 +100,10 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--extra {path} cannot be read: {error}") from None
     try:
-        data = [json.loads(text)]
+        data = [parse_json(text)]
     except ValueError:
         try:
-            data = [json.loads(line) for line in text.splitlines() if line.strip()]
+            data = [parse_json(line) for line in text.splitlines() if line.strip()]
         except ValueError:
             raise _refused(path, "it is not JSON") from None
     if not data or not all(isinstance(item, dict) for item in data):

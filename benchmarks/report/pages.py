@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -23,6 +22,7 @@ from gssl.benchmarks.report.run_page import RunPage
 from gssl.benchmarks.report.tables import DataTable, pivot, results_table, unfinished_table
 from gssl.benchmarks.rows import circumstances
 from gssl.benchmarks.stats.agreement import ASSUMED_RUNS
+from gssl.common.files import parse_json
 from gssl.convergence.record import Trajectory
 from gssl.results.store import RunRow
 
@@ -195,7 +195,7 @@ def _trained(of: VarianceFile | Trajectory) -> str:
 
 def _environment_text(stored: str) -> str:
     try:
-        data = json.loads(stored)
+        data = parse_json(stored)
     except ValueError:
         return stored
     return text.settings(data) if isinstance(data, dict) else stored

@@ -91,6 +91,18 @@ def write_json(path: Path, data: Mapping[str, object]) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """What a text in JSON stands for.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -99,8 +111,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     require_regular(path, _MOST_JSON)
     try:
-        data = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        data = parse_json(path.read_bytes())
+    except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} is damaged: it does not hold a JSON object")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from gssl.common.errors import InputError
+from gssl.common.files import parse_json
 
 MANIFEST = "history.json"
 _FORMAT = 1
@@ -49,7 +50,7 @@ def check(folder: Path, signature: str, num_nodes: int) -> bool:
             raise InputError(f"{folder} is not empty and holds no history: {advice}")
         return False
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         theirs = (int(found["format"]), str(found["signature"]), int(found["num_nodes"]))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder / MANIFEST} is damaged ({error}): {advice}") from None

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gssl.common.files import parse_json
 from gssl.results.seed import Metrics
 
 
 def json_object(text: str) -> dict[str, Any]:
     """The object in a column; nothing where another program wrote it."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}

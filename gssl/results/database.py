@@ -146,6 +146,9 @@ def database_errors(url: str) -> Iterator[None]:
         text = str(error.orig)
         advice = next((_ADVICE[word] for word in _ADVICE if word in text), "{}").format(remedy(url))
         raise StorageError(f"the results store {url} cannot be used: {text}; {advice}") from error
+    except UnicodeDecodeError as error:  # of SQLite's own message, which quotes a damaged file
+        advice = _ADVICE["malformed"].format(remedy(url))
+        raise StorageError(f"the results store {url} cannot be used: it is no text in UTF-8; {advice}") from error
 
 
 def with_tables(make: Callable[[], T]) -> T:
