@@ -23,6 +23,7 @@ UNITS = "trials"
 TRIALS = 8
 SPACE = Path(__file__).with_name("space.yaml")
 COMMAND = ("tune", "GRACE", "digits", "--trials", str(TRIALS), "--epochs", "3", "--seeds", "1", "--pruner", "none")
+_STUDY = "GRACE-digits"
 VICTIMS = {"worker": 0.5, "command": 0.35, "everything": 0.15}
 Trials = list[tuple[object, ...]]
 
@@ -106,7 +107,7 @@ class SearchRound(Round):
         with suppress(Exception):  # its tables are being made
             storage = optuna.storages.RDBStorage(f"sqlite:///{file}", skip_table_creation=True)
             try:
-                return optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+                return optuna.load_study(study_name=_STUDY, storage=storage).get_trials(deepcopy=False)
             finally:
                 storage.engine.dispose()
         return []
