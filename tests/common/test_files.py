@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from gssl.common.errors import InputError
-from gssl.common.files import inside, read_json, write_json, write_whole
+from gssl.common.files import inside, parse_json, read_json, write_json, write_whole
 
 
 def test_file_is_replaced_only_when_complete(tmp_path: Path) -> None:
@@ -59,3 +59,9 @@ def test_names_that_lead_out_of_their_folder(name: object) -> None:
 @pytest.mark.parametrize("name", ["a", "a/b.txt", "a\\b.txt", ".hidden", "a..b/c", "./a", "time:12.log"])
 def test_names_that_stay_in_their_folder(name: str) -> None:
     assert inside(Path("root"), name, "the archive").is_relative_to("root")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, b'{"a":' * 100_000, "{", b"\xff", "1" * 5000])
+def test_json_that_is_none_is_one_kind_of_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  whatever it says
+        parse_json(text)
