@@ -211,7 +211,8 @@ def test_damaged_folders_become_remarks(tmp_path: Path) -> None:
     found = run_files([row])
     assert found.curves == ()
     assert len(found.faults) == 2
-    assert projection(row) is None
+    with pytest.raises(InputError, match="not a whole zip"):
+        projection(row)
 
 
 def test_a_search_is_shown_with_its_trials_and_pictures(site: Path) -> None:
