@@ -106,7 +106,7 @@ def test_one_class_in_training() -> None:
         judge(LbfgsProbe(), x, replace(dataset, labels=Labels(y, "multiclass", 3)), 0)
 
 
-@pytest.mark.parametrize(("value", "message"), [(1.0, "no task has both classes"), (float("nan"), "has a label")])
+@pytest.mark.parametrize(("value", "message"), [(1.0, "no task has both classes"), (float("nan"), "with a label")])
 def test_tasks_that_cannot_be_learnt(value: float, message: str) -> None:
     dataset, x = gaussian_classes(splits=["public"])
     y = torch.randint(2, (240, 2), generator=torch.Generator().manual_seed(0)).float()

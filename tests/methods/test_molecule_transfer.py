@@ -63,7 +63,7 @@ def test_from_one_table_to_another(
     answers = {}
     for name, extra in ((method, ["--pretrain-on", str(source), "--epochs", "2"]), ("untrained", [])):
         answer = answers[name] = run(capfd, name, *shared, *extra, "--out", str(tmp_path / name))
-        assert (answer["encoder"], answer["setting"], answer["metric"]) == ("GINE", "finetune", "roc_auc")
+        assert (answer["encoder"], answer["setting"], answer["metric"]) == ("GINE", "finetune", "accuracy")
         first, tuned = curves(tmp_path / name)
         assert (len(first), len(tuned)) == (2 if extra else 0, 5)
         # The epoch is chosen by the metric of the data, on validation items.

@@ -235,7 +235,7 @@ def test_training_is_the_same_to_the_last_bit(name: str, options: dict[str, obje
     def train(prefetch: int) -> tuple[object, ...]:
         trained, source = method(Supervised), sampler(name, prefetch, **options)
         result = pretrain(trained, source, TrainConfig(epochs=3, lr=0.05), seed=0)
-        curve = [replace(record, seconds=0.0) for record in result.curve]
+        curve = [replace(record, seconds=0.0, cpu_seconds=None, load=None) for record in result.curve]
         clock = None if source.store is None else source.store.clock
         learnt = {k: v.tolist() for k, v in source.selection.state_dict().items()}
         return curve, clock, learnt, [p.tolist() for p in trained.parameters()]

@@ -64,7 +64,7 @@ def plain(state: Any) -> Any:
 def everything(path: Path) -> dict[str, Any]:
     state = load_checkpoint(path, config_key="")
     assert state is not None
-    state["curve"] = [(*record[:3], *record[4:]) for record in state["curve"]]  # without the seconds
+    state["curve"] = [(*record[:3], *record[4:7]) for record in state["curve"]]  # without times and loads
     state["position"] = state["position"][:-1]
     found: dict[str, Any] = plain(state)
     return found
