@@ -4,7 +4,7 @@ Each command runs once undisturbed. Then it is given again and again in new fold
 processes gets a SIGKILL; a killed command is given again. After every kill, and at the end, what it has stored is
 looked at::
 
-    python -m gssl.benchmarks.crash --kills 200 --out benchmarks/results/crash.json
+    python -m gssl.benchmarks.crash --kills 200 --out benchmarks/results/robustness/kills.json
 
 What was found until then is written after every round.
 """
