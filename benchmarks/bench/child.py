@@ -155,6 +155,7 @@ def _run(job: CellJob) -> RunKey:
     from gssl.results.folder import folder_name
     from gssl.results.places import runs_root
     from gssl.training.progress import Quiet
+    from gssl.training.threads import computing_on
 
     try:  # that the request is right was checked before, so what can go wrong here is the data
         config, dataset = prepare(job.cell.request(), job.cell.dataset)
@@ -162,17 +163,17 @@ def _run(job: CellJob) -> RunKey:
         raise
     except InputError as error:
         raise _Unavailable(str(error)) from None
-    result = run_experiment(
-        config,
-        dataset,
-        device=job.device,
-        display=lambda title: Quiet(),
-        say=lambda message: print(message, file=sys.stderr),  # noqa: T201  the log
-        threads=job.threads,
-        out=runs_root() / f"{folder_name(config)}-{job.cell.seed}-{job.token}",
-        db=job.db,
-        patience=PATIENCE_SECONDS,
-    )
+    with computing_on(job.threads):
+        result = run_experiment(
+            config,
+            dataset,
+            device=job.device,
+            display=lambda title: Quiet(),
+            say=lambda message: print(message, file=sys.stderr),  # noqa: T201  the log
+            out=runs_root() / f"{folder_name(config)}-{job.cell.seed}-{job.token}",
+            db=job.db,
+            patience=PATIENCE_SECONDS,
+        )
     return RunKey(
         method=result["method"],
         config_hash=result["config_hash"],

@@ -24,6 +24,7 @@ from gssl.datasets.convert import as_dataset
 from gssl.experiment.prepare import prepare
 from gssl.experiment.run import run_experiment
 from gssl.training.progress import Quiet
+from gssl.training.threads import computing_on
 
 Value = str | int | float | bool | None | list[Any] | tuple[Any, ...]
 
@@ -161,16 +162,16 @@ def run(
     else:
         dataset = as_dataset(data, declared=declared_in(request))
         config = resolve(request, Subject.of(dataset, dataset.name))
-    result = run_experiment(
-        config,
-        dataset,
-        device=device,
-        display=lambda _: Quiet(),
-        say=lambda _: None,
-        threads=None if threads is None else whole("threads", threads, 1),
-        out=None if out is None else Path(out),
-        db=db,
-    )
+    with computing_on(None if threads is None else whole("threads", threads, 1)):
+        result = run_experiment(
+            config,
+            dataset,
+            device=device,
+            display=lambda _: Quiet(),
+            say=lambda _: None,
+            out=None if out is None else Path(out),
+            db=db,
+        )
     return RunResult(result)
 
 

@@ -39,6 +39,7 @@ def run(args: Namespace) -> Answer:
     from gssl.experiment.run import run_experiment
     from gssl.training.device import resolve_device
     from gssl.training.progress import Progress, Quiet, RichProgress
+    from gssl.training.threads import computing_on
     from gssl.training.track import Tracked, scores_of
 
     device = resolve_device(args.device)
@@ -53,9 +54,8 @@ def run(args: Namespace) -> Answer:
                 shown = Tracked(shown, tracker, title)
             return shown
 
-        result = run_experiment(
-            config, dataset, device=device, threads=args.threads, out=args.out, db=args.db, display=display, say=say
-        )
+        closing.enter_context(computing_on(args.threads))
+        result = run_experiment(config, dataset, device=device, out=args.out, db=args.db, display=display, say=say)
         for tracker in trackers:
             tracker.finish(config.mapping(), scores_of(result))
     return Answer(result, [_table(result), *_remarks(result)])

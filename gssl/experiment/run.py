@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
@@ -40,7 +37,6 @@ def run_experiment(
     device: str,
     display: Callable[[str], Progress],
     say: Callable[[str], None],
-    threads: int | None = None,
     out: Path | None = None,
     db: str | None = None,
     patience: float = 0.0,
@@ -53,7 +49,6 @@ def run_experiment(
         device: ``auto``, ``cpu`` or ``cuda``.
         display: makes a progress display with a title.
         say: tells the user something while the work goes on.
-        threads: threads of one operation; None leaves the default.
         out: folder of the run; None for a new or unfinished one in the folder of runs.
         db: URL of the results store; None for the default.
         patience: seconds for which a server of the store is waited for at the start; later it always is.
@@ -65,9 +60,6 @@ def run_experiment(
         InputError: parts do not fit each other or the data, or files cannot be written.
         TrainingError: the training of a seed failed; its row in the store says why.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-        threadpool_limits(threads)
     device = resolve_device(device)
     require_storable(config)
     problem = make_problem(config, dataset)

@@ -21,6 +21,7 @@ from gssl.experiment.run import run_experiment
 from gssl.results.folder import BusyError, folder_name
 from gssl.search.job import Say
 from gssl.training.progress import Quiet
+from gssl.training.threads import computing_on
 
 _LOOK = 2.0  # seconds between looks at a run of another command
 _KEPT = (
@@ -100,9 +101,10 @@ def _run(config: RunConfig, out: Path, device: str, db: str | None, say: Say, th
     dataset, told = load_dataset(config.data, declared=Declared(**config.declared)), False
     while True:
         try:
-            return run_experiment(
-                config, dataset, device=device, display=lambda _: Quiet(), say=say, threads=threads, out=out, db=db
-            )
+            with computing_on(threads):
+                return run_experiment(
+                    config, dataset, device=device, display=lambda _: Quiet(), say=say, out=out, db=db
+                )
         except BusyError:  # another command on the same study; what it finishes is taken over
             if not told:
                 say(f"waiting for another command that runs {out.name}")

@@ -103,9 +103,9 @@ def default_values(job: Job) -> dict[str, Value]:
 
 def _compare(job: Job, stored: dict[str, Any]) -> None:
     mine = json.loads(json.dumps(plain(identity(job))))
-    different = [key for key in mine if stored.get(key) != mine[key]]
+    different = [key for key in {**stored, **mine} if stored.get(key) != mine.get(key)]
     if different:
-        lines = [f"  {key}: {_difference(stored.get(key), mine[key])}" for key in different]
+        lines = [f"  {key}: {_difference(stored.get(key), mine.get(key))}" for key in different]
         raise InputError(
             f"the study {job.study!r} in {shown(job.storage)} searches something else (there, now):\n"
             + "\n".join(lines)

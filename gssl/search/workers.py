@@ -8,17 +8,14 @@ import pickle
 import signal
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import torch
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import threadpool_limits
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.results.database import PATIENCE_SECONDS
@@ -28,6 +25,7 @@ from gssl.search.objective import FailedTrialError, Objective, SurplusError
 from gssl.search.storage import queue_lock, storage_errors
 from gssl.search.study import open_study, queue_default
 from gssl.search.trials import ERROR, missing, recover, under_way
+from gssl.training.threads import computing_on
 
 _LOOK = 1.0  # seconds between looks at trials of others
 _CLEANING_SECONDS = 0.5  # for helpers of a worker that has ended to end, too
@@ -56,7 +54,7 @@ def search(job: Job, workers: int) -> Study:
         todo = missing(study, job.trials)
     while todo > 0 and not _late(job):
         if min(workers, todo) == 1:
-            with _threads(job.threads):
+            with computing_on(job.threads):
                 _work(job, study)
         else:
             _parallel(job, study, min(workers, todo))
@@ -101,18 +99,6 @@ def _nothing() -> None:
 
 def _late(job: Job) -> bool:
     return job.deadline is not None and time.monotonic() > job.deadline
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Every trial computes on as many threads, so that it gives the same bits whatever the number of workers."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        with threadpool_limits(number):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(eq=False)
@@ -174,7 +160,7 @@ def _main(payload: bytes, answer: Connection, parent: int) -> None:
     lead_session()
     try:
         job: Job = pickle.loads(payload)
-        with _threads(job.threads):
+        with computing_on(job.threads):
             _work(job, open_study(job, patience=PATIENCE_SECONDS), parent)
     except InputError as error:
         answer.send(("input", str(error)))
