@@ -13,6 +13,7 @@ from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.own import own_dataset
+from gssl.datasets.own_splits import own_splits
 from gssl.datasets.types import Dataset
 
 if TYPE_CHECKING:
@@ -59,12 +60,15 @@ def from_networkx(
         raise InputError(f"no node has the attribute {y!r}: name another, or leave out y")
     features = None if x is None else _features(nodes, [x] if isinstance(x, str) else list(x))
     arrays = Arrays(
-        edge_index=edges, x=features, num_nodes=len(nodes), edge_weight=weights, notes=_unread(graph, x, y, weight)
+        edge_index=edges,
+        x=features,
+        num_nodes=len(nodes),
+        splits=own_splits(_flags(nodes), len(nodes))[0],
+        edge_weight=weights,
+        notes=_unread(graph, x, y, weight),
     )
     labels = None if y is None else [values.get(y) for _, values in nodes]
-    return own_dataset(
-        arrays, labels, _flags(nodes), declared, name=name, level="node", what=str(y), direction_is_known=True
-    )
+    return own_dataset(arrays, labels, declared, name=name, level="node", what=str(y), direction_is_known=True)
 
 
 def by_usual_names(graph: nx.Graph, *, name: str, declared: Declared = NOTHING) -> Dataset:

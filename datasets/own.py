@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gssl.datasets.assemble import Arrays, build, default_metric
 from gssl.datasets.declared import Declared
 from gssl.datasets.labels import OwnLabels, labelled_only, own_labels
-from gssl.datasets.own_splits import own_splits
 from gssl.datasets.types import Dataset, Level
 from gssl.graph.sparse import Pattern
 
@@ -17,7 +15,6 @@ from gssl.graph.sparse import Pattern
 def own_dataset(
     arrays: Arrays,
     y: Any,
-    splits: Mapping[str, Any],
     declared: Declared,
     *,
     name: str,
@@ -28,9 +25,8 @@ def own_dataset(
     """A dataset from arrays that somebody else made.
 
     Args:
-        arrays: edges, features and what was said of them so far; labels and splits in it are not looked at.
+        arrays: edges, features, preset splits and what was said of them so far; labels in it are not looked at.
         y: labels of the items as they came, or None.
-        splits: masks or ids under their usual names; see :func:`~gssl.datasets.own_splits.own_splits`.
         declared: what is known.
         name: of the dataset.
         level: whether the items are nodes or graphs.
@@ -42,8 +38,7 @@ def own_dataset(
     """
     num_items = _num_items(arrays, level)
     found = OwnLabels(None) if y is None else own_labels(y, num_items, kind=declared.task, what=what)
-    preset, _ = own_splits(splits, num_items)
-    kept, left = labelled_only(preset, found.labels, refuse=found.by_minus_one)
+    kept, left = labelled_only(arrays.splits, found.labels, refuse=found.by_minus_one)
     dataset = build(
         replace(arrays, splits=kept, notes=(*arrays.notes, *found.notes, *left)),
         name=name,

@@ -67,16 +67,17 @@ def from_arrays(
     values, renamed = canonical(values)
     x, num_nodes = _features_or_count(values, others)
     splits = {key: value for key, value in values.items() if is_of_split(key)}
-    _, read = own_splits(splits, num_nodes)
+    preset, read = own_splits(splits, num_nodes)
     arrays = Arrays(
         edge_index=_edges(values),
+        splits=preset,
         x=x,
         num_nodes=num_nodes,
         edge_attr=values.get("edge_attr"),
         edge_weight=values.get("edge_weight"),
         notes=(*renamed, *unread((*values, *others), (*_READ, *read))),
     )
-    return own_dataset(arrays, values.get("y"), splits, declared.over(own), name=name, level="node")
+    return own_dataset(arrays, values.get("y"), declared.over(own), name=name, level="node")
 
 
 def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) -> Dataset:
@@ -213,7 +214,7 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
         except InputError as error:
             raise InputError(f"graph {number}: {error}") from None
         counts.append(count + counts[-1])
-    splits = split_of_flags(items)
+    splits, _ = own_splits(split_of_flags(items), len(items))
     keys = {key for values in items for key in values if not is_of_split(key)}
     arrays = Arrays(
         edge_index=torch.cat(edges, dim=1),
@@ -222,6 +223,7 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
         edge_attr=_stacked(items, "edge_attr"),
         edge_weight=_stacked(items, "edge_weight"),
         ptr=torch.tensor(counts),
+        splits=splits,
         notes=(
             *dict.fromkeys(note for _, notes in named for note in notes),
             *unread(keys, _READ),
@@ -229,7 +231,7 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
     )
     y = [values.get("y") for values in items]
     given = None if all(label is None for label in y) else y
-    return own_dataset(arrays, given, splits, declared, name=name, level="graph")
+    return own_dataset(arrays, given, declared, name=name, level="graph")
 
 
 def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:

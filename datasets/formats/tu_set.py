@@ -69,7 +69,7 @@ def _load(name: str, content: str, origin: Path, depth: int, store: Store, decla
         depth=depth,
     )
     arrays = read_arrays(source, store)
-    return own_dataset(arrays, arrays.y, {}, declared, name=name, level="graph", what="graph_labels")
+    return own_dataset(arrays, arrays.y, declared, name=name, level="graph", what="graph_labels")
 
 
 def _edge_files(folder: Path) -> list[Path]:
