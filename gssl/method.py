@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gssl.augment.base import Augmenter, Compose
+from gssl.common.card import Card
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.space import Space
 from gssl.datasets.types import Level
@@ -57,6 +58,7 @@ class Method(nn.Module, ABC):
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
+        card: its place in the framework and what a step costs; every registered method has one.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
@@ -64,6 +66,7 @@ class Method(nn.Module, ABC):
     trains: ClassVar[bool] = True
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}
+    card: ClassVar[Card | None] = None
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

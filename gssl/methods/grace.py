@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from gssl.augment.base import Compose
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
+from gssl.common.card import Card
 from gssl.common.options import Neutral, Positive, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
 from gssl.methods.pairwise import PairwiseMethod, pair_objective
@@ -35,6 +36,14 @@ class GRACE(PairwiseMethod):
             has them.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="edges dropped, columns of features masked; two draws",
+        encoders="one for both views, with a projection head",
+        objective="InfoNCE of a node in both views, all other nodes of both views as negatives",
+        time="n² d",
+        memory="n d (similarities are made piece by piece)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "drop_edge.0": Float(0.0, 0.6),
         "drop_edge.1": Float(0.0, 0.6),
