@@ -1,6 +1,8 @@
 """Every registered method keeps the contract that plug-in authors test theirs with."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -196,11 +198,16 @@ def of_categories(contract: EmbeddingContract, kind: Kind, seed: int) -> Method:
     return contract.method(encoder, **validate(contract.method, contract.options, what="method"))
 
 
-CONTRACTS: list[type[EmbeddingContract]] = [
-    value for value in list(globals().values()) if isinstance(value, type) and issubclass(value, EmbeddingContract)
-]
-CONTRACTS.remove(EmbeddingContract)
-CONTRACTS.remove(MethodContract)
+def contracts() -> list[type[EmbeddingContract]]:
+    """Those of this file, and of the files beside it whose names begin like its name."""
+    here = Path(__file__)
+    others = [runpy.run_path(str(path)) for path in sorted(here.parent.glob(f"{here.stem}_*.py"))]
+    values = [value for names in (globals(), *others) for value in names.values() if isinstance(value, type)]
+    found = dict.fromkeys(value for value in values if issubclass(value, EmbeddingContract))
+    return [value for value in found if value not in (EmbeddingContract, MethodContract)]
+
+
+CONTRACTS = contracts()
 
 
 def test_every_registered_method_has_its_contract() -> None:
