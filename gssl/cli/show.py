@@ -35,10 +35,9 @@ def run(args: Namespace) -> Answer:
 
 def _numbers(method: str) -> dict[str, list[dict[str, Any]]]:
     """Committed numbers, for a method that the index of cards does not know as it is now."""
-    from gssl.benchmarks.measured import measured_of
-    from gssl.benchmarks.publications import entries_of
+    from gssl.benchmarks.measured import numbers_of
 
-    return {"published": entries_of(method), "measured": measured_of(method)}
+    return numbers_of(method)
 
 
 def _arguments(parser: ArgumentParser) -> None:
