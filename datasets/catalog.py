@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -198,6 +199,16 @@ def find_spec(name: str) -> DatasetSpec | None:
         return listed
     plug_ins = {known.lower() for known in DATASETS.names()}
     return None if name.lower() in plug_ins else _UNLISTED[name.lower()]
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a dataset has folders in it, and is none of this catalog.
+
+    Example:
+        >>> is_path("data/graph.npz"), is_path("HeCo/acm"), is_path("Cora")
+        (True, False, False)
+    """
+    return (os.sep in name or "/" in name) and find_spec(name) is None
 
 
 def unlisted_names() -> list[str]:

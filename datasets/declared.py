@@ -29,8 +29,8 @@ class Declared:
             and variance 1.
         target_type: of a ``HeteroData``, the type of nodes that is embedded; the others and all relations are there for
             heterogeneous methods.
-        meta_paths: how nodes of the target type are joined, types with ``-`` between them and paths with ``,``, for
-            example ``"paper-author-paper,paper-term-paper"``.
+        meta_paths: how nodes of the target type are joined, types with ``-`` between them and paths with ``+``, for
+            example ``"paper-author-paper+paper-term-paper"``.
     """
 
     task: LabelKind | None = None

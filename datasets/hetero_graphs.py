@@ -81,6 +81,8 @@ def _around(data: HeteroData, target: str, name: str, declared: Declared) -> Dat
     """The graph of the target type, with everything else around it."""
     if target not in data.node_types:
         raise unknown("type of nodes", target, data.node_types)
+    if declared.undirected is not None:
+        raise InputError("undirected has no meaning with target_type: meta-paths go along relations in both directions")
     sizes = {kind: _count(data, kind) for kind in data.node_types}
     relations = tuple(_relation(data, edge_type, sizes) for edge_type in data.edge_types)
     if not any(target in (relation.source, relation.target) for relation in relations):
@@ -95,7 +97,7 @@ def _around(data: HeteroData, target: str, name: str, declared: Declared) -> Dat
         values["x"] = identity(sizes[target])
     joined = union([path.pattern for path in paths])
     edges = torch.stack([joined.col.long(), joined.row.long()])
-    plain = replace(declared, target_type=None, meta_paths=None)
+    plain = replace(declared, target_type=None, meta_paths=None, undirected=False)
     found = from_pyg({**values, "edge_index": edges}, name=name, declared=plain)
     parts = HeteroParts(target, tuple(NodeType(kind, features[kind]) for kind in others), relations, paths)
     lost = {key for kind in others for key in data[kind] if key not in ("x", "num_nodes")}

@@ -22,12 +22,12 @@ _BYTES = 64  # of memory for each path that is counted
 
 
 def named(text: str, target: str) -> list[Told]:
-    """The types along each path of a text such as ``"paper-author-paper,paper-term-paper"``.
+    """The types along each path of a text such as ``"paper-author-paper+paper-term-paper"``.
 
     Raises:
         InputError: a path that does not lead from the target type to it.
     """
-    paths = [tuple(part.strip() for part in path.split("-")) for path in text.split(",")]
+    paths = [tuple(part.strip() for part in path.split("-")) for path in text.split("+")]
     for path in paths:
         if len(path) < 2 or path[0] != target or path[-1] != target:
             raise InputError(

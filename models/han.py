@@ -11,7 +11,7 @@ from gssl.common.options import PositiveInt, Probability
 from gssl.graph.batch import MiniBatch
 from gssl.graph.hetero import HeteroSpec
 from gssl.graph.sparse import dense_features
-from gssl.models.metapath import checked_paths
+from gssl.models.metapath import checked_paths, of_meta_paths
 from gssl.models.typed import TypedEncoder, edges_of
 
 
@@ -48,6 +48,9 @@ class HAN(TypedEncoder):
         self.names, self.out_dim = checked_paths(paths, types), hidden_dim
         self.edge_types = [("target", f"path{number}", "target") for number in range(len(self.names))]
         self.layer = HANConv(in_dim, hidden_dim, (["target"], self.edge_types), heads=heads, dropout=dropout)
+
+    def read(self, types: HeteroSpec) -> HeteroSpec:
+        return of_meta_paths(types)
 
     def forward(self, batch: MiniBatch) -> Tensor:
         by_name = {path.name: path.pattern for path in self.parts(batch).meta_paths}

@@ -69,6 +69,9 @@ class MetaPathGCN(TypedEncoder):
         self.semantic = SemanticAttention(hidden_dim, dropout=attention_dropout) if join == "semantic" else None
         self.scores = nn.ModuleList(nn.Linear(hidden_dim, 1) for _ in self.names if join == "node")
 
+    def read(self, types: HeteroSpec) -> HeteroSpec:
+        return of_meta_paths(types)
+
     def inputs(self, batch: MiniBatch) -> Features:
         """What the layers read: the features of the targets, mapped unless ``project=false``."""
         x = full_features(batch)
@@ -103,6 +106,11 @@ def path_aggregate(pattern: Pattern, x: Tensor, self_weight: float) -> Tensor:
     scale = (pattern.counts + self_weight).to(x.dtype).clamp(min=1e-12).rsqrt()
     out = aggregate(pattern, None, x, dst_scale=scale, src_scale=scale)
     return out + (self_weight * scale.square()).unsqueeze(1) * x
+
+
+def of_meta_paths(types: HeteroSpec) -> HeteroSpec:
+    """The types without those that are no ends of meta-paths, and without relations."""
+    return HeteroSpec(types.target, types.types[:1], (), types.meta_paths)
 
 
 def checked_paths(paths: tuple[str, ...] | None, types: HeteroSpec) -> tuple[str, ...]:

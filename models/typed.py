@@ -46,6 +46,10 @@ class TypedEncoder(Encoder):
             )
         return super().for_graph(spec, **{**options, "types": spec.hetero})
 
+    def read(self, types: HeteroSpec) -> HeteroSpec:
+        """What an embedding depends on of the types of a graph; a trained encoder may go to graphs with the same."""
+        return types
+
     def parts(self, batch: MiniBatch) -> HeteroParts:
         """What is around the nodes of a batch.
 
