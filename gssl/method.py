@@ -56,6 +56,8 @@ class Method(nn.Module, ABC):
         levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
+        needs_types: true for methods of heterogeneous graphs, which train encoders of relations.
+        takes_types: whether such an encoder will do, too: true where nothing but features is changed in a view.
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
         card: its place in the framework and what a step costs; every registered method has one.
@@ -64,6 +66,8 @@ class Method(nn.Module, ABC):
     levels: ClassVar[tuple[Level, ...]] = ("node",)
     needs_labels: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    needs_types: ClassVar[bool] = False
+    takes_types: ClassVar[bool] = False
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}
     card: ClassVar[Card | None] = None
@@ -101,7 +105,14 @@ class Method(nn.Module, ABC):
         Raises:
             InputError: it cannot train on the batches of this sampler; the message names samplers that fit.
         """
-        if isinstance(sampler, PairSampler) and sampler.propagation.num_layers < self.num_layers:
+        if not isinstance(sampler, PairSampler):
+            return
+        if self.encoder.needs_types:
+            raise InputError(
+                f"the encoder {self.encoder.title} reads the relations of all nodes, which no sampled batch has; "
+                "leave out --sampler, or use --encoder GCN with a method that takes it"
+            )
+        if sampler.propagation.num_layers < self.num_layers:
             raise InputError(
                 f"more layers than blocks: {type(self).__name__} needs {self.num_layers} layers, but the sampler was "
                 f"made for {sampler.propagation.num_layers}; make it with num_layers={self.num_layers}"

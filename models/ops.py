@@ -240,6 +240,28 @@ def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     return out
 
 
+def dots(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    """:func:`sddmm` that is differentiable in ``left`` and ``right``; nothing of size (nnz, dim) is held."""
+    out: Tensor = _Dots.apply(pattern, left, right)  # type: ignore[no-untyped-call]  # of torch
+    return out
+
+
+class _Dots(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+        ctx.pattern = pattern
+        ctx.save_for_backward(left, right)
+        return sddmm(pattern, left, right)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor, Tensor]:
+        (grad,) = grad_outputs
+        left, right = ctx.saved_tensors
+        turned, order = ctx.pattern.transposed
+        return None, _product(ctx.pattern, grad, right), _product(turned, grad[order], left)
+
+
 class _SpMM(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class DGI(ContrastiveMethod):
     are returned are those after the update of the best epoch; the code keeps those before it.
     """
 
+    takes_types: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Space]] = {
         "encoder.hidden_dim": Choice((256, 512, 1024)),
         "train.lr": Float(1e-4, 1e-2, log=True),

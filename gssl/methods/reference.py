@@ -18,6 +18,7 @@ class Untrained(Method):
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     trains: ClassVar[bool] = False
+    takes_types: ClassVar[bool] = True
 
     def loss(self, batch: MiniBatch) -> Tensor:
         """There is none.

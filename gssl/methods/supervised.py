@@ -28,6 +28,7 @@ class Supervised(Labelled):
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     needs_labels: ClassVar[bool] = True
+    takes_types: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Space]] = {
         "dropout": Float(0.0, 0.8),
         "encoder.hidden_dim": Choice((16, 32, 64, 128, 256)),

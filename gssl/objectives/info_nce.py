@@ -76,6 +76,28 @@ def info_nce_terms(
     Returns:
         Shape (num_items,), float32 (float64 for float64 input).
     """
+    u, v, log_denominator = log_denominators(
+        first, second, temperature=temperature, intra=intra, weight=weight, chunk=chunk
+    )
+    terms: Tensor = log_denominator.mean(0) - (u * v).sum(1) / temperature
+    return terms if first.dtype == torch.float64 else terms.float()
+
+
+def log_denominators(
+    first: Tensor,
+    second: Tensor,
+    *,
+    temperature: float,
+    intra: bool,
+    weight: Tensor | None,
+    chunk: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the terms are made of; arguments as in :func:`info_nce`.
+
+    Returns:
+        Both views, normalised and in the precision that the temperature asks for, shape (num_items, dim); and the
+        logarithm of the denominator of each anchor, those of the first view first, shape (2, num_items).
+    """
     check_views("InfoNCE", first, second, weight)
     if not temperature * _MAX_INVERSE_FLOAT64 >= 1:
         raise InputError(f"the InfoNCE temperature must be at least {1 / _MAX_INVERSE_FLOAT64:.4f} (got {temperature})")
@@ -84,9 +106,8 @@ def info_nce_terms(
     count = u.new_ones(len(u)) if weight is None else weight.detach().to(u)
     size = chunk or (_CPU_ROWS if u.device.type == "cpu" else _GPU_ROWS)
     options = 1 / temperature, intra, size
-    log_denominator = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
-    terms: Tensor = log_denominator.view(2, -1).mean(0) - (u * v).sum(1) / temperature
-    return terms if first.dtype == torch.float64 else terms.float()
+    found: Tensor = _LogDenominator.apply(torch.cat([u, v]), count.repeat(2), *options)  # type: ignore[no-untyped-call]  # of torch
+    return u, v, found.view(2, -1)
 
 
 class _LogDenominator(torch.autograd.Function):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gssl.graph.hetero import pattern_of
 from gssl.objectives.bootstrap import bootstrap_cosine
 from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
@@ -10,6 +11,7 @@ from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.nt_xent import nt_xent
+from gssl.objectives.positives import multi_positive_nce
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
@@ -52,6 +54,21 @@ class TestBootstrapCosine(ObjectiveContract):
 
 class TestScaledCosineError(ObjectiveContract):
     objective = scaled_cosine_error
+
+
+class TestMultiPositiveNCE(ObjectiveContract):
+    """Items of the same group, which the third input says, are positives of each other."""
+
+    objective = multi_positive_nce
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return (*super().draw(rng), torch.tensor([0, 1, 1, 2, 0, 3]))
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        first, second, group = inputs
+        row, col = (group[:, None] == group).nonzero(as_tuple=True)
+        positives = pattern_of(row, col, len(group), len(group))
+        return multi_positive_nce(first, second, positives=positives, temperature=0.6, balance=0.3, weight=weight)
 
 
 class TestGaussianKL(ObjectiveContract):
