@@ -1,0 +1,13 @@
+"""The contracts of methods that are made for large graphs."""
+
+from gssl.methods.ggd import GGD
+from gssl.testing.methods import MethodContract
+
+
+class TestGGD(MethodContract):
+    method = GGD
+
+
+class TestGGDOfSeveralMaps(MethodContract):
+    method = GGD
+    options = {"drop_edge": 0.3, "projector_layers": 3, "power": 0, "normalize": True}
