@@ -40,6 +40,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
         "GGD": "gssl.methods.ggd:GGD",
+        "GMI": "gssl.methods.gmi:GMI",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",

@@ -1,6 +1,7 @@
 """The contracts of methods that are made for large graphs."""
 
 from gssl.methods.ggd import GGD
+from gssl.methods.gmi import GMI
 from gssl.testing.methods import MethodContract
 
 
@@ -11,3 +12,8 @@ class TestGGD(MethodContract):
 class TestGGDOfSeveralMaps(MethodContract):
     method = GGD
     options = {"drop_edge": 0.3, "projector_layers": 3, "power": 0, "normalize": True}
+
+
+class TestGMI(MethodContract):
+    method = GMI
+    options = {"negatives": 2}
