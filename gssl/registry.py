@@ -41,6 +41,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GCA": "gssl.methods.gca:GCA",
         "GGD": "gssl.methods.ggd:GGD",
         "GMI": "gssl.methods.gmi:GMI",
+        "SUBG-CON": "gssl.methods.subgcon:SUBGCON",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",

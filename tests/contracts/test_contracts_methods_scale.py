@@ -2,6 +2,7 @@
 
 from gssl.methods.ggd import GGD
 from gssl.methods.gmi import GMI
+from gssl.methods.subgcon import SUBGCON
 from gssl.testing.methods import MethodContract
 
 
@@ -17,3 +18,8 @@ class TestGGDOfSeveralMaps(MethodContract):
 class TestGMI(MethodContract):
     method = GMI
     options = {"negatives": 2}
+
+
+class TestSUBGCON(MethodContract):
+    method = SUBGCON
+    options = {"subgraph_size": 6, "centers": 30}

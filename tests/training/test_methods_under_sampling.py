@@ -36,6 +36,7 @@ TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "GM
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
+    **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
 }
 
