@@ -7,9 +7,11 @@ from gssl.graph.hetero import pattern_of
 from gssl.objectives.bootstrap import bootstrap_cosine
 from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
+from gssl.objectives.groups import group_discrimination
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
+from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.positives import multi_positive_nce
 from gssl.objectives.scaled_cosine import scaled_cosine_error
@@ -83,6 +85,35 @@ class TestJSD(ObjectiveContract):
 
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return jsd(*inputs, positive_weight=weight, negative_weight=weight)
+
+
+class TestGroupDiscrimination(ObjectiveContract):
+    objective = group_discrimination
+
+
+class TestMarginRanking(ObjectiveContract):
+    objective = margin_ranking
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, generator=rng, dtype=torch.float64) for _ in range(2))
+
+
+class TestTripletMargin(ObjectiveContract):
+    objective = triplet_margin
+    differentiable = (0, 1, 2)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+
+
+class TestMultiMarginTriplet(ObjectiveContract):
+    """Anchors and positives have no gradient from the bound, so that finite differences are not theirs."""
+
+    objective = multi_margin_triplet
+    differentiable = (2, 3)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(4))
 
 
 class TestEdgeReconstruction(ObjectiveContract):
