@@ -82,6 +82,8 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
     "objective",
     {
         "info_nce": "gssl.objectives.info_nce:info_nce",
+        "debiased_info_nce": "gssl.objectives.hard_negatives:debiased_info_nce",
+        "hard_info_nce": "gssl.objectives.hard_negatives:hard_info_nce",
         "nt_xent": "gssl.objectives.nt_xent:nt_xent",
         "barlow_twins": "gssl.objectives.decorrelation:barlow_twins",
         "vicreg": "gssl.objectives.decorrelation:vicreg",
