@@ -72,6 +72,7 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "drop_node": "gssl.augment.drop_node:DropNode",
         "subgraph": "gssl.augment.subgraph:WalkSubgraph",
         "mask_attribute": "gssl.augment.mask_attribute:MaskAttribute",
+        "add_edge": "gssl.augment.add_edge:AddEdge",
         "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
         "shuffle": "gssl.augment.shuffle:Shuffle",
     },
