@@ -39,6 +39,8 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
+        "COSTA": "gssl.methods.costa:COSTA",
+        "ProGCL": "gssl.methods.progcl:ProGCL",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
