@@ -39,6 +39,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
+        "GraphACL": "gssl.methods.graphacl:GraphACL",
         "COSTA": "gssl.methods.costa:COSTA",
         "ProGCL": "gssl.methods.progcl:ProGCL",
         "AttrMask": "gssl.methods.attrmask:AttrMask",

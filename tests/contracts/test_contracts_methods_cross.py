@@ -4,6 +4,7 @@ import torch
 
 from gssl.method import Method
 from gssl.methods.costa import COSTA
+from gssl.methods.graphacl import GraphACL
 from gssl.methods.progcl import ProGCL
 from gssl.testing.methods import MethodContract
 from gssl.testing.toy import Kind, toy_graph
@@ -34,3 +35,7 @@ class TestCOSTA(MethodContract):
 class TestCOSTAOfOneView(MethodContract):
     method = COSTA
     options = {"projector_dim": 16, "mode": "single", "ratio": 1.0}
+
+
+class TestGraphACL(MethodContract):
+    method = GraphACL
