@@ -8,6 +8,7 @@ from gssl.objectives.bootstrap import bootstrap_cosine
 from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
 from gssl.objectives.groups import group_discrimination
+from gssl.objectives.hard_negatives import debiased_info_nce, hard_info_nce
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
@@ -26,6 +27,19 @@ class TestInfoNCE(ObjectiveContract):
 class TestInfoNCEBetweenViews(TestInfoNCE):
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return info_nce(*inputs, weight=weight, intra=False, temperature=0.2)
+
+
+class TestDebiasedInfoNCE(ObjectiveContract):
+    objective = debiased_info_nce
+
+
+class TestHardInfoNCE(ObjectiveContract):
+    objective = hard_info_nce
+
+
+class TestHardInfoNCEBetweenViews(TestHardInfoNCE):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return hard_info_nce(*inputs, weight=weight, intra=False, temperature=0.4, class_prior=0.3, concentration=0.5)
 
 
 class TestNTXent(ObjectiveContract):
