@@ -28,6 +28,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "JOAO": "gssl.methods.joao:JOAO",
         "JOAOv2": "gssl.methods.joao:JOAOv2",
         "AD-GCL": "gssl.methods.adgcl:ADGCL",
+        "SimGRACE": "gssl.methods.simgrace:SimGRACE",
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
