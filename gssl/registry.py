@@ -29,6 +29,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "JOAOv2": "gssl.methods.joao:JOAOv2",
         "AD-GCL": "gssl.methods.adgcl:ADGCL",
         "SimGRACE": "gssl.methods.simgrace:SimGRACE",
+        "RGCL": "gssl.methods.rgcl:RGCL",
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
@@ -92,6 +93,7 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
         "scaled_cosine_error": "gssl.objectives.scaled_cosine:scaled_cosine_error",
         "edge_reconstruction": "gssl.objectives.edges:edge_reconstruction",
         "gaussian_kl": "gssl.objectives.kl:gaussian_kl",
+        "rationale": "gssl.objectives.rationale:rationale_contrast",
     },
     group="gssl.objectives",
 )
