@@ -30,6 +30,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AD-GCL": "gssl.methods.adgcl:ADGCL",
         "SimGRACE": "gssl.methods.simgrace:SimGRACE",
         "RGCL": "gssl.methods.rgcl:RGCL",
+        "AutoGCL": "gssl.methods.autogcl:AutoGCL",
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
