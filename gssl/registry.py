@@ -28,6 +28,9 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "JOAO": "gssl.methods.joao:JOAO",
         "JOAOv2": "gssl.methods.joao:JOAOv2",
         "AD-GCL": "gssl.methods.adgcl:ADGCL",
+        "SimGRACE": "gssl.methods.simgrace:SimGRACE",
+        "RGCL": "gssl.methods.rgcl:RGCL",
+        "AutoGCL": "gssl.methods.autogcl:AutoGCL",
         "InfoGraph": "gssl.methods.infograph:InfoGraph",
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
@@ -110,6 +113,7 @@ OBJECTIVES: "Resolver[Callable[..., Tensor]]" = Resolver(
         "edge_reconstruction": "gssl.objectives.edges:edge_reconstruction",
         "multi_positive_nce": "gssl.objectives.positives:multi_positive_nce",
         "gaussian_kl": "gssl.objectives.kl:gaussian_kl",
+        "rationale": "gssl.objectives.rationale:rationale_contrast",
     },
     group="gssl.objectives",
 )

@@ -15,6 +15,7 @@ from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.positives import multi_positive_nce
+from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
@@ -144,6 +145,19 @@ class TestEdgeReconstruction(ObjectiveContract):
         z = torch.cat(inputs)
         ends = torch.arange(len(z)).view(4, -1)
         return edge_reconstruction(z, ends[:2], ends[2:], positive_weight=weight, negative_weight=weight)
+
+
+class TestRationaleContrast(ObjectiveContract):
+    objective = rationale_contrast
+    differentiable = (0, 1, 2)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+
+
+class TestRationaleContrastApart(TestRationaleContrast):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return rationale_contrast(*inputs, weight=weight, separate=True, independence=1.0)
 
 
 def test_every_registered_objective_has_its_contract() -> None:
