@@ -39,6 +39,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
+        "CCA-SSG": "gssl.methods.cca_ssg:CCASSG",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
