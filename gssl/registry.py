@@ -48,6 +48,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GraphACL": "gssl.methods.graphacl:GraphACL",
         "COSTA": "gssl.methods.costa:COSTA",
         "ProGCL": "gssl.methods.progcl:ProGCL",
+        "CCA-SSG": "gssl.methods.cca_ssg:CCASSG",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
