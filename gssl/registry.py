@@ -42,6 +42,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GGD": "gssl.methods.ggd:GGD",
         "GMI": "gssl.methods.gmi:GMI",
         "SUBG-CON": "gssl.methods.subgcon:SUBGCON",
+        "SUGRL": "gssl.methods.sugrl:SUGRL",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",

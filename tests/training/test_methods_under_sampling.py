@@ -43,6 +43,8 @@ UNFIT = {
 
 def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
     torch.manual_seed(0)
+    if METHODS.get(name).default_encoder == "MLP":  # nodes are embedded without their neighbors
+        encoder = "MLP"
     method: Method = METHODS.get(name)(
         ENCODERS.get(encoder)(DATASET.graph.in_dim, hidden_dim=8, num_layers=2), **options
     )
