@@ -2,6 +2,7 @@
 
 from gssl.methods.ggd import GGD
 from gssl.methods.gmi import GMI
+from gssl.methods.simmlp import SimMLP
 from gssl.methods.subgcon import SUBGCON
 from gssl.methods.sugrl import SUGRL
 from gssl.testing.methods import MethodContract
@@ -29,3 +30,15 @@ class TestSUBGCON(MethodContract):
 class TestSUGRL(MethodContract):
     method = SUGRL
     encoder_options = {"hidden_dim": 16, "final_activation": False}
+
+
+class TestSimMLP(MethodContract):
+    method = SimMLP
+    options = {"predictor_dim": 16}
+    encoder_options = {
+        "hidden_dim": 16,
+        "norm": "batch",
+        "final_activation": False,
+        "last_norm": True,
+        "residual": True,
+    }

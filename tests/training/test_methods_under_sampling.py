@@ -37,6 +37,7 @@ UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
+    **{("SimMLP", sampler): "which a history does not have" for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
 }
 
