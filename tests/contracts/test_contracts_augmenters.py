@@ -5,6 +5,7 @@ from gssl.augment.base import Identity
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
 from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.shuffle import Shuffle
@@ -51,6 +52,12 @@ class TestPerturbEdge(AugmenterContract):
 
 class TestMaskFeature(AugmenterContract):
     augmenter = MaskFeature
+    options = {"p": 0.4}
+    changes_features = True
+
+
+class TestMaskEntry(AugmenterContract):
+    augmenter = MaskEntry
     options = {"p": 0.4}
     changes_features = True
 
