@@ -68,7 +68,7 @@ def chebyshev_terms(block: Block, x: Tensor, order: int) -> Tensor:
 
 
 class SpectralFilter(LearnedAugmenter):
-    """Features filtered by a learned polynomial of the Laplacian (PolyGCL, Chen et al., 2024, openreview y21ZO6M86t).
+    """Features filtered by a learned polynomial of the Laplacian (PolyGCL, Chen et al., 2024, openreview:y21ZO6M86t).
 
     What is learned are the steps between the values of the polynomial at the Chebyshev nodes of the spectrum [0, 2],
     none of which is negative: a low-pass filter begins at 2 and falls, a high-pass filter begins at 0 and rises. In a

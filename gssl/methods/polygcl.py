@@ -27,8 +27,7 @@ from gssl.samplers.base import Sampler
 
 
 class PolyGCL(ContrastiveMethod):
-    """PolyGCL: graph contrastive learning via learnable spectral polynomial filters (Chen et al., 2024, openreview
-    y21ZO6M86t).
+    """Contrastive learning via learnable spectral filters (Chen et al., 2024, openreview:y21ZO6M86t).
 
     The views are the features after a low-pass and after a high-pass filter, each a learned polynomial of the
     Laplacian that falls, or rises, by construction. One encoder without edges serves both. A bilinear discriminator

@@ -300,8 +300,7 @@ def _update(run: TrainingRun, turn: Turn, done: int) -> None:
     factor = rate_factor(before, epochs=config.epochs, warmup=config.warmup_epochs, schedule=config.schedule)
     position.lr = config.lr * factor
     for group in turn.optimizer.param_groups:
-        lr = position.lr if turn.player.lr is None else turn.player.lr * factor
-        group["lr"] = lr * group.get("rate", 1.0)
+        group["lr"] = (config.lr if turn.player.lr is None else turn.player.lr) * factor * group.get("rate", 1.0)
     norm = _clipped(run, turn)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
         _checked(run, norm, "gradient norm")
