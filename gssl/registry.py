@@ -39,6 +39,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
+        "E2Neg": "gssl.methods.e2neg:E2Neg",
         "PolyGCL": "gssl.methods.polygcl:PolyGCL",
         "GraphACL": "gssl.methods.graphacl:GraphACL",
         "COSTA": "gssl.methods.costa:COSTA",
