@@ -19,15 +19,13 @@ from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 from gssl.method import ContrastiveMethod
+from gssl.methods.subgraphs import require_subgraphs
 from gssl.models.encoder import EDGE_WEIGHT_ENCODERS, Encoder
 from gssl.models.layered import LayeredEncoder
 from gssl.models.twin import twin
 from gssl.objectives.jsd import binary_agreement, local_global_jsd
 from gssl.objectives.weights import weighted_rows
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
-from gssl.samplers.propagation.shadow import Shadow
-from gssl.samplers.propagation.subgraph import SubgraphPropagation
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -111,15 +109,7 @@ class MVGRL(ContrastiveMethod):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if not isinstance(sampler, PairSampler):
-            return
-        propagation = sampler.propagation
-        if not isinstance(propagation, SubgraphPropagation) or isinstance(propagation, Shadow):
-            raise InputError(
-                f"{type(self).__name__} cuts its diffusion to the nodes of a batch, which must be one subgraph for all "
-                f"layers, but the propagation {type(propagation).__name__} makes others; use --sampler clustergcn, "
-                "graphsaint or uniform+induced, or full"
-            )
+        require_subgraphs(sampler, f"{type(self).__name__} cuts its diffusion to the nodes of a batch")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         if batch.graph_ptr is not None:

@@ -9,6 +9,7 @@ from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.shuffle import Shuffle
+from gssl.augment.spectral import SpectralFilter
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.registry import AUGMENTERS
 from gssl.testing.augmenters import AugmenterContract
@@ -77,6 +78,13 @@ class TestMaskAttributeNoise(AugmenterContract):
 
 class TestShuffle(AugmenterContract):
     augmenter = Shuffle
+    changes_features = True
+
+
+class TestSpectralFilter(AugmenterContract):
+    augmenter = SpectralFilter
+    options = {"kind": "high", "order": 3}
+    random = False
     changes_features = True
 
 

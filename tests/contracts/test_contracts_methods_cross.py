@@ -4,7 +4,9 @@ import torch
 
 from gssl.method import Method
 from gssl.methods.costa import COSTA
+from gssl.methods.e2neg import E2Neg
 from gssl.methods.graphacl import GraphACL
+from gssl.methods.polygcl import PolyGCL
 from gssl.methods.progcl import ProGCL
 from gssl.testing.methods import MethodContract
 from gssl.testing.toy import Kind, toy_graph
@@ -39,3 +41,24 @@ class TestCOSTAOfOneView(MethodContract):
 
 class TestGraphACL(MethodContract):
     method = GraphACL
+
+
+class TestPolyGCL(MethodContract):
+    method = PolyGCL
+    options = {"order": 3, "drop_features": 0.2, "drop_filtered": 0.2}
+    encoder_options = {"hidden_dim": 16, "num_layers": 1}
+
+
+class TestPolyGCLWithNorm(TestPolyGCL):
+    options = {"order": 3, "norm": True, "filter_rate": 0.5, "filter_decay": 0.01}
+
+
+class TestE2Neg(MethodContract):
+    method = E2Neg
+    options = {"clusters": 8, "neighbors": 5, "least_neighbors": 3}
+    encoder_options = {"hidden_dim": 16, "num_layers": 1}
+
+
+class TestE2NegOfTwoViewsAndLayers(MethodContract):
+    method = E2Neg
+    options = {"clusters": 8, "neighbors": 5, "shuffled": "second", "spectrum": "low"}
