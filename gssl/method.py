@@ -55,6 +55,7 @@ class Method(nn.Module, ABC):
     Attributes:
         levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
+        structural: true for those that look at no features of the data, so that what one graph taught serves any other.
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
@@ -63,6 +64,7 @@ class Method(nn.Module, ABC):
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
     needs_labels: ClassVar[bool] = False
+    structural: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}

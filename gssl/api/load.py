@@ -70,6 +70,8 @@ class RunEncoder(nn.Module):
         return embed_dataset(self.method.eval().to(device_of(self.method)), dataset)
 
     def _check(self, dataset: Dataset) -> None:
+        if self.method.structural:
+            return
         widths = [("features", self.spec.in_dim, dataset.spec.in_dim)]
         if self.method.encoder.uses_edge_attr:
             widths.append(("edge attributes", self.spec.edge_dim, dataset.spec.edge_dim))
