@@ -72,6 +72,7 @@ class Method(nn.Module, ABC):
     Attributes:
         levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
+        structural: true for those that look at no features of the data, so that what one graph taught serves any other.
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
         needs_types: true for methods of heterogeneous graphs, which train encoders of relations.
         takes_types: whether such an encoder will do, too: true where nothing but features is changed in a view.
@@ -82,6 +83,7 @@ class Method(nn.Module, ABC):
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
     needs_labels: ClassVar[bool] = False
+    structural: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     needs_types: ClassVar[bool] = False
     takes_types: ClassVar[bool] = False
