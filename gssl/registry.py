@@ -40,6 +40,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
         "CCA-SSG": "gssl.methods.cca_ssg:CCASSG",
+        "G-BT": "gssl.methods.gbt:GBT",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
