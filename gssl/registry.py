@@ -54,6 +54,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "CCA-SSG": "gssl.methods.cca_ssg:CCASSG",
         "SUGRL": "gssl.methods.sugrl:SUGRL",
         "SimMLP": "gssl.methods.simmlp:SimMLP",
+        "G-BT": "gssl.methods.gbt:GBT",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gssl.augment.base import Identity
 from gssl.augment.diffuse import Diffuse, Kernel
 from gssl.augment.shuffle import Shuffle
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
@@ -53,6 +54,14 @@ class MVGRL(ContrastiveMethod):
         top_k: entries of each row that are kept; null for all that ``eps`` leaves.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the graph; its diffusion by personalised PageRank or heat",
+        encoders="one for each view; a bilinear discriminator for nodes, heads for sets of graphs",
+        objective="Jensen-Shannon of nodes with the summary of the other view, against shuffled features or graphs",
+        time="q d + n d (q: entries of the diffusion); v n d + v d² for graphs",
+        memory="q + n d; v (n + d) for graphs",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     search_space: ClassVar[Mapping[str, Space]] = {
         "diffusion": Choice(("ppr", "heat")),
