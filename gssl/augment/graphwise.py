@@ -65,6 +65,27 @@ def random_rank(offsets: Tensor, rng: torch.Generator) -> Tensor:
     return rank_within(offsets, order[torch.argsort(segment[order], stable=True)])
 
 
+def weighted_rank(offsets: Tensor, weight: Tensor, rng: torch.Generator) -> Tensor:
+    """Rank of every item in a random order of its own segment that puts heavy items first.
+
+    The item of rank 0 is drawn with probability ``weight / sum of the weights of its segment``, that of rank 1 likewise
+    among the others, and so on: drawing without replacement, which is what sorting log weights with Gumbel noise gives
+    (Kool et al., 2019, arXiv:1903.06059). All segments are drawn from at once.
+
+    Args:
+        offsets: segments of the items, shape (num_segments + 1,), int64.
+        weight: positive, shape (num_items,), float.
+        rng: generator on the device of ``offsets``.
+
+    Returns:
+        Shape (num_items,), int64; the items of a segment of size s get 0 .. s - 1.
+    """
+    # An exponential clock whose rate is the weight: its logarithm is the negative of log weight plus Gumbel noise.
+    clock = torch.empty(weight.shape, dtype=torch.float64, device=weight.device).exponential_(generator=rng) / weight
+    order = torch.argsort(clock)
+    return rank_within(offsets, order[torch.argsort(segment_index(offsets)[order], stable=True)])
+
+
 def rank_within(offsets: Tensor, order: Tensor) -> Tensor:
     """Position of every item in its segment, given the items (num_items,) sorted by segment first."""
     start = offsets[:-1].repeat_interleave(offsets.diff(), output_size=order.numel())

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.graph.sparse import Pattern
-from gssl.models.ops import dots
+from gssl.models.ops import pair_products
 from gssl.objectives.info_nce import log_denominators
 from gssl.objectives.weights import weighted_mean
 
@@ -52,7 +52,7 @@ def multi_positive_nce(
     row, col = positives.row, positives.col
     terms = []
     for anchors, others in ((u, v), (v, u)):
-        near = (dots(positives, anchors, others) / temperature).exp()
+        near = (pair_products(positives, anchors, others) / temperature).exp()
         near = near if weight is None else near * weight.detach().to(near)[col]
         terms.append(near.new_zeros(len(first)).index_add(0, row, near).log())
     loss = balance * (total[0] - terms[0]) + (1 - balance) * (total[1] - terms[1])

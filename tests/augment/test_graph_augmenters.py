@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gssl.augment.add_edge import AddEdge
 from gssl.augment.choice import RandomChoice
 from gssl.augment.drop_node import DropNode
 from gssl.augment.graphwise import GraphwiseAugmenter, induced, random_rank
@@ -32,6 +33,7 @@ AUGMENTERS = [
     MaskAttribute(ratio=0.3),
     PerturbEdge(ratio=0.3),
     PerturbEdge(ratio=0.3, remove=False),
+    AddEdge(ratio=0.3),
     RandomChoice(DropNode(), WalkSubgraph(), PerturbEdge(), MaskAttribute()),
 ]
 
@@ -264,6 +266,35 @@ def test_perturb_edge(sizes: list[int], ratio: float, seed: int, what: tuple[boo
         assert len({e[:2] for e in added}) == len(added)
         assert all(e[0] != e[1] and graph_of[e[0]] == graph for e in added)
         assert {e[2:] for e in added} <= {e[2:] for e in before}  # weight and attributes of one edge, together
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, RATIOS, SEEDS, st.booleans())
+def test_add_edge(sizes: list[int], ratio: float, seed: int, undirected: bool) -> None:
+    batch = make_batch(sizes, seed)
+    view = AddEdge(ratio=ratio, undirected=undirected)(batch, rng(seed))
+    assert view.x is batch.x
+    old, new = edge_list(batch), edge_list(view)
+    joined = {frozenset(e[:2]) for e in old} if undirected else {e[:2] for e in old}
+    added = [e for e in new if (frozenset(e[:2]) if undirected else e[:2]) not in joined]
+    assert sorted(e for e in new if e not in added) == sorted(old)  # what was there stays, and stays once
+    assert len({e[:2] for e in added}) == len(added)
+    if undirected:
+        assert sorted((t, s, *rest) for s, t, *rest in added) == sorted(added)  # both directions, with one weight
+    graph_of = {n: g for g, nodes in nodes_of_graphs(batch).items() for n in nodes}
+    assert all(s != t and graph_of[s] == graph_of[t] for s, t, *_ in added)
+    for graph in nodes_of_graphs(batch):
+        pairs = {p for p in joined if graph_of[min(p)] == graph and len(set(p)) == 2}
+        of_graph = [e for e in added if graph_of[e[0]] == graph]
+        assert len(of_graph) <= int(len(pairs) * ratio + 1e-9) * (2 if undirected else 1)
+        assert {e[2:] for e in of_graph} <= {e[2:] for e in old if graph_of[e[0]] == graph}
+
+
+def test_add_edge_adds_its_share_where_there_is_room() -> None:
+    batch = make_batch([80], density=0.02)
+    pairs = {frozenset(e[:2]) for e in edge_list(batch) if e[0] != e[1]}
+    view = AddEdge(ratio=0.5)(batch, rng(2))
+    assert 0.9 * len(pairs) <= view.blocks[0].num_edges - batch.blocks[0].num_edges <= len(pairs)
 
 
 def test_perturb_edge_adds_as_many_as_it_removes_where_there_is_room() -> None:

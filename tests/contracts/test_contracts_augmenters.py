@@ -1,5 +1,6 @@
 """Every registered augmenter keeps the contract that plug-in authors test theirs with."""
 
+from gssl.augment.add_edge import AddEdge
 from gssl.augment.base import Identity
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
@@ -30,6 +31,16 @@ class TestDropNode(AugmenterContract):
 class TestWalkSubgraph(AugmenterContract):
     augmenter = WalkSubgraph
     options = {"keep": 0.5}
+
+
+class TestAddEdge(AugmenterContract):
+    augmenter = AddEdge
+    options = {"ratio": 0.4}
+    adds_edges = True
+
+
+class TestAddDirectedEdge(TestAddEdge):
+    options = {"ratio": 0.4, "undirected": False}
 
 
 class TestPerturbEdge(AugmenterContract):

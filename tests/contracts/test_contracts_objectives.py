@@ -7,11 +7,15 @@ from gssl.graph.hetero import pattern_of
 from gssl.objectives.bootstrap import bootstrap_cosine
 from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
+from gssl.objectives.groups import group_discrimination
+from gssl.objectives.hard_negatives import debiased_info_nce, hard_info_nce
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
+from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.positives import multi_positive_nce
+from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
@@ -24,6 +28,19 @@ class TestInfoNCE(ObjectiveContract):
 class TestInfoNCEBetweenViews(TestInfoNCE):
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return info_nce(*inputs, weight=weight, intra=False, temperature=0.2)
+
+
+class TestDebiasedInfoNCE(ObjectiveContract):
+    objective = debiased_info_nce
+
+
+class TestHardInfoNCE(ObjectiveContract):
+    objective = hard_info_nce
+
+
+class TestHardInfoNCEBetweenViews(TestHardInfoNCE):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return hard_info_nce(*inputs, weight=weight, intra=False, temperature=0.4, class_prior=0.3, concentration=0.5)
 
 
 class TestNTXent(ObjectiveContract):
@@ -85,6 +102,35 @@ class TestJSD(ObjectiveContract):
         return jsd(*inputs, positive_weight=weight, negative_weight=weight)
 
 
+class TestGroupDiscrimination(ObjectiveContract):
+    objective = group_discrimination
+
+
+class TestMarginRanking(ObjectiveContract):
+    objective = margin_ranking
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, generator=rng, dtype=torch.float64) for _ in range(2))
+
+
+class TestTripletMargin(ObjectiveContract):
+    objective = triplet_margin
+    differentiable = (0, 1, 2)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+
+
+class TestMultiMarginTriplet(ObjectiveContract):
+    """Anchors and positives have no gradient from the bound, so that finite differences are not theirs."""
+
+    objective = multi_margin_triplet
+    differentiable = (2, 3)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(4))
+
+
 class TestEdgeReconstruction(ObjectiveContract):
     """Items are pairs of ends: what an edge between them and a non-edge between them cost."""
 
@@ -99,6 +145,19 @@ class TestEdgeReconstruction(ObjectiveContract):
         z = torch.cat(inputs)
         ends = torch.arange(len(z)).view(4, -1)
         return edge_reconstruction(z, ends[:2], ends[2:], positive_weight=weight, negative_weight=weight)
+
+
+class TestRationaleContrast(ObjectiveContract):
+    objective = rationale_contrast
+    differentiable = (0, 1, 2)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+
+
+class TestRationaleContrastApart(TestRationaleContrast):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return rationale_contrast(*inputs, weight=weight, separate=True, independence=1.0)
 
 
 def test_every_registered_objective_has_its_contract() -> None:

@@ -37,10 +37,11 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL")
+TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "GMI")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
+    **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
 }
 
