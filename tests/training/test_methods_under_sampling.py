@@ -37,6 +37,11 @@ UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{
+        ("E2Neg", sampler): "add nothing"
+        for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
+    },
 }
 
 
