@@ -35,9 +35,10 @@ class ProGCL(GCA):
 
     As in the authors' code (junxia97/ProGCL) the mixture is fitted once, and hardness stays that of the start epoch,
     with the pair (i, j) of the first and the second view for all four kinds of pairs of i and j. The code begins at a
-    given epoch and keeps a matrix of all pairs in float64; here the projections of that epoch are kept, and hardness is made of them piece by
-    piece. They are those of two augmented views with the encoder as in evaluation, where the code takes those of the
-    step. Centrality is that of eigenvectors, which the code starts from and no file of its parameters changes.
+    given epoch and keeps a matrix of all pairs in float64; here the projections of that epoch are kept, and hardness is
+    made of them piece by piece. They are those of two augmented views with the encoder as in evaluation, where the code
+    takes those of the step. Centrality is that of eigenvectors, which the code starts from and no file of its
+    parameters changes.
 
     Args:
         encoder: shared by both views.
