@@ -44,6 +44,11 @@ UNFIT = {
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
     **{("SimMLP", sampler): "which a history does not have" for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{
+        ("E2Neg", sampler): "add nothing"
+        for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
+    },
 }
 
 
