@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_node import mask_nodes
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Space
@@ -70,6 +71,14 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     default_encoder: ClassVar[str] = "GAT"
+    card: ClassVar[Card] = Card(
+        family="masked reconstruction",
+        views="features of some nodes behind a learned token",
+        encoders="one; one more layer decodes",
+        objective="scaled cosine error of the features of hidden nodes, their codes masked again",
+        time="n d f + m d",
+        memory="n f + m",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "mask_rate": Float(0.1, 0.8),
         "replace_rate": Float(0.0, 0.2),

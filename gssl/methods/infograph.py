@@ -22,6 +22,13 @@ class InfoGraph(ContrastiveMethod):
 
     Every node agrees with the graph that it is in and not with the other graphs of the batch (Jensen-Shannon).
     The paper's prior-matching term is left out, as in its published unsupervised results.
+
+    ``--setting auxiliary`` is the paper's first semi-supervised form (section 3.3), the loss on the labels plus a
+    weighted one of all graphs by the same encoder; in the authors' code that is ``--use-unsup-loss`` without
+    ``--separate-encoder``. That code takes as many labelled graphs as others in each step, weighs by 0.001
+    (``setting.weight`` is 1 unless it is set) and predicts with a perceptron of one hidden layer where the head here is
+    linear. The second form, InfoGraph*, has another encoder for the unsupervised loss and lets the graph embeddings of
+    both agree; it is left out.
     """
 
     card: ClassVar[Card] = Card(
