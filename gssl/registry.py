@@ -80,6 +80,9 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "mask_attribute": "gssl.augment.mask_attribute:MaskAttribute",
         "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
         "shuffle": "gssl.augment.shuffle:Shuffle",
+        "diffuse": "gssl.augment.diffuse_batch:DiffuseBatch",
+        "ego_net": "gssl.augment.ego_net:EgoNet",
+        "restart_walk": "gssl.augment.restart_walk:RestartWalk",
     },
     group="gssl.augmenters",
 )
