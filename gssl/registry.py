@@ -98,6 +98,9 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
         "spectral_filter": "gssl.augment.spectral:SpectralFilter",
         "shuffle": "gssl.augment.shuffle:Shuffle",
+        "diffuse": "gssl.augment.diffuse_batch:DiffuseBatch",
+        "ego_net": "gssl.augment.ego_net:EgoNet",
+        "restart_walk": "gssl.augment.restart_walk:RestartWalk",
     },
     group="gssl.augmenters",
 )
