@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from gssl.benchmarks.measured import measured_of
 from gssl.benchmarks.publications import entries_of
 from gssl.cards.cards import FAMILIES
 from gssl.cards.facts import facts_of, modules_of, training_options
@@ -23,7 +24,7 @@ from gssl.registry import METHODS
 def content() -> str:
     """The file as it should be; installed plug-ins are left out."""
     components: dict[str, dict[str, object]] = {}
-    published = {}
+    published, measured = {}, {}
     for kind, family in FAMILIES.items():
         if kind == "dataset":  # the catalogue is light
             continue
@@ -34,10 +35,12 @@ def content() -> str:
             modules = sorted({*modules_of(found), path.partition(":")[0]})
             entry = {"modules": modules, "digest": declarations(modules), "facts": facts_of(kind, name, found)}
             components.setdefault(kind, {})[name] = entry
-            if family is METHODS and (numbers := entries_of(name)):
-                published[name] = numbers
+            if family is METHODS and (entries := entries_of(name)):
+                published[name] = entries
+            if family is METHODS and (rows := measured_of(name)):
+                measured[name] = rows
     training = {"digest": declarations([TRAINING]), "options": training_options()}
-    whole = {"components": components, "training": training, "published": published}
+    whole = {"components": components, "training": training, "published": published, "measured": measured}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -21,21 +21,10 @@ from rich.console import Console
 
 from gssl.benchmarks.bench.schema import schema_tables
 from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
+from gssl.cards import cards
 from gssl.common.errors import InputError, unknown
 from gssl.common.resolve import Resolver
-from gssl.datasets.catalog import BY_NAME
-from gssl.registry import (
-    AUGMENTERS,
-    ENCODERS,
-    METHODS,
-    OBJECTIVES,
-    PROBES,
-    PROPAGATIONS,
-    SAMPLERS,
-    SELECTIONS,
-    SETTINGS,
-    TASKS,
-)
+from gssl.datasets.catalog import BY_NAME, DATASETS
 
 ROOT = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -110,18 +99,7 @@ def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     return _PART.sub(lambda match: f"{match[1]}{parts[match[2]]()}\n{match[4]}", text)
 
 
-FAMILIES: dict[str, Resolver[Any]] = {
-    "methods": METHODS,
-    "encoders": ENCODERS,
-    "augmenters": AUGMENTERS,
-    "objectives": OBJECTIVES,
-    "probes": PROBES,
-    "tasks": TASKS,
-    "settings": SETTINGS,
-    "samplers": SAMPLERS,
-    "selections": SELECTIONS,
-    "propagations": PROPAGATIONS,
-}
+FAMILIES = {f"{kind}s": family for kind, family in cards.FAMILIES.items() if family is not DATASETS}
 # Which parts stand in which document.
 DOCUMENTS: dict[str, tuple[str, ...]] = {
     "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives"),

@@ -12,6 +12,7 @@ from gssl.datasets.clean import Array, clean_graph
 from gssl.datasets.features import row_normalize, standardize
 from gssl.datasets.labels import make_labels
 from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
+from gssl.graph.hetero import HeteroParts
 from gssl.graph.sparse import Features, SparseMatrix, dense_features
 from gssl.graph.spec import Vocabulary
 
@@ -108,6 +109,19 @@ def build(
         vocabulary=arrays.vocabulary,
         smiles=arrays.smiles,
     )
+
+
+def with_types(dataset: Dataset, parts: HeteroParts, notes: tuple[str, ...]) -> Dataset:
+    """The dataset with other types of nodes and relations around the nodes of its graph.
+
+    Args:
+        dataset: whose nodes are those of the target type.
+        parts: what is around them.
+        notes: what should be said of it, first of all.
+    """
+    graph = replace(dataset.graph, hetero=parts)
+    checksum = dataset_checksum(graph, dataset.labels)
+    return replace(dataset, graph=graph, checksum=checksum, notes=(*notes, *dataset.notes))
 
 
 def default_metric(labels: Labels | None) -> Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +73,11 @@ def _single(name: str, summary: str, **rest: Any) -> DatasetSpec:
     return _node(name, name, summary, "single:load", **rest)
 
 
+def _heco(name: str, summary: str, *, features: bool) -> DatasetSpec:
+    normalize: Normalize | None = "row" if features else None
+    return _node(name, "HeCo", summary, "heco:load", metric="macro_f1", probe="HeCo", normalize=normalize)
+
+
 def _tu(name: str, summary: str) -> DatasetSpec:
     return _graph(name, "TUDataset", summary, "tu:load", probe="P5-RBF")
 
@@ -122,6 +128,10 @@ SPECS: tuple[DatasetSpec, ...] = (
     _single("Flickr", "89,250 images, 500 words, 7 classes"),
     _single("Reddit", "232,965 posts, 602 features, 41 classes"),
     _single("Yelp", "716,847 users, 300 features, 100 tasks", kind="multilabel", metric="micro_f1"),
+    _heco("HeCo/acm", "4,019 papers, 1,902 words, 3 classes; with authors and subjects", features=True),
+    _heco("HeCo/dblp", "4,057 authors, 334 words, 4 classes; with papers, conferences and terms", features=True),
+    _heco("HeCo/aminer", "6,564 papers, 4 classes; with authors and references", features=False),
+    _heco("HeCo/freebase", "3,492 movies, 3 classes; with directors, actors and writers", features=False),
     _tu("MUTAG", "188 molecules, mutagenic or not"),
     _tu("PTC_MR", "344 molecules, carcinogenic or not"),
     _tu("PROTEINS", "1,113 proteins, enzyme or not"),
@@ -189,6 +199,16 @@ def find_spec(name: str) -> DatasetSpec | None:
         return listed
     plug_ins = {known.lower() for known in DATASETS.names()}
     return None if name.lower() in plug_ins else _UNLISTED[name.lower()]
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a dataset has folders in it, and is none of this catalog.
+
+    Example:
+        >>> is_path("data/graph.npz"), is_path("HeCo/acm"), is_path("Cora")
+        (True, False, False)
+    """
+    return (os.sep in name or "/" in name) and find_spec(name) is None
 
 
 def unlisted_names() -> list[str]:

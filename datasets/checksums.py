@@ -12,7 +12,8 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.common.files import require_regular
 from gssl.datasets.types import Labels
-from gssl.graph.sparse import SparseMatrix
+from gssl.graph.hetero import HeteroParts
+from gssl.graph.sparse import Features, SparseMatrix
 from gssl.graph.storage import Graph
 
 
@@ -66,11 +67,27 @@ def _known() -> dict[str, dict[str, str]]:
 
 
 def graph_checksum(graph: Graph) -> str:
-    """SHA-256 (first 16 hexadecimal digits) of edges, their weights and attributes, features and offsets."""
+    """SHA-256 (first 16 hexadecimal digits) of edges, their weights and attributes, features and offsets, and of the
+    other types and relations where there are any.
+    """
     pattern = graph.block.pattern
-    x = graph.x
-    features = (x.pattern.rowptr, x.pattern.col, x.value) if isinstance(x, SparseMatrix) else (x,)
-    return _digest(pattern.rowptr, pattern.col, graph.block.weight, graph.block.edge_attr, graph.ptr, *features)
+    edges = (pattern.rowptr, pattern.col, graph.block.weight, graph.block.edge_attr)
+    digest = _digest(*edges, graph.ptr, *_features(graph.x))
+    return digest if graph.hetero is None else hashlib.sha256((digest + _types(graph.hetero)).encode()).hexdigest()[:16]
+
+
+def _features(x: Features) -> tuple[Tensor, ...]:
+    return (x.pattern.rowptr, x.pattern.col, x.value) if isinstance(x, SparseMatrix) else (x,)
+
+
+def _types(parts: HeteroParts) -> str:
+    """Names and a digest of everything that belongs to the types."""
+    patterns = [relation.pattern for relation in parts.relations]
+    patterns += [path.pattern for path in parts.meta_paths]
+    patterns += [] if parts.positives is None else [parts.positives]
+    tensors = [tensor for pattern in patterns for tensor in (pattern.rowptr, pattern.col)]
+    counts = (path.count for path in parts.meta_paths)
+    return f"{parts.spec(0)}{_digest(*tensors, *counts, *(t for other in parts.others for t in _features(other.x)))}"
 
 
 def dataset_checksum(graph: Graph, labels: Labels | None) -> str:

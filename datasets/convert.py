@@ -13,8 +13,9 @@ from torch_geometric.data.data import BaseData
 from gssl.common.errors import InputError
 from gssl.datasets.checksums import dataset_checksum
 from gssl.datasets.declared import NOTHING, Declared
+from gssl.datasets.hetero_graphs import from_hetero
 from gssl.datasets.networkx_graphs import by_usual_names, from_networkx
-from gssl.datasets.pyg_graphs import from_arrays, from_hetero, from_pyg
+from gssl.datasets.pyg_graphs import from_arrays, from_pyg
 from gssl.datasets.types import Dataset
 from gssl.graph.precision import single_precision
 

@@ -27,12 +27,18 @@ class Declared:
         undirected: True adds the reverse of every edge, False says that the edges are directed.
         normalize: how features are scaled: ``row`` divides each row by its sum, ``standard`` gives each column mean 0
             and variance 1.
+        target_type: of a ``HeteroData``, the type of nodes that is embedded; the others and all relations are there for
+            heterogeneous methods.
+        meta_paths: how nodes of the target type are joined, types with ``-`` between them and paths with ``+``, for
+            example ``"paper-author-paper+paper-term-paper"``.
     """
 
     task: LabelKind | None = None
     metric: Metric | None = None
     undirected: bool | None = None
     normalize: Normalize | None = None
+    target_type: str | None = None
+    meta_paths: str | None = None
 
     def mapping(self) -> dict[str, Any]:
         """The facts that were declared, by name."""

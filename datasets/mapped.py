@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.files import require_regular
+from gssl.datasets.npy_header import unreadable
 
 
 def open_array(path: Path) -> np.ndarray:
@@ -32,11 +33,7 @@ def open_array(path: Path) -> np.ndarray:
     except PermissionError:
         raise
     except Exception as error:  # a damaged file can fail in any way
-        if "object" in str(error):
-            raise InputError(
-                f"{path} holds Python objects (dtype object), which are never loaded: save plain numbers"
-            ) from None
-        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}): write it with numpy.save") from None
+        raise unreadable(path, error, "write it with numpy.save") from None
     return array
 
 

@@ -14,6 +14,19 @@ from numpy.lib import format as npy
 from gssl.common.errors import InputError
 
 
+def unreadable(path: Path, error: Exception, remedy: str) -> InputError:
+    """The error for arrays that numpy could not read.
+
+    Args:
+        path: of the file.
+        error: what numpy said.
+        remedy: what to do about a damaged file.
+    """
+    if "Object arrays" in str(error) or "Python objects in dtype" in str(error):
+        return InputError(f"{path} holds Python objects (dtype object), which are never loaded: save plain numbers")
+    return InputError(f"{path} is damaged ({type(error).__name__}: {error}): {remedy}")
+
+
 @dataclass(frozen=True)
 class Header:
     """An array's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from gssl.common.errors import InputError
 from gssl.datasets.assemble import Arrays, build, default_metric
 from gssl.datasets.declared import Declared
 from gssl.datasets.labels import OwnLabels, labelled_only, own_labels
@@ -36,6 +37,7 @@ def own_dataset(
     Raises:
         InputError: something is unusable.
     """
+    _refuse_types(declared)
     num_items = _num_items(arrays, level)
     found = OwnLabels(None) if y is None else own_labels(y, num_items, kind=declared.task, what=what)
     kept, left = labelled_only(arrays.splits, found.labels, refuse=found.by_minus_one)
@@ -52,6 +54,12 @@ def own_dataset(
     if declared.undirected is None and not direction_is_known:
         notes += _direction(dataset.graph.block.pattern)
     return replace(dataset, notes=notes, declared=declared.mapping())
+
+
+def _refuse_types(declared: Declared) -> None:
+    told = [name for name in ("target_type", "meta_paths") if getattr(declared, name) is not None]
+    if told:
+        raise InputError(f"{' and '.join(told)} can be declared of a HeteroData alone, but these data have one type")
 
 
 def _num_items(arrays: Arrays, level: Level) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,46 +77,6 @@ def from_arrays(
         notes=(*renamed, *unread((*values, *others), (*_READ, *read))),
     )
     return own_dataset(arrays, values.get("y"), declared.over(own), name=name, level="node")
-
-
-def from_hetero(data: HeteroData, *, name: str, declared: Declared = NOTHING) -> Dataset:
-    """All types of nodes and edges as one graph; the type of an edge becomes its attribute.
-
-    Raises:
-        InputError: node types have features of different widths, or there are no edges.
-    """
-    for kind, store in data.node_items():
-        if "x" in store and (not isinstance(store.x, Tensor) or store.x.dim() != 2):
-            raise InputError(f"x of {kind!r} must be a tensor of shape (num_nodes, features)")
-    widths = {kind: store.x.shape[1] if "x" in store else None for kind, store in data.node_items()}
-    if len(set(widths.values())) > 1:
-        told = ", ".join(f"{kind} {width}" for kind, width in widths.items())
-        raise InputError(
-            f"node types have features of different widths ({told}), so they are no one graph: give all the same "
-            "width, or pass one relation as a Data"
-        )
-    if len(data.edge_types) == 0:
-        raise InputError("the HeteroData has no edges: give edge_index for a relation at least")
-    try:
-        flat = data.to_homogeneous(add_node_type=False, add_edge_type=True)
-        held = flat.edge_type
-    except Exception as error:  # PyG trusts shapes and types
-        raise InputError(
-            f"the HeteroData cannot be made one graph ({type(error).__name__}: {error}): give data.to_homogeneous(), "
-            "or one relation as a Data"
-        ) from None
-    kinds = torch.nn.functional.one_hot(held, len(data.edge_types)).float()
-    lost = {key for store in data.stores for key in store} - set(flat.keys())
-    if len(data.edge_types) > 1:
-        lost |= {"edge_attr"} & set(flat.keys())
-        flat.edge_attr = kinds
-    del flat.edge_type
-    note = (
-        f"{len(data.node_types)} node types and {len(data.edge_types)} edge types as one graph; the type of an edge is "
-        "its attribute"
-    )
-    found = from_pyg(flat, name=name, declared=declared)
-    return replace(found, notes=(note, *unread(lost, (), what="attributes of single types"), *found.notes))
 
 
 def attributes_of(data: Any, where: str = "") -> dict[str, Any]:

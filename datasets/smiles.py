@@ -105,7 +105,7 @@ def load_file(path: Path, store: Store, declared: Declared = NOTHING) -> Dataset
 
 
 def _load(source: MoleculeFile, store: Store, name: str, declared: Declared = NOTHING) -> Dataset:
-    for fact in ("undirected", "normalize"):
+    for fact in ("undirected", "normalize", "target_type", "meta_paths"):
         if getattr(declared, fact) is not None:
             raise InputError(f"{fact} has no meaning for molecules: leave it out")
     arrays = prepared(source, store, _read)

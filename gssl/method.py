@@ -29,6 +29,21 @@ MAIN = "method"
 
 
 @dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Some of a player's parameters, with a rate and a decay of their own.
+
+    Attributes:
+        parameters: each of them is one of the player's.
+        rate: learning rate, in units of the player's.
+        weight_decay: None for that of the player.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+    weight_decay: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Player:
     """One side of a training in which several are updated in turn.
 
@@ -38,12 +53,14 @@ class Player:
         weight_decay: None for that of the training.
         loss: what it lowers, a scalar of a batch, while the parameters of the others stand still; None for the loss of
             the method.
+        groups: parameters that are updated at another rate or decay than the rest.
     """
 
     parameters: tuple[nn.Parameter, ...]
     lr: float | None = None
     weight_decay: float | None = None
     loss: Callable[[MiniBatch], Tensor] | None = None
+    groups: tuple[ParameterGroup, ...] = ()
 
 
 class Method(nn.Module, ABC):
@@ -57,6 +74,8 @@ class Method(nn.Module, ABC):
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
         structural: true for those that look at no features of the data, so that what one graph taught serves any other.
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
+        needs_types: true for methods of heterogeneous graphs, which train encoders of relations.
+        takes_types: whether such an encoder will do, too: true where nothing but features is changed in a view.
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
         card: its place in the framework and what a step costs; every registered method has one.
@@ -66,6 +85,8 @@ class Method(nn.Module, ABC):
     needs_labels: ClassVar[bool] = False
     structural: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    needs_types: ClassVar[bool] = False
+    takes_types: ClassVar[bool] = False
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}
     card: ClassVar[Card | None] = None
@@ -103,7 +124,14 @@ class Method(nn.Module, ABC):
         Raises:
             InputError: it cannot train on the batches of this sampler; the message names samplers that fit.
         """
-        if isinstance(sampler, PairSampler) and sampler.propagation.num_layers < self.num_layers:
+        if not isinstance(sampler, PairSampler):
+            return
+        if self.encoder.needs_types:
+            raise InputError(
+                f"the encoder {self.encoder.title} reads the relations of all nodes, which no sampled batch has; "
+                "leave out --sampler, or use --encoder GCN with a method that takes it"
+            )
+        if sampler.propagation.num_layers < self.num_layers:
             raise InputError(
                 f"more layers than blocks: {type(self).__name__} needs {self.num_layers} layers, but the sampler was "
                 f"made for {sampler.propagation.num_layers}; make it with num_layers={self.num_layers}"

@@ -38,11 +38,12 @@ class EMATarget(nn.Module):
     Args:
         encoder: the online encoder, or any module that takes a batch; the target starts equal to it.
         momentum: tau at the start of training; it rises to 1 along :func:`cosine_momentum`.
+        rises: false keeps tau as it is.
     """
 
-    def __init__(self, encoder: nn.Module, *, momentum: Fraction = 0.99) -> None:
+    def __init__(self, encoder: nn.Module, *, momentum: Fraction = 0.99, rises: bool = True) -> None:
         super().__init__()
-        self.momentum = momentum
+        self.momentum, self.rises = momentum, rises
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
 
     @torch.no_grad()
@@ -59,7 +60,7 @@ class EMATarget(nn.Module):
             online: the encoder that this one was copied from.
             progress: finished share of training, in (0, 1].
         """
-        average = get_ema_multi_avg_fn(cosine_momentum(self.momentum, progress))
+        average = get_ema_multi_avg_fn(cosine_momentum(self.momentum, progress if self.rises else 0.0))
         average(list(self.encoder.parameters()), list(online.parameters()), 0)
         for mine, theirs in zip(self.encoder.buffers(), online.buffers(), strict=True):
             mine.copy_(theirs)

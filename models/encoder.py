@@ -35,6 +35,7 @@ class Encoder(nn.Module, ABC):
         out_dim: dimension of the node embeddings.
         num_layers: message-passing layers, which is the number of blocks that a sampled batch must bring.
         reads_history: whether it completes batches that come with a history.
+        needs_types: whether it reads the types of nodes and their relations, of which a sampled batch has none.
         can_use_edge_attr: whether there is a way to make it use edge attributes.
         uses_edge_attr: whether this one uses them.
         edge_attr: what was said about them when it was made, see ``EdgeAttr``.
@@ -49,6 +50,7 @@ class Encoder(nn.Module, ABC):
     num_layers: int
     readout: Readout = "sum"
     reads_history: ClassVar[bool] = False
+    needs_types: ClassVar[bool] = False
     can_use_edge_attr: bool = False
     uses_edge_attr: bool = False
     edge_attr: bool | None = None

@@ -240,6 +240,41 @@ def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     return out
 
 
+def pair_products(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    """:func:`sddmm` with a gradient for both sides, of which nothing is of size (nnz, dim) either.
+
+    Args:
+        pattern: shape (num_rows, num_cols).
+        left: shape (num_rows, dim), float.
+        right: shape (num_cols, dim), float.
+
+    Returns:
+        ``<left[i], right[j]>`` at each non-zero (i, j), shape (nnz,).
+    """
+    out: Tensor = _PairProducts.apply(pattern, left, right)  # type: ignore[no-untyped-call]  # of torch
+    return out
+
+
+class _PairProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+        ctx.pattern = pattern
+        ctx.save_for_backward(left, right)
+        return sddmm(pattern, left, right)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+        (grad,) = grad_outputs
+        left, right = ctx.saved_tensors
+        of_left = _product(ctx.pattern, grad, right) if ctx.needs_input_grad[1] else None
+        of_right = None
+        if ctx.needs_input_grad[2]:
+            turned, order = ctx.pattern.transposed
+            of_right = _product(turned, grad[order], left)
+        return None, of_left, of_right
+
+
 class _SpMM(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:

@@ -166,6 +166,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where runs go unless they are told."""
+    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("GSSL_DB", raising=False)
+    return tmp_path / "runs"
+
+
 @pytest.fixture(scope="session")
 def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root that tests of real data share, so that each set is processed once."""

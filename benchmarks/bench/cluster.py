@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from gssl.benchmarks.bench.cell import Cell
 from gssl.common.errors import InputError
 from gssl.common.files import cannot_write
+from gssl.datasets.catalog import is_path
 from gssl.results.database import PATIENCE_SECONDS
 from gssl.results.places import runs_root
 from gssl.results.read_only import sqlite_file
@@ -159,7 +160,7 @@ def _subjects(cells: Iterable[Cell]) -> list[str]:
     for cell in cells:
         parts = (cell.method, cell.encoder, cell.sampler, cell.probe)
         names |= dict.fromkeys(f"plug-in {part.partition(':')[0]}" for part in parts if part and ":" in part)
-        names |= dict.fromkeys(f"data {name}" for name in (cell.dataset, cell.pretrain_on) if name and os.sep in name)
+        names |= dict.fromkeys(f"data {name}" for name in (cell.dataset, cell.pretrain_on) if name and is_path(name))
     return list(names)
 
 

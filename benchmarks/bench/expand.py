@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import itertools
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from gssl.common.options import texts_in
 from gssl.common.resolve import Resolver, import_paths
 from gssl.config import presets
 from gssl.config.layer import SECTIONS, Layer
-from gssl.datasets.catalog import DATASETS, find_spec
+from gssl.datasets.catalog import DATASETS, find_spec, is_path
 from gssl.datasets.store import Store as DataStore
 from gssl.registry import ENCODERS, METHODS, OBJECTIVES, PROBES, SAMPLERS, SETTINGS, TASKS
 
@@ -216,7 +215,7 @@ class _Names:
         """
 
         def choose() -> tuple[str | None, str]:
-            name, level = Path(data).stem if os.sep in data else data, level_of(data)
+            name, level = Path(data).stem if is_path(data) else data, level_of(data)
             found = presets.choose(method, name, wanted, purposes=purposes, level=level)
             if found is None:
                 return presets.NONE, ""
@@ -265,7 +264,7 @@ class _Names:
 
     def _origin_of_data(self, name: str) -> str:
         """Digest of a file, a folder or a plug-in; nothing for what is published or generated."""
-        if os.sep in name:
+        if is_path(name):
             return fingerprint(Path(name))
         if name in self._folders:
             return fingerprint(self._folders[name])

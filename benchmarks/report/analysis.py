@@ -11,6 +11,7 @@ from typing import Literal
 from gssl.benchmarks.publications import Published
 from gssl.benchmarks.report.cells import Board, Cell
 from gssl.benchmarks.report.comparable import Length, Terms, chosen, lengths_of, shortcomings, terms_of
+from gssl.benchmarks.report.control import Told, against_untrained
 from gssl.benchmarks.rows import amount
 from gssl.benchmarks.stats.agreement import Agreement, Verdict, agreement
 from gssl.benchmarks.stats.cost import pareto_front
@@ -119,6 +120,12 @@ class BoardStats:
             and _not_told_apart(c)
             and self.compared[c.second if c.first == top else c.first].headline
         }
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """The headlines beside the untrained encoder."""
+        cells = [entry.cell for entry in self.headlines if entry.spread is not None]
+        return against_untrained(cells, alpha=ALPHA, higher_is_better=self.board.protocol.higher_is_better)
 
 
 def _not_told_apart(comparison: Comparison) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gssl.benchmarks.publications import entries_of
+from gssl.benchmarks.measured import numbers_of
 from gssl.benchmarks.report.bibtex import entry_of
 from gssl.cards.answer import Table
 from gssl.cards.cards import cards
@@ -37,7 +37,7 @@ def card_of(name: str, count: int) -> Card:
     if name not in METHODS.names():
         return Card("not part of this installation, or known by an import path only", (), count)
     try:
-        found = [card for card in cards(name, entries_of) if card.data.get("kind") == "method"]
+        found = [card for card in cards(name, numbers_of) if card.data.get("kind") == "method"]
     except InputError as error:
         return Card(f"cannot be shown: {error}", (), count)
     tables = [block for card in found for block in card.blocks if isinstance(block, Table)]

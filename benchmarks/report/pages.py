@@ -14,6 +14,7 @@ from gssl.benchmarks.report import text
 from gssl.benchmarks.report.analysis import ALPHA, BoardStats, Entry
 from gssl.benchmarks.report.board_page import BoardPage
 from gssl.benchmarks.report.charts import critical_difference
+from gssl.benchmarks.report.control import by_finding
 from gssl.benchmarks.report.extras import VarianceFile
 from gssl.benchmarks.report.gather import Contents
 from gssl.benchmarks.report.method_page import Card, card_of
@@ -173,6 +174,7 @@ class Summary:
             )
             for standing in contents.standings
         ]
+        self.told = [(stats, by_finding(stats.told)) for stats in contents.boards if stats.told]
         entries = [entry for _, entry in contents.entries()]
         self.cells = len(entries)
         self.methods = len({entry.cell.first.method for entry in entries})

@@ -19,6 +19,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.convert import from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.matrices import EXPECTED, chosen, graph_arrays
+from gssl.datasets.npy_header import unreadable
 from gssl.datasets.sparse_check import check_archive
 from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import check_fits_memory, is_zip
@@ -71,11 +72,7 @@ def load_npz(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     except (InputError, PermissionError):
         raise
     except Exception as error:  # a damaged file can fail in any way
-        if "allow_pickle" in str(error):
-            raise InputError(
-                f"{path} holds Python objects (dtype object), which are never loaded: save plain numbers"
-            ) from None
-        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}): save it again") from None
+        raise unreadable(path, error, "save it again") from None
 
 
 def _read(names: list[str], get: Callable[[str], np.ndarray]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import HeteroData
 
 from gssl.api.given import without_labels
 from gssl.api.run import RunResult, training_folder
@@ -20,11 +21,13 @@ from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
 from gssl.datasets.convert import as_dataset
+from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
 from gssl.graph.precision import single_precision
 from gssl.graph.spec import GraphSpec
 from gssl.method import Method
+from gssl.models.typed import TypedEncoder
 from gssl.registry import SETTINGS
 from gssl.settings.parts import new_method
 from gssl.training.checkpoint import load_weights
@@ -55,21 +58,38 @@ class RunEncoder(nn.Module):
 
         Args:
             data: a PyG ``Data``, ``HeteroData`` or list of ``Data``, a networkx graph, a ``Dataset``, or the name or
-                path of one.
+                path of one. The target type and the meta-paths of a ``HeteroData`` are those of the run.
 
         Returns:
             Shape (num_items, dim), float32, on the CPU.
 
         Raises:
             InputError: its features, or the edge attributes that the encoder uses, have another number of columns than
-                those that it was trained on.
+                those that it was trained on, or it has other types of nodes or relations than the encoder reads.
         """
-        dataset = load_dataset(str(data)) if isinstance(data, str | Path) else as_dataset(without_labels(data))
+        named = isinstance(data, str | Path)
+        facts = self._declared(data)
+        dataset = load_dataset(str(data)) if named else as_dataset(without_labels(data), declared=facts)
         self._check(dataset)
         self.method.prepare(dataset.graph, derive_seed(self.seed, "prepare"))
         return embed_dataset(self.method.eval().to(device_of(self.method)), dataset)
 
+    def _declared(self, data: Any) -> Declared:
+        """What is known of a ``HeteroData`` from the run."""
+        types = self.spec.hetero
+        if types is None or not isinstance(data, HeteroData):
+            return NOTHING
+        ends = f"{types.target}-", f"-{types.target}"
+        named = all(path.startswith(ends[0]) and path.endswith(ends[1]) for path in types.meta_paths)
+        return Declared(target_type=types.target, meta_paths="+".join(types.meta_paths) if named else None)
+
     def _check(self, dataset: Dataset) -> None:
+        encoder, types = self.method.encoder, dataset.spec.hetero
+        if isinstance(encoder, TypedEncoder) and (types is None or encoder.read(types) != encoder.read(encoder.types)):
+            raise InputError(
+                f"the encoder was trained on other types of nodes, relations or meta-paths than those of "
+                f"{dataset.name}; it reads {encoder.read(encoder.types)}, and ids are no features of another graph"
+            )
         if self.method.structural:
             return
         widths = [("features", self.spec.in_dim, dataset.spec.in_dim)]

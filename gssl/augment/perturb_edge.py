@@ -48,13 +48,25 @@ class PerturbEdge(GraphwiseAugmenter):
         left = block
         if self.remove:
             left = block.filter(random_rank(edges, rng) >= amount[segment_index(edges)])
-        return _with_edges(left, block, *_draw_edges(block, nodes, edges, amount, rng)) if self.add else left
+        return with_edges(left, block, *draw_edges(block, nodes, edges, amount, rng)) if self.add else left
 
 
-def _draw_edges(
-    block: Block, nodes: Tensor, edges: Tensor, amount: Tensor, rng: torch.Generator
+def draw_edges(
+    block: Block, nodes: Tensor, edges: Tensor, amount: Tensor, rng: torch.Generator, *, undirected: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Up to ``amount`` (num_graphs,) new edges: the row, the column and the donor edge of each."""
+    """Random pairs of different nodes of one graph that are not joined yet, each with an edge of that graph.
+
+    Args:
+        block: square.
+        nodes: offsets of the graphs in the nodes, shape (num_graphs + 1,), int64.
+        edges: offsets of the graphs in the edges, shape (num_graphs + 1,), int64.
+        amount: pairs to draw in each graph, shape (num_graphs,), int64; 0 in graphs without edges.
+        rng: generator on the device of the block.
+        undirected: whether nodes that are joined in either direction are joined, and (i, j) and (j, i) are one pair.
+
+    Returns:
+        Row, column and donor of each pair, each (num_pairs,) int64; at most ``amount`` in a graph.
+    """
     graphs = torch.arange(amount.numel(), device=amount.device)
     sizes = nodes.diff()
     graph = graphs.repeat_interleave(amount * (sizes > 1))
@@ -64,20 +76,27 @@ def _draw_edges(
     col = (row + 1 + (draws[1] * (size - 1)).long()) % size
     donor = edges[graph] + (draws[2] * edges.diff()[graph]).long()
     row, col = row + nodes[graph], col + nodes[graph]
-    new = _is_new(block.pattern, row, col)
+    new = _is_new(block.pattern, row, col, undirected)
     return row[new], col[new], donor[new]
 
 
-def _is_new(pattern: Pattern, row: Tensor, col: Tensor) -> Tensor:
+def _is_new(pattern: Pattern, row: Tensor, col: Tensor, undirected: bool) -> Tensor:
     """Which of the drawn edges neither exist nor were drawn before, shape (num_drawn,), bool."""
-    key = row * pattern.num_cols + col
+    key = _edge_keys(row, col, pattern.num_cols, undirected)
     order = torch.argsort(key, stable=True)
     repeated = torch.zeros_like(key, dtype=torch.bool)
     repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
-    return ~(repeated | torch.isin(key, pattern.row.long() * pattern.num_cols + pattern.col.long()))
+    existing = _edge_keys(pattern.row.long(), pattern.col.long(), pattern.num_cols, undirected)
+    return ~(repeated | torch.isin(key, existing))
 
 
-def _with_edges(left: Block, donors: Block, row: Tensor, col: Tensor, donor: Tensor) -> Block:
+def _edge_keys(row: Tensor, col: Tensor, num_cols: int, undirected: bool) -> Tensor:
+    if undirected:
+        row, col = torch.minimum(row, col), torch.maximum(row, col)
+    return row * num_cols + col
+
+
+def with_edges(left: Block, donors: Block, row: Tensor, col: Tensor, donor: Tensor) -> Block:
     """``left`` and the edges (row, col), whose weights and attributes come from the edges ``donor`` of ``donors``."""
     rows = torch.cat([left.pattern.row.long(), row])
     columns = torch.cat([left.pattern.col.long(), col])

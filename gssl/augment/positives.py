@@ -71,3 +71,33 @@ def pairs_among(ids: Tensor, positives: Tensor) -> Tensor:
     place = torch.searchsorted(ordered, wanted).clamp(max=len(ids) - 1)
     row, column = (ordered[place] == wanted).nonzero(as_tuple=True)
     return torch.stack([row, order[place[row, column]]])
+
+
+def closed_neighborhoods(pattern: Pattern) -> Pattern:
+    """The edges between different nodes of a graph, and an edge of each node to itself.
+
+    Args:
+        pattern: edges, shape (n, n), rows are destinations.
+    """
+    row, col = pattern.row.long(), pattern.col.long()
+    apart, own = row != col, torch.arange(pattern.num_rows, device=row.device)
+    size = pattern.num_rows
+    return Pattern.from_coo(torch.cat([row[apart], own]), torch.cat([col[apart], own]), size, size)[0]
+
+
+def pattern_among(pattern: Pattern, ids: Tensor) -> Pattern:
+    """The non-zeros of a square pattern between some of its rows.
+
+    Args:
+        pattern: shape (n, n).
+        ids: distinct rows, shape (m,), int64.
+
+    Returns:
+        Shape (m, m), rows and columns in the order of ``ids``.
+    """
+    rows, _ = pattern.select_rows(ids)
+    ordered, order = ids.sort()
+    place = torch.searchsorted(ordered, rows.col.long()).clamp(max=max(len(ids) - 1, 0))
+    kept = rows.filter(ordered[place] == rows.col)
+    col = order[torch.searchsorted(ordered, kept.col.long())].to(kept.col.dtype)
+    return Pattern(kept.rowptr, col, len(ids))

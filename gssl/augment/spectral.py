@@ -1,80 +1,112 @@
-"""Positions of nodes by eigenvectors of the graph that they are in."""
+"""Spectral filters of the features: polynomials of the Laplacian, low-pass and high-pass by construction."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import Literal
+
 import torch
-from scipy.sparse import csr_array, diags_array
-from scipy.sparse.linalg import eigsh
-from torch import Tensor
+from torch import Tensor, nn
 
-from gssl.graph.sparse import Pattern
+from gssl.augment.learned import LearnedAugmenter
+from gssl.common.errors import InputError
+from gssl.common.options import PositiveInt
+from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.sparse import dense_features
+from gssl.models.ops import aggregate
 
-_DENSE = 512  # nodes of a graph up to which all eigenvectors are found at once
-_ENTRIES = 1 << 22  # of the dense matrices that are in memory together
-# What is added to the diagonal so that all eigenvalues differ by more than rounding does: which eigenvectors there are
-# then depends on the order of the nodes alone, and not on the machine or on what else is solved for. Others move less.
-_APART = 1e-6
-_NOTHING = 1e-4  # entries of smaller magnitude give an eigenvector no sign
+Pass = Literal["low", "high"]
 
 
-def spectral_positions(pattern: Pattern, ptr: Tensor, roots: Tensor, dim: int) -> Tensor:
-    """Rows of the leading eigenvectors of ``D^-1/2 A D^-1/2`` of each graph, of length 1 (GCC, arXiv:2006.09963).
+def chebyshev_nodes(order: int) -> Tensor:
+    """The ``order + 1`` zeros of a Chebyshev polynomial, in (-1, 1), ascending, float64."""
+    number = torch.arange(order, -1, -1, dtype=torch.float64)
+    return ((number + 0.5) * (math.pi / (order + 1))).cos()
 
-    Of a graph of n nodes there are the ``min(n - 2, dim)`` eigenvectors of the greatest eigenvalues, as in the authors'
-    code, the greatest first; the other columns are zero. Eigenvectors have no sign of their own: here they have the one
-    that makes the entry of the root positive, or where that is zero the first entry that is not. Graphs of one size are
-    solved together; where an eigenvalue has several eigenvectors, the order of the nodes decides which they are.
+
+def chebyshev_coefficients(values: Tensor) -> Tensor:
+    """Coefficients of the polynomial that has certain values at the Chebyshev nodes (ChebNetII, arXiv:2202.03580).
 
     Args:
-        pattern: symmetric, of graphs side by side.
-        ptr: offsets of the graphs in the rows, shape (num_graphs + 1,), int64.
-        roots: row of a node of each graph, shape (num_graphs,), int64.
-        dim: columns.
+        values: at :func:`chebyshev_nodes`, shape (..., order + 1), float.
 
     Returns:
-        Shape (num_rows, dim), float32.
+        Shape (..., order + 1): ``sum_k c_k T_k`` is the polynomial.
     """
-    scale = pattern.counts.double().clamp(min=1).rsqrt()
-    out = torch.zeros(pattern.num_rows, dim, dtype=torch.float64)
-    sizes = ptr.diff()
-    for size in sizes.unique().tolist():
-        count = min(size - 2, dim)
-        if count < 1:
-            continue
-        at_once = max(1, _ENTRIES // size**2) if size <= _DENSE else 1
-        for graphs in (sizes == size).nonzero().squeeze(1).split(at_once):
-            rows = ptr[graphs].unsqueeze(1) + torch.arange(size)
-            vectors = _leading(pattern, rows, scale, count)
-            signed = _signed(vectors, roots[graphs] - ptr[graphs])
-            out[rows.flatten(), :count] = torch.nn.functional.normalize(signed.flatten(0, 1), dim=1)
-    return out.float()
+    order = values.shape[-1] - 1
+    angle = chebyshev_nodes(order).acos()
+    basis = (torch.arange(order + 1)[:, None] * angle).cos() * (2 / (order + 1))  # T_k at node j
+    basis[0] /= 2
+    return values @ basis.T.to(values)
 
 
-def _signed(vectors: Tensor, root: Tensor) -> Tensor:
-    """Eigenvectors (num_graphs, size, count) with a sign, given the row of each graph's root (num_graphs,)."""
-    asked = root.view(-1, 1, 1).expand(-1, 1, vectors.shape[2])
-    entries = torch.cat([vectors.gather(1, asked), vectors], dim=1)
-    first = (entries.abs() > _NOTHING).int().argmax(1, keepdim=True)
-    return torch.where(entries.gather(1, first) < 0, -vectors, vectors)
+def chebyshev_terms(block: Block, x: Tensor, order: int) -> Tensor:
+    """``T_k(L - I) x`` for k from 0 to ``order``, with ``L = I - D^-1/2 A D^-1/2`` of the graph without self-loops.
+
+    Args:
+        block: edges of a graph, square.
+        x: shape (n, dim), float.
+        order: at least 1.
+
+    Returns:
+        Shape (order + 1, n, dim).
+    """
+    loops = block.pattern.row == block.pattern.col
+    if bool(loops.any()):
+        block = block.filter(~loops)
+    degree = block.degree
+    scale = torch.where(degree > 0, degree, 1).rsqrt().to(x.dtype)
+
+    def shifted(rows: Tensor) -> Tensor:
+        return -aggregate(block.pattern, block.weight, rows, dst_scale=scale, src_scale=scale)
+
+    terms = [x, shifted(x)]
+    while len(terms) <= order:
+        terms.append(2 * shifted(terms[-1]) - terms[-2])
+    return torch.stack(terms[: order + 1])
 
 
-def _leading(pattern: Pattern, rows: Tensor, scale: Tensor, count: int) -> Tensor:
-    """Eigenvectors (num_graphs, size, count) of graphs with these rows (num_graphs, size), the greatest first."""
-    number, size = rows.shape
-    edges, _ = pattern.select_rows(rows.flatten())
-    here = edges.row.long()
-    columns = edges.col.long() - rows[here // size, 0]
-    values = scale[rows.flatten()[here]] * scale[edges.col.long()]
-    apart = _APART * torch.arange(1, size + 1, dtype=torch.float64) / size
-    if size <= _DENSE:
-        matrix = torch.diag(apart).repeat(number, 1)
-        matrix[here, columns] += values
-        vectors: Tensor = torch.linalg.eigh(matrix.view(number, size, size)).eigenvectors
-        return vectors[:, :, size - count :].flip(2)
-    sparse = csr_array((values.numpy(), (here.numpy(), columns.numpy())), shape=(size, size)) + diags_array(
-        apart.numpy()
-    )
-    start = np.ones(size) + np.arange(size) / size  # the same in every run, and orthogonal to no symmetric vector
-    found = torch.from_numpy(eigsh(sparse, k=count, which="LA", v0=start)[1].copy())
-    return found.flip(1).unsqueeze(0)
+class SpectralFilter(LearnedAugmenter):
+    """Features filtered by a learned polynomial of the Laplacian (PolyGCL, Chen et al., 2024, openreview:y21ZO6M86t).
+
+    What is learned are the steps between the values of the polynomial at the Chebyshev nodes of the spectrum [0, 2],
+    none of which is negative: a low-pass filter begins at 2 and falls, a high-pass filter begins at 0 and rises. In a
+    batch that is a subgraph, the filter is one of the subgraph.
+
+    Attributes:
+        kind: ``low`` or ``high``.
+        order: degree of the polynomial, and hops that it reaches.
+    """
+
+    def __init__(self, *, kind: Pass = "low", order: PositiveInt = 10) -> None:
+        super().__init__()
+        self.kind, self.order = kind, order
+        self.steps = nn.Parameter(torch.full((order,), 2 / order))
+
+    def values(self) -> Tensor:
+        """Of the filter at the Chebyshev nodes, from low frequencies to high ones, shape (order + 1,)."""
+        risen = torch.nn.functional.pad(self.steps.relu().cumsum(0), (1, 0))
+        return 2 - risen if self.kind == "low" else risen
+
+    def mix(self, terms: Tensor) -> Tensor:
+        """The filtered features, shape (n, dim), from :func:`chebyshev_terms`, shape (order + 1, n, dim)."""
+        mixed: Tensor = torch.tensordot(chebyshev_coefficients(self.values()).to(terms), terms, dims=1)
+        return mixed
+
+    def forward(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+        return batch.with_x(self.mix(terms_of(batch, dense_features(batch.x), self.order)))
+
+
+def terms_of(batch: MiniBatch, x: Tensor, order: int) -> Tensor:
+    """:func:`chebyshev_terms` of a batch whose features are ``x``.
+
+    Raises:
+        InputError: the batch was sampled layer by layer, so that it is no graph.
+    """
+    if not batch.is_square:
+        raise InputError(
+            "a spectral filter needs a graph, but the batch was sampled layer by layer; use --sampler clustergcn, "
+            "graphsaint or uniform+induced, or full"
+        )
+    return chebyshev_terms(batch.blocks[0], x, order)

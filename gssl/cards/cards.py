@@ -27,7 +27,7 @@ from gssl.registry import (
     TASKS,
 )
 
-Published = Callable[[str], list[dict[str, Any]]]
+Numbers = Callable[[str], dict[str, list[dict[str, Any]]]]
 Options = Sequence[Mapping[str, Any]]
 
 FAMILIES: dict[str, Resolver[Any]] = {
@@ -46,16 +46,26 @@ FAMILIES: dict[str, Resolver[Any]] = {
 # Keys of a card that are shown in tables of their own, or not at all.
 _SHOWN_ELSEWHERE = (
     "name", "kind", "summary", "description", "options", "train", "finetune", "search_space", "presets", "published",
-    "has_finetuning",
+    "measured", "has_finetuning", "card",
 )  # fmt: skip
 
+_PLACE = {
+    "family": "family",
+    "views": "views",
+    "encoders": "encoders",
+    "objective": "objective",
+    "time": "time (n items, m edges, v nodes, d width, f columns of features)",
+    "memory": "memory",
+    "whole_graph": "sampled batches",
+}
 
-def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
+
+def cards(name: str, numbers: Numbers = lambda _: {}) -> list[Answer]:
     """One card for each component or dataset of that name, or for the object at an import path.
 
     Args:
         name: of a component or dataset, or an import path.
-        published: the committed published numbers that are about a method.
+        numbers: the committed numbers about a method, ``published`` and ``measured``.
 
     Raises:
         InputError: nothing has that name; the nearest names are listed.
@@ -64,7 +74,7 @@ def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
         from gssl.cards.facts import facts_of, imported
 
         kind, found = imported(name)
-        return [_card(facts_of(kind, name, found), published)]
+        return [_card(facts_of(kind, name, found), numbers)]
     kinds = [kind for kind, family in FAMILIES.items() if name.lower() in map(str.lower, family.names())]
     if "method" in kinds and "setting" in kinds:  # the setting of this one method
         kinds.remove("setting")
@@ -72,18 +82,18 @@ def cards(name: str, published: Published = lambda _: []) -> list[Answer]:
         kinds = ["sampler"]
     if not kinds:
         raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
-    return [_named(kind, FAMILIES[kind].canonical(name), published) for kind in kinds]
+    return [_named(kind, FAMILIES[kind].canonical(name), numbers) for kind in kinds]
 
 
-def _named(kind: str, name: str, published: Published) -> Answer:
+def _named(kind: str, name: str, numbers: Numbers) -> Answer:
     if kind == "dataset":
         return _dataset_card(name)
     stored = index.stored(kind, name)
     if stored is not None and not (kind == "task" and _has_plugins(PROBES)):  # a task names all of its probes
-        return _card(stored, index.published)
+        return _card(stored, index.numbers)
     from gssl.cards.facts import facts_of
 
-    return _card(facts_of(kind, name, FAMILIES[kind].get(name)), published)
+    return _card(facts_of(kind, name, FAMILIES[kind].get(name)), numbers)
 
 
 def _has_plugins(family: Resolver[Any]) -> bool:
@@ -99,9 +109,9 @@ def _training_options() -> Mapping[str, Options]:
     return training_options()
 
 
-def _card(facts: Mapping[str, Any], published: Published) -> Answer:
+def _card(facts: Mapping[str, Any], numbers: Numbers) -> Answer:
     if facts["kind"] == "method":
-        return _method_card(facts, published(facts["name"]))
+        return _method_card(facts, numbers(facts["name"]))
     kind = facts["kind"]
     prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler."}.get(
         kind, f"{kind}."
@@ -115,23 +125,26 @@ def _card(facts: Mapping[str, Any], published: Published) -> Answer:
     return Answer(data, blocks)
 
 
-def _method_card(facts: Mapping[str, Any], numbers: list[dict[str, Any]]) -> Answer:
+def _method_card(facts: Mapping[str, Any], numbers: Mapping[str, list[dict[str, Any]]]) -> Answer:
     presets = presets_of(facts["name"])
     data = {
         **facts,
         "train": _training_options()["train"],
         "search_space": facts["search_space"],
         "presets": {preset: _preset_data(layer) for preset, layer in presets.items()},
-        "published": numbers,
+        "published": numbers.get("published", []),
+        "measured": numbers.get("measured", []),
     }
     space = [(key, _space_text(space)) for key, space in facts["search_space"].items()]
     blocks = [
         _head(facts),
+        *_nonempty(_place_table(facts["card"])),
         *_nonempty(_option_table(facts["options"], "options (--set NAME=VALUE)")),
         _option_table(data["train"], "training", "train."),
         *_nonempty(Table("search space", ("option", "range"), space)),
         *_nonempty(_preset_table(presets)),
-        *_nonempty(_published_table(numbers)),
+        *_nonempty(_number_table("published", data["published"])),
+        *_nonempty(_number_table("measured here (benchmarks/results)", data["measured"])),
     ]
     return Answer(data, blocks)
 
@@ -152,6 +165,12 @@ def _head(data: Mapping[str, Any]) -> Table:
     facts = {key: value for key, value in data.items() if key not in _SHOWN_ELSEWHERE}
     rows = [(key.replace("_", " "), _fact_text(value)) for key, value in facts.items()]
     return Table(f"{data['kind']} {data['name']}: {data['summary']}", ("", ""), rows)
+
+
+def _place_table(card: Mapping[str, Any] | None) -> Table:
+    """Place in the framework of the survey, and what a step costs."""
+    rows = [] if card is None else [(_PLACE[key], value or "yes") for key, value in card.items()]
+    return Table("place in the framework, and the cost of a step beside encoder and optimizer", ("", ""), rows)
 
 
 def _option_table(options: Options, title: str, prefix: str = "") -> Table:
@@ -210,12 +229,16 @@ def _space_text(space: Mapping[str, Any]) -> str:
     return f"{kind} from {number_text(space['low'])} to {number_text(space['high'])}{scale}"
 
 
-def _published_table(entries: list[dict[str, Any]]) -> Table:
+def _number_table(title: str, entries: list[dict[str, Any]]) -> Table:
     """What a source does not say is left empty, and a column that says nothing is left out."""
     told = [{key: value for key, value in entry.items() if value not in (None, "")} for entry in entries]
     columns = [key for key in dict.fromkeys(key for entry in entries for key in entry) if any(key in t for t in told)]
     columns = [key for key in columns if key != "method"]
-    return Table("published", columns, [[value_text(entry.get(key, "")) for key in columns] for entry in told])
+    return Table(title, columns, [[_score_text(entry.get(key, "")) for key in columns] for entry in told])
+
+
+def _score_text(value: object) -> str:
+    return number_text(value, 4) if isinstance(value, float) else value_text(value)
 
 
 def _nonempty(table: Table) -> list[Table]:

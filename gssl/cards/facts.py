@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -17,10 +18,11 @@ from gssl.config.resolve import TASK_RESERVED
 from gssl.evaluate.base import Probe
 from gssl.method import ContrastiveMethod, Method, PredictiveMethod
 from gssl.models.encoder import Encoder
-from gssl.registry import AUGMENTERS, OBJECTIVES, PROBES
+from gssl.registry import AUGMENTERS, OBJECTIVES, PROBES, SETTINGS, TASKS
 from gssl.samplers.base import Sampler
 from gssl.samplers.propagation.base import Propagation
 from gssl.tasks.base import Task
+from gssl.tasks.items import ItemTask
 from gssl.training.config import FinetuneConfig, TrainConfig
 
 _BASES = {"method": Method, "encoder": Encoder, "augmenter": Augmenter, "probe": Probe, "sampler": Sampler}
@@ -42,6 +44,9 @@ def facts_of(kind: str, name: str, found: Any) -> dict[str, Any]:
     data |= _constants(found)
     if kind == "method":
         data["parts"] = ", ".join(_parts(found)) or "none of its own"
+        data["tasks"] = _tasks(found)
+        data["settings"] = _settings(found, name)
+        data["card"] = None if found.card is None else asdict(found.card)
     data["options"] = option_data(component, TASK_RESERVED if kind == "task" else ())
     if kind == "method":
         data["search_space"] = {
@@ -106,7 +111,9 @@ def _constants(component: Any) -> dict[str, object]:
     facts: dict[str, object] = {}
     if inspect.isclass(component) and issubclass(component, Method):
         facts["family"] = (
-            "contrastive"
+            component.card.kind
+            if component.card
+            else "contrastive"
             if issubclass(component, ContrastiveMethod)
             else "predictive"
             if issubclass(component, PredictiveMethod)
@@ -123,6 +130,25 @@ def _constants(component: Any) -> dict[str, object]:
     module = inspect.getmodule(component)
     facts["source"] = module.__name__ if module else ""
     return facts
+
+
+def _tasks(method: type[Method]) -> list[str]:
+    """Names of the tasks that a method can be put to; one that needs labels has none to learn from in the others."""
+    found = {name: TASKS.get(name) for name in TASKS.names()}
+    fitting = [name for name, task in found.items() if set(task.levels) & set(method.levels)]
+    return [name for name in fitting if not method.needs_labels or issubclass(found[name], ItemTask)]
+
+
+def _settings(method: type[Method], name: str) -> list[str]:
+    """Names of the settings that make sense for a method."""
+    if method.needs_labels:
+        return ["supervised"]
+    fitting = []
+    for setting in SETTINGS.names():
+        with suppress(InputError):
+            SETTINGS.get(setting).check(method, name)
+            fitting.append(setting)
+    return [setting for setting in fitting if setting != "supervised"]
 
 
 def _parts(method: type[Method]) -> list[str]:

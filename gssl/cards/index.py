@@ -39,10 +39,9 @@ def training_options() -> dict[str, list[dict[str, Any]]] | None:
     return options
 
 
-def published(method: str) -> list[dict[str, Any]]:
-    """Committed published numbers that are about a method."""
-    entries: list[dict[str, Any]] = _content().get("published", {}).get(method, [])
-    return entries
+def numbers(method: str) -> dict[str, list[dict[str, Any]]]:
+    """Committed numbers that are about a method: ``published`` and, by this project, ``measured``."""
+    return {kind: _content().get(kind, {}).get(method, []) for kind in ("published", "measured")}
 
 
 def declarations(modules: Iterable[str]) -> str:

@@ -28,16 +28,16 @@ def run(args: Namespace) -> Answer:
     else:
         from gssl.cards.cards import cards
 
-        found = cards(args.name, _published)
+        found = cards(args.name, _numbers)
     data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
     return Answer(data, [block for card in found for block in card.blocks])
 
 
-def _published(method: str) -> list[dict[str, Any]]:
-    """Committed published numbers, for a method that the index of cards does not know as it is now."""
-    from gssl.benchmarks.publications import entries_of
+def _numbers(method: str) -> dict[str, list[dict[str, Any]]]:
+    """Committed numbers, for a method that the index of cards does not know as it is now."""
+    from gssl.benchmarks.measured import numbers_of
 
-    return entries_of(method)
+    return numbers_of(method)
 
 
 def _arguments(parser: ArgumentParser) -> None:

@@ -21,6 +21,8 @@ Family = Literal[
     "reference",
 ]
 
+_CONTRASTIVE = ("cross-view", "cross-scale", "bootstrap", "redundancy reduction", "margin", "distillation")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -47,3 +49,10 @@ class Card:
     time: str
     memory: str
     whole_graph: str | None = None
+
+    @property
+    def kind(self) -> Literal["contrastive", "predictive", "reference"]:
+        """Which half of the survey's framework the family belongs to; references learn nothing of themselves."""
+        if self.family == "reference":
+            return "reference"
+        return "contrastive" if self.family in _CONTRASTIVE else "predictive"

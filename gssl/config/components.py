@@ -122,6 +122,15 @@ def check_level(kind: str, name: str, levels: Sequence[str], level: str, family:
         raise wrong_level(kind, name, levels, level, _fitting(level, family))
 
 
+def takes_types(name: str) -> bool:
+    """Whether a method trains encoders that read types of nodes and their relations."""
+    try:
+        method = method_class(name)
+    except InputError:  # a plug-in that cannot be imported takes nothing
+        return False
+    return method.needs_types or method.takes_types
+
+
 def _fitting(level: str, family: Resolver[Any]) -> list[str]:
     names = []
     for name in family.names():

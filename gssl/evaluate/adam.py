@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 Init = Literal["uniform", "xavier"]
 Keep = Literal["first_best", "last_best", "last"]
+Criterion = Literal["accuracy", "macro_f1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +22,11 @@ class AdamSchedule:
     Attributes:
         steps: full-batch steps.
         every: steps between looks at the validation items.
-        keep: which step's weights to return: the first or last look with the best validation accuracy, or the last
+        keep: which step's weights to return: the first or last look with the best validation score, or the last
             step.
         lr: learning rate.
         init: ``"uniform"`` is torch's default for ``nn.Linear``; ``"xavier"`` has zero intercepts.
+        criterion: what the validation score is.
     """
 
     steps: int
@@ -32,6 +34,7 @@ class AdamSchedule:
     keep: Keep
     lr: float
     init: Init
+    criterion: Criterion = "accuracy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class Trained:
     Attributes:
         weight: shape (num_classifiers, K, d).
         bias: shape (num_classifiers, K).
-        val: validation accuracy, shape (num_classifiers,), float64.
+        val: validation score, shape (num_classifiers,), float64.
         step: step that the weights are from, counted from 1, shape (num_classifiers,).
     """
 
@@ -88,7 +91,7 @@ def train(
     decay = weight_decay.repeat_interleave(classes).unsqueeze(1)
     targets = y.expand(num, -1)
     optimizer = torch.optim.Adam([weight, bias], lr=schedule.lr)
-    best = _Best.start(weight.detach(), bias.detach(), num)
+    best = _Best.start(weight.detach(), bias.detach(), num, schedule.criterion)
     for step in range(1, schedule.steps + 1):
         logits = torch.addmm(bias, weight, columns).view(num, classes, -1)
         loss = cross_entropy(logits, targets, reduction="sum") / y.shape[0]
@@ -109,20 +112,36 @@ class _Best:
     bias: Tensor
     val: Tensor
     step: Tensor
+    criterion: Criterion
 
     @classmethod
-    def start(cls, weight: Tensor, bias: Tensor, num: int) -> _Best:
+    def start(cls, weight: Tensor, bias: Tensor, num: int, criterion: Criterion) -> _Best:
         never = torch.full((num,), -1.0, dtype=torch.float64)
-        return cls(weight.clone(), bias.clone(), never, torch.zeros(num, dtype=torch.int64))
+        return cls(weight.clone(), bias.clone(), never, torch.zeros(num, dtype=torch.int64), criterion)
 
     def look(self, weight: Tensor, bias: Tensor, val: tuple[Tensor, Tensor], step: int, *, ties: bool) -> None:
         """Take over the classifiers that are best on the validation items (embeddings (d, n), classes (n,))."""
         num, (columns, y) = self.val.shape[0], val
         logits = torch.addmm(bias, weight, columns).view(num, -1, y.shape[0])
-        accuracy = (logits.argmax(dim=1) == y).double().mean(dim=1)
-        better = accuracy >= self.val if ties else accuracy > self.val
+        score = _score(self.criterion, logits.argmax(dim=1), y, logits.shape[1])
+        better = score >= self.val if ties else score > self.val
         rows = better.repeat_interleave(bias.shape[0] // num).unsqueeze(1)
         self.weight = torch.where(rows, weight, self.weight)
         self.bias = torch.where(rows, bias, self.bias)
-        self.val = torch.where(better, accuracy, self.val)
+        self.val = torch.where(better, score, self.val)
         self.step = self.step.masked_fill(better, step)
+
+
+def _score(criterion: Criterion, predicted: Tensor, y: Tensor, num_classes: int) -> Tensor:
+    """Score of each classifier's predictions (num_classifiers, n) for the classes ``y`` (n,), float64.
+
+    Macro-F1 is the mean over the classes that are there or were predicted, as scikit-learn takes it.
+    """
+    right = predicted == y
+    if criterion == "accuracy":
+        return right.double().mean(dim=1)
+    kinds = torch.arange(num_classes).view(-1, 1, 1)
+    hits = (right & (predicted == kinds)).sum(2)  # (num_classes, num_classifiers)
+    both = (predicted == kinds).sum(2) + (y == kinds[:, 0]).sum(1, keepdim=True)
+    f1 = 2 * hits.double() / both.clamp(min=1)
+    return f1.sum(0) / (both > 0).sum(0)

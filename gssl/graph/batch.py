@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.graph.block import Block
+from gssl.graph.hetero import HeteroParts
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
 
@@ -31,6 +32,8 @@ class MiniBatch:
         graph_ids: global ids of the graphs, shape (num_graphs,), int64; None at node level.
         plan: what the sampler says to the training loop and to encoders that read stored rows; methods and augmenters
             leave it alone.
+        hetero: the other types of nodes and the relations, where the rows are all nodes of the target type of a graph
+            that has them; None for any other batch, and once the edges have changed.
     """
 
     x: BatchFeatures
@@ -41,6 +44,7 @@ class MiniBatch:
     graph_ptr: Tensor | None = None
     graph_ids: Tensor | None = None
     plan: Plan = Plan()  # noqa: RUF009  frozen
+    hetero: HeteroParts | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -102,14 +106,14 @@ class MiniBatch:
         return replace(self, x=x)
 
     def map_blocks(self, change: Callable[[Block], Block]) -> MiniBatch:
-        """Replace every block, each distinct one once.
+        """Replace every block, each distinct one once; relations, which would not follow, are left out.
 
         Raises:
             InputError: the first layer was computed from these already.
         """
         self._require_raw()
         changed = {id(block): change(block) for block in self.blocks}
-        return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks))
+        return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks), hetero=None)
 
     def _require_raw(self) -> None:
         if self.plan.first is not None:
@@ -148,4 +152,5 @@ class MiniBatch:
             weight=None if self.weight is None else change(self.weight),
             graph_ptr=None if self.graph_ptr is None else change(self.graph_ptr),
             graph_ids=None if self.graph_ids is None else change(self.graph_ids),
+            hetero=None if self.hetero is None else self.hetero.map(change),
         )

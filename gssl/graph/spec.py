@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gssl.graph.hetero import HeteroSpec
 from gssl.graph.storage import Graph
 
 
@@ -47,6 +48,7 @@ class GraphSpec:
         nodes: categories of which the node features are one-hot columns; empty for numbers, or if nothing is known.
         edges: the same of the edge attributes.
         meaning: what the columns stand for, see :class:`Vocabulary`; None if nothing says it.
+        hetero: the types of nodes and the relations, where the graph is that of one type among several.
     """
 
     in_dim: int
@@ -54,6 +56,7 @@ class GraphSpec:
     nodes: tuple[Category, ...] = ()
     edges: tuple[Category, ...] = ()
     meaning: str | None = None
+    hetero: HeteroSpec | None = None
 
     def __post_init__(self) -> None:
         for what, categories, dim in (("node", self.nodes, self.in_dim), ("edge", self.edges, self.edge_dim)):
@@ -66,20 +69,25 @@ class GraphSpec:
         """The spec of a graph, or of a collection of graphs, whose columns mean what ``vocabulary`` says."""
         attributes = graph.block.edge_attr
         edge_dim = 0 if attributes is None else attributes.shape[1]
+        hetero = None if graph.hetero is None else graph.hetero.spec(graph.in_dim)
         if vocabulary is None:
-            return cls(graph.in_dim, edge_dim)
+            return cls(graph.in_dim, edge_dim, hetero=hetero)
         edges = vocabulary.edges if edge_dim else ()
-        return cls(graph.in_dim, edge_dim, vocabulary.nodes, edges, vocabulary.meaning)
+        return cls(graph.in_dim, edge_dim, vocabulary.nodes, edges, vocabulary.meaning, hetero)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> GraphSpec:
         """What :meth:`mapping` gave."""
         parts = {key: tuple(Category(**one) for one in values[key]) for key in ("nodes", "edges")}
-        return cls(**{**values, **parts})
+        hetero = values.get("hetero")
+        return cls(**{**values, **parts, "hetero": None if hetero is None else HeteroSpec.from_mapping(hetero)})
 
     def mapping(self) -> dict[str, Any]:
         """Plain data that a file can hold."""
-        return asdict(self)
+        found = asdict(self)
+        if self.hetero is None:
+            del found["hetero"]  # as it was before there were types
+        return found
 
 
 def misfit(source: GraphSpec, target: GraphSpec, *, source_name: str, target_name: str) -> str | None:
@@ -99,6 +107,8 @@ def misfit(source: GraphSpec, target: GraphSpec, *, source_name: str, target_nam
             f"the features of {both} mean different things: {source_name} has {_described(source)}, "
             f"{target_name} {_described(target)}"
         )
+    if source.hetero is not None and target.hetero is not None and source.hetero != target.hetero:
+        return f"{source_name} and {target_name} have other types of nodes, relations or meta-paths"
     for what, here, there in (
         ("node features", source.in_dim, target.in_dim),
         ("edge attributes", source.edge_dim, target.edge_dim),

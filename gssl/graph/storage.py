@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.hetero import HeteroParts
 from gssl.graph.sparse import Features, Pattern, select_features
 
 Derived = TypeVar("Derived")
@@ -26,11 +27,13 @@ class Graph:
         x: node features, shape (num_nodes, in_dim), float, dense or sparse.
         ptr: offsets of the graphs of a collection in the node rows, shape (num_graphs + 1,), int64, on the CPU;
             None for a single graph.
+        hetero: the other types of nodes and the relations, where the nodes of this graph are those of one type.
     """
 
     block: Block
     x: Features
     ptr: Tensor | None = None
+    hetero: HeteroParts | None = None
 
     @classmethod
     def from_edge_index(
@@ -102,6 +105,7 @@ class Graph:
             num_targets=self.num_nodes,
             graph_ptr=self.ptr,
             graph_ids=graph_ids,
+            hetero=self.hetero,
         )
 
     def full_batch(self) -> MiniBatch:

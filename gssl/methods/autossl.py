@@ -250,7 +250,7 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
             f"{', '.join(players)}; name methods without an adversary"
         )
     player = _player(part)
-    if player.lr is not None or player.weight_decay is not None:
+    if player.lr is not None or player.weight_decay is not None or player.groups:
         raise InputError(f"AutoSSL updates everything alike, but {name} has a learning rate or weight decay of its own")
     return part
 

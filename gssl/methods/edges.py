@@ -11,7 +11,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import Positive
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import Pattern
-from gssl.method import PredictiveMethod
+from gssl.method import Method, PredictiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.edges import uniform_negatives
 from gssl.samplers.base import Sampler
@@ -72,9 +72,18 @@ class EdgePrediction(PredictiveMethod[Told]):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if isinstance(sampler, PairSampler) and not sampler.propagation.complete:
-            raise InputError(
-                f"{type(self).__name__} tells edges from non-edges among the targets, but the propagation "
-                f"{type(sampler.propagation).__name__} leaves some edges among them out; propagations that fit: "
-                "exact, induced, saint, history, lmc, adjoint, vrgcn, for example --sampler clustergcn"
-            )
+        require_edges_among_targets(self, sampler)
+
+
+def require_edges_among_targets(method: Method, sampler: Sampler) -> None:
+    """For methods that tell edges from non-edges.
+
+    Raises:
+        InputError: batches of the sampler leave out edges among their targets, which would be taken for non-edges.
+    """
+    if isinstance(sampler, PairSampler) and not sampler.propagation.complete:
+        raise InputError(
+            f"{type(method).__name__} tells edges from non-edges among the targets, but the propagation "
+            f"{type(sampler.propagation).__name__} leaves some edges among them out; propagations that fit: "
+            "exact, induced, saint, history, lmc, adjoint, vrgcn, for example --sampler clustergcn"
+        )

@@ -10,6 +10,7 @@ from torch import Tensor
 from gssl.augment.adaptive import AdaptiveDropEdge, AdaptiveMaskFeature
 from gssl.augment.base import Compose
 from gssl.augment.centrality import Centrality, Ends, centrality
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Probability
 from gssl.common.space import Choice, Float, Space
@@ -40,6 +41,14 @@ class GCA(GRACE):
         binary: whether a node has a feature or not, for words; false counts absolute values, for continuous features.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="edges into nodes of low centrality dropped, columns that central nodes rarely use masked; two draws",
+        encoders="one for both views, with a projection head",
+        objective="InfoNCE of a node in both views, all other nodes of both views as negatives",
+        time="n² d",
+        memory="n d (similarities are made piece by piece)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         **GRACE.search_space,
         "centrality": Choice(("degree", "eigenvector", "pagerank")),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gssl.augment.ego_nets import ego_nets, restart_walks, simple_pattern, walk_steps
 from gssl.augment.graphwise import segment_index, weighted_rank
-from gssl.augment.spectral import spectral_positions
+from gssl.augment.positions import spectral_positions
 from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegativeInt, Positive, PositiveInt, Probability

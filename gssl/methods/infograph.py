@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gssl.augment.base import Identity
+from gssl.common.card import Card
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
@@ -30,6 +31,14 @@ class InfoGraph(ContrastiveMethod):
     both agree; it is left out.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the graphs themselves",
+        encoders="one, with a head for nodes and one for graphs",
+        objective="Jensen-Shannon: every node agrees with its graph, and not with the other graphs of the batch",
+        time="v n d + v d²",
+        memory="v (n + d)",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
     search_space: ClassVar[Mapping[str, Space]] = {

@@ -17,7 +17,8 @@ from gssl.evaluate.base import Judge
 from gssl.graph.spec import GraphSpec
 from gssl.method import Method
 from gssl.models.encoder import Encoder, encoder_for
-from gssl.registry import TASKS
+from gssl.models.typed import HETERO_DATA
+from gssl.registry import METHODS, TASKS
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
 from gssl.settings.sizes import require_memory
@@ -37,9 +38,24 @@ def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
 
 
 def new_method(config: RunConfig, spec: GraphSpec) -> Method:
-    """The method for data of a kind, before it has seen any."""
-    encoder = encoder_for(components.encoder_factory(config.encoder.name), spec, **config.encoder.options)
-    return components.method_class(config.method.name)(encoder, **config.method.options)
+    """The method for data of a kind, before it has seen any.
+
+    Raises:
+        InputError: the method needs types of nodes, which the data have not, or it would ignore that the encoder does.
+    """
+    method, factory = components.method_class(config.method.name), components.encoder_factory(config.encoder.name)
+    if method.needs_types and spec.hetero is None:
+        raise InputError(
+            f"{config.method.name} trains on several types of nodes and their relations, but these data are one "
+            f"graph with one type; {HETERO_DATA}"
+        )
+    if getattr(factory, "needs_types", False) and not (method.needs_types or method.takes_types):
+        fitting = [name for name in METHODS.names() if components.takes_types(name)]
+        raise InputError(
+            f"the encoder {config.encoder.name} reads relations, which the views of {config.method.name} do not "
+            f"change; use --encoder GCN, or one of the methods {', '.join(fitting)}"
+        )
+    return method(encoder_for(factory, spec, **config.encoder.options), **config.method.options)
 
 
 def make_sampler(

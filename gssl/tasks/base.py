@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from gssl.datasets.types import Dataset, LinkSplit, Metric, Split
+from gssl.datasets.types import Dataset, Level, LinkSplit, Metric, Split
 from gssl.evaluate.base import Judge, ProbeScore
 
 AnySplit = Split | LinkSplit
@@ -22,12 +22,14 @@ class Task(ABC):
 
     Attributes:
         name: as for ``--task``.
+        levels: of data that it can be put to.
         default_judge: the protocol that judges unless another is named; None leaves it to the dataset.
         one_graph: whether every split trains on the same graph, so that one training serves all of them.
         dataset: what is judged; of a sealed task, without what a search must not see.
     """
 
     name: ClassVar[str]
+    levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     default_judge: ClassVar[str | None] = None
     one_graph: ClassVar[bool] = True
 

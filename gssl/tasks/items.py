@@ -14,7 +14,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import Neutral
 from gssl.datasets.labels import labelled_only
 from gssl.datasets.scaffold import scaffold_split
-from gssl.datasets.types import Dataset, Labels, Metric, Split
+from gssl.datasets.types import Dataset, Labels, Level, Metric, Split
 from gssl.evaluate.base import Judge, Probe, ProbeScore
 from gssl.evaluate.checks import require_two_classes
 from gssl.evaluate.judge import judgeable
@@ -119,6 +119,7 @@ class NodeTask(ItemTask):
     """Labels of the nodes of a graph."""
 
     name: ClassVar[str] = "node"
+    levels: ClassVar[tuple[Level, ...]] = ("node",)
 
 
 class GraphTask(ItemTask):
@@ -132,6 +133,7 @@ class GraphTask(ItemTask):
     """
 
     name: ClassVar[str] = "graph"
+    levels: ClassVar[tuple[Level, ...]] = ("graph",)
 
     def __init__(
         self,

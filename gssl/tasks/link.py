@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.links import has_degree_features, random_link_split, visible_graph
-from gssl.datasets.types import Dataset, LinkSplit, Metric
+from gssl.datasets.types import Dataset, Level, LinkSplit, Metric
 from gssl.evaluate.base import Judge, ProbeScore
 from gssl.evaluate.judge import judgeable
 from gssl.evaluate.links import LinkProbe
@@ -37,6 +37,7 @@ class LinkTask(Task):
     """
 
     name: ClassVar[str] = "link"
+    levels: ClassVar[tuple[Level, ...]] = ("node",)
     default_judge: ClassVar[str | None] = "Dot"
     one_graph: ClassVar[bool] = False
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.hetero import HeteroParts, MetaPath
 from gssl.graph.sparse import Pattern, select_features
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -49,7 +50,27 @@ def permuted(batch: MiniBatch, rng: torch.Generator) -> tuple[MiniBatch, Tensor]
         graph_ptr=graph_ptr,
         graph_ids=graph_ids,
     )
-    return moved.map_blocks(lambda block: _renumbered(block, new_id, rng)), items
+    moved = moved.map_blocks(lambda block: _renumbered(block, new_id, rng))
+    parts = None if batch.hetero is None else _renumbered_targets(batch.hetero, new_id)
+    return replace(moved, hetero=parts), items
+
+
+def _renumbered_targets(parts: HeteroParts, new_id: Tensor) -> HeteroParts:
+    """The same types and relations with new numbers for the nodes of the target type."""
+
+    def moved(pattern: Pattern, rows: bool, cols: bool, values: Tensor | None = None) -> tuple[Pattern, Tensor | None]:
+        row, col = pattern.row.long(), pattern.col.long()
+        ends = (new_id[row] if rows else row, new_id[col] if cols else col)
+        found, order = Pattern.from_coo(*ends, pattern.num_rows, pattern.num_cols)
+        return found, None if values is None else values[order]
+
+    target = parts.target
+    relations = (
+        replace(r, pattern=moved(r.pattern, r.target == target, r.source == target)[0]) for r in parts.relations
+    )
+    paths = (MetaPath(path.name, *moved(path.pattern, True, True, path.count)) for path in parts.meta_paths)
+    positives = None if parts.positives is None else moved(parts.positives, True, True)[0]
+    return HeteroParts(target, parts.others, tuple(relations), tuple(paths), positives)
 
 
 def _renumbered(block: Block, new_id: Tensor, rng: torch.Generator) -> Block:

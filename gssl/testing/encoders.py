@@ -16,10 +16,20 @@ from gssl.common.options import validate
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import restrict_rows
 from gssl.graph.sparse import dense_features, select_features
+from gssl.graph.spec import GraphSpec
 from gssl.models.encoder import Encoder
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
 from gssl.testing.options import check_options
-from gssl.testing.toy import KINDS, Kind, toy_batch, toy_graph, toy_graphs, without_edges
+from gssl.testing.toy import (
+    HETERO_KINDS,
+    KINDS,
+    Kind,
+    toy_batch,
+    toy_graph,
+    toy_graphs,
+    toy_hetero_graph,
+    without_edges,
+)
 
 
 def embedding_sum(encoder: Encoder, batch: MiniBatch) -> float:
@@ -48,20 +58,33 @@ class EncoderContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "kind" in metafunc.fixturenames:
-            metafunc.parametrize("kind", KINDS)
+            metafunc.parametrize("kind", HETERO_KINDS if self.encoder.needs_types else KINDS)
+        if "other" in metafunc.fixturenames:
+            others = ("hetero-sparse",) if self.encoder.needs_types else ("node-sparse", "node-gathered")
+            metafunc.parametrize("other", others)
         if "device" in metafunc.fixturenames:
             metafunc.parametrize("device", DEVICES)
 
     def build(self, in_dim: int, *, seed: int = 0) -> Encoder:
         """A new encoder whose weights come from ``seed``."""
         torch.manual_seed(seed)
-        return self.encoder(in_dim, **validate(self.encoder, self.options, what=self.encoder.__name__))
+        options = validate(self.encoder, self.options, what=self.encoder.__name__)
+        if not self.encoder.needs_types:
+            return self.encoder(in_dim, **options)
+        parts = toy_hetero_graph().hetero
+        assert parts is not None
+        return self.encoder.for_graph(GraphSpec(in_dim, hetero=parts.spec(in_dim)), **options)
+
+    @property
+    def usual(self) -> Kind:
+        """The kind of batches of which all encoders of its sort take all."""
+        return "hetero" if self.encoder.needs_types else "node"
 
     def close(self, actual: Tensor, expected: Tensor) -> None:
         torch.testing.assert_close(actual, expected, rtol=self.tolerance, atol=self.tolerance)
 
     def test_options_are_a_configuration(self) -> None:
-        check_options(self.encoder, first="in_dim")
+        check_options(self.encoder, first=("in_dim", "types") if self.encoder.needs_types else "in_dim")
 
     def test_shape_is_what_the_attributes_say(self, kind: Kind, device: str) -> None:
         batch = toy_batch(kind).to(torch.device(device))
@@ -81,7 +104,7 @@ class EncoderContract:
         assert all(torch.equal(value, second[name]) for name, value in first.items())
 
     def test_same_embedding_in_another_process(self) -> None:
-        batch = toy_batch("node")
+        batch = toy_batch(self.usual)
         encoder = self.build(batch.in_dim)
         theirs = in_other_process(embedding_sum, copy.deepcopy(encoder), batch)
         assert theirs == pytest.approx(embedding_sum(encoder, batch), rel=1e-5)
@@ -104,7 +127,6 @@ class EncoderContract:
         else:
             self.close(encoder.pool(there, moved), encoder.pool(here, batch)[items])
 
-    @pytest.mark.parametrize("other", ["node-sparse", "node-gathered"])
     def test_other_features_are_dense_features(self, other: Kind) -> None:
         features = toy_batch(other)
         gradients = []
@@ -119,6 +141,8 @@ class EncoderContract:
             self.close(first, second)
 
     def test_graphs_of_a_batch_do_not_see_each_other(self) -> None:
+        if self.encoder.needs_types:
+            return
         graphs = toy_graphs()
         together = graphs.full_batch()
         encoder = self.build(together.in_dim).eval()
@@ -128,7 +152,7 @@ class EncoderContract:
             self.close(encoder.pool(encoder(alone), alone), out[number : number + 1])
 
     def test_blocks_cut_for_some_targets_give_their_embeddings(self) -> None:
-        if not self.sampled:
+        if not self.sampled or self.encoder.needs_types:
             return
         full = toy_graph().full_batch()
         encoder = self.build(full.in_dim).eval()
@@ -136,19 +160,23 @@ class EncoderContract:
         self.close(encoder(exact_blocks(full, targets, encoder.num_layers)), encoder(full)[targets])
 
     def test_edges_matter_as_declared(self) -> None:
-        batch = toy_batch("node")
+        batch = toy_batch(self.usual)
         encoder = self.build(batch.in_dim).eval()
         same = torch.allclose(encoder(batch), encoder(without_edges(batch)))
         assert same != self.uses_edges
 
     def test_edge_weights_of_one_are_no_weights(self) -> None:
-        batch = toy_batch("node")
+        if self.encoder.needs_types:
+            return
+        batch = toy_batch(self.usual)
         ones = batch.map_blocks(lambda block: replace(block, weight=torch.ones(block.num_edges)))
         encoder = self.build(batch.in_dim).eval()
         self.close(encoder(ones), encoder(batch))
 
     def test_edge_weights_get_a_gradient_as_declared(self) -> None:
-        batch = toy_batch("node")
+        if self.encoder.needs_types:
+            return
+        batch = toy_batch(self.usual)
         weight = torch.linspace(0.5, 1.5, batch.blocks[0].num_edges, requires_grad=True)
         encoder = self.build(batch.in_dim).eval()
         out = encoder(batch.map_blocks(lambda block: replace(block, weight=weight)))
@@ -191,16 +219,20 @@ class EncoderContract:
             assert all(bool(p.grad.isfinite().all()) for p in encoder.parameters() if p.grad is not None)
 
     def test_double_precision_agrees(self) -> None:
-        batch = toy_batch("node")
+        batch = toy_batch(self.usual)
         encoder = self.build(batch.in_dim).eval()
         single = encoder(batch)
         assert isinstance(batch.x, Tensor)
-        double = encoder.double()(batch.with_x(batch.x.double()))
+        batch = batch.with_x(batch.x.double())
+        if batch.hetero is not None:
+            parts = batch.hetero.map(lambda values: values.double() if values.is_floating_point() else values)
+            batch = replace(batch, hetero=parts)
+        double = encoder.double()(batch)
         assert double.dtype == torch.float64
         self.close(double.float(), single)
 
     def test_state_dict_holds_everything(self) -> None:
-        batch = toy_batch("node")
+        batch = toy_batch(self.usual)
         source, copied = self.build(batch.in_dim), self.build(batch.in_dim, seed=1)
         source.train()(batch)  # moves running statistics, where there are any
         copied.load_state_dict(source.state_dict())

@@ -28,12 +28,14 @@ from gssl.common.options import validate
 from gssl.evaluate.collapse import signs_of_collapse
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.spec import GraphSpec
 from gssl.graph.storage import Graph
 from gssl.method import Method
+from gssl.models.encoder import Encoder
 from gssl.registry import ENCODERS
 from gssl.testing.compare import DEVICES, assert_unchanged, in_other_process, parameters_of, permuted, snapshot
 from gssl.testing.options import check_options, check_search_space
-from gssl.testing.toy import KINDS, Kind, toy_batch, with_weight, without_edges
+from gssl.testing.toy import HETERO_KINDS, KINDS, Kind, toy_batch, with_weight, without_edges
 
 
 def seeded_loss(method: Method, batch: MiniBatch, seed: int) -> Tensor:
@@ -66,19 +68,22 @@ class EmbeddingContract:
     Attributes:
         method: the class under test; it must be importable by another process.
         options: its options in these tests; small widths keep them quick.
-        encoder_options: options of its default encoder in these tests.
+        encoder: name of the encoder in these tests; empty for the method's default.
+        encoder_options: its options in these tests.
         tolerance: relative and absolute tolerance of comparisons in float32.
     """
 
     method: ClassVar[type[Method]]
     options: ClassVar[Mapping[str, object]] = {}
+    encoder: ClassVar[str] = ""
     encoder_options: ClassVar[Mapping[str, object]] = {"hidden_dim": 16}
     tolerance: ClassVar[float] = 1e-4
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "kind" in metafunc.fixturenames:
             levels = self.method.levels
-            metafunc.parametrize("kind", [kind for kind in KINDS if kind.partition("-")[0] in levels])
+            usual = [kind for kind in KINDS if kind.partition("-")[0] in levels]
+            metafunc.parametrize("kind", HETERO_KINDS if self._encoder().needs_types else usual)
         if "device" in metafunc.fixturenames:
             metafunc.parametrize("device", DEVICES)
 
@@ -88,12 +93,21 @@ class EmbeddingContract:
         Override it where options alone do not make one.
         """
         torch.manual_seed(seed)
-        encoder_class, batch = ENCODERS.get(self.method.default_encoder), toy_batch(kind)
-        encoder = encoder_class(batch.in_dim, **validate(encoder_class, self.encoder_options, what="encoder"))
-        method = self.method(encoder, **validate(self.method, self.options, what=self.method.__name__))
+        encoder_class, batch = self._encoder(), toy_batch(kind)
         x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
-        method.prepare(Graph(batch.blocks[0], x, batch.graph_ptr), seed)
+        graph = Graph(batch.blocks[0], x, batch.graph_ptr, batch.hetero)
+        options = validate(encoder_class, self.encoder_options, what="encoder")
+        encoder = (
+            encoder_class.for_graph(GraphSpec.of(graph), **options)
+            if encoder_class.needs_types
+            else encoder_class(batch.in_dim, **options)
+        )
+        method = self.method(encoder, **validate(self.method, self.options, what=self.method.__name__))
+        method.prepare(graph, seed)
         return method
+
+    def _encoder(self) -> type[Encoder]:
+        return ENCODERS.get(self.encoder or self.method.default_encoder)
 
     def close(self, actual: Tensor, expected: Tensor) -> None:
         torch.testing.assert_close(actual, expected, rtol=self.tolerance, atol=self.tolerance)
@@ -102,7 +116,7 @@ class EmbeddingContract:
         check_options(self.method, first="encoder")
 
     def test_search_space_fits_the_options(self) -> None:
-        check_search_space(self.method.search_space, self.method, ENCODERS.get(self.method.default_encoder))
+        check_search_space(self.method.search_space, self.method, self._encoder())
 
     def test_levels_and_encoder_exist(self) -> None:
         assert self.method.levels, "a method trains on nodes, graphs or both"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 
 from gssl.common.options import INHERITED, options_of, validate
@@ -13,18 +13,19 @@ from gssl.config.options import replaced
 from gssl.training.config import TrainConfig
 
 
-def check_options(component: type | Callable[..., object], *, first: str | None) -> None:
+def check_options(component: type | Callable[..., object], *, first: str | Sequence[str] | None) -> None:
     """Fail where the signature of a component cannot serve as its configuration.
 
     Args:
         component: class or function.
-        first: name of the only positional parameter, None if there is none.
+        first: name of the only positional parameter, or names of several; None if there is none.
     """
     function = component.__init__ if inspect.isclass(component) else component
     bare = function is object.__init__  # a class without options; its signature reads (*args, **kwargs)
     parameters = [] if bare else [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY and p.name != INHERITED]
-    assert positional == ([first] if first else []), f"options must be keyword-only; found positional {positional}"
+    expected = [first] if isinstance(first, str) else list(first or ())
+    assert positional == expected, f"options must be keyword-only; found positional {positional}"
     # A subclass need not repeat what its base says of inherited options.
     docs = "\n".join(base.__doc__ or "" for base in getattr(component, "__mro__", (component,)) if base is not object)
     for option in options_of(component).values():

@@ -12,11 +12,13 @@ from torch import Tensor
 from gssl.datasets.types import Dataset, LabelKind, Labels, Level, Split
 from gssl.graph.batch import MiniBatch
 from gssl.graph.gathered import GatheredRows
-from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
+from gssl.graph.hetero import HeteroParts, MetaPath, NodeType, Relation, identity, pattern_of, union
+from gssl.graph.sparse import BatchFeatures, Pattern, SparseMatrix, dense_features
 from gssl.graph.storage import Graph
 
-Kind = Literal["node", "node-sparse", "node-gathered", "graph"]
+Kind = Literal["node", "node-sparse", "node-gathered", "graph", "hetero", "hetero-sparse"]
 KINDS: tuple[Kind, ...] = ("node", "node-sparse", "node-gathered", "graph")
+HETERO_KINDS: tuple[Kind, ...] = ("hetero", "hetero-sparse")
 
 
 def toy_graph(
@@ -74,10 +76,54 @@ def toy_graphs(*, num_graphs: int = 16, in_dim: int = 4, attributes: bool = Fals
     return _graph(torch.cat(edges, dim=1), torch.eye(in_dim)[kind], attributes, rng, ptr)
 
 
+def toy_hetero_graph(*, isolated: int = 0, sparse: bool = False, attributes: bool = False, seed: int = 0) -> Graph:
+    """Papers of two communities (node parity) with authors, who have features, and subjects, who have ids.
+
+    A paper has one to three authors, mostly of its own community, and a subject of its community. The graph is that of
+    the 48 papers, joined by the meta-paths paper-author-paper and paper-subject-paper.
+
+    Args:
+        isolated: how many of the last papers have neither authors nor subjects.
+        sparse: whether features of papers are a :class:`SparseMatrix`.
+        attributes: whether edges of the graph of papers have a weight in (0.5, 1.5) and two attributes.
+        seed: decides everything.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    x = toy_graph(sparse=sparse, seed=seed).x
+    papers, authors, subjects = 48, 20, 6
+    community = torch.arange(papers) % 2
+    same = community[:, None] == torch.arange(authors) % 2
+    writes = torch.rand(papers, authors, generator=rng) < torch.where(same, 0.15, 0.03)
+    writes[torch.arange(papers), 2 * torch.randint(authors // 2, (papers,), generator=rng) + community] = True
+    about = torch.zeros(papers, subjects, dtype=torch.bool)
+    about[torch.arange(papers), 2 * torch.randint(subjects // 2, (papers,), generator=rng) + community] = True
+    if isolated:
+        writes[-isolated:], about[-isolated:] = False, False
+    paths = []
+    for name, joined in (("paper-author-paper", writes), ("paper-subject-paper", about)):
+        count = (joined.float() @ joined.T.float()).fill_diagonal_(0)
+        row, col = count.nonzero(as_tuple=True)
+        paths.append(MetaPath(name, pattern_of(row, col, papers, papers), count[row, col]))
+    relations = []
+    for name, joined in (("author", writes), ("subject", about)):
+        row, col = joined.nonzero(as_tuple=True)
+        pattern = pattern_of(row, col, *joined.shape)
+        relations += [Relation(name, "to", "paper", pattern), Relation("paper", "to", name, pattern.transposed[0])]
+    others = (NodeType("author", torch.randn(authors, 5, generator=rng)), NodeType("subject", identity(subjects)))
+    edges = union([path.pattern for path in paths])
+    graph = _graph(torch.stack([edges.col.long(), edges.row.long()]), x, attributes, rng)
+    return replace(graph, hetero=HeteroParts("paper", others, tuple(relations), tuple(paths)))
+
+
 def toy_batch(kind: Kind, *, attributes: bool = False, isolated: int = 0, seed: int = 0) -> MiniBatch:
-    """The full batch of a toy graph with dense (``node``) or other features, or of toy graphs (``graph``)."""
+    """The full batch of a toy graph with dense (``node``) or other features, of toy graphs (``graph``), or of one with
+    types of nodes (``hetero``).
+    """
     if kind == "graph":
         return toy_graphs(attributes=attributes, seed=seed).full_batch()
+    if kind in HETERO_KINDS:
+        sparse = kind == "hetero-sparse"
+        return toy_hetero_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
     sparse = kind == "node-sparse"
     batch = toy_graph(isolated=isolated, sparse=sparse, attributes=attributes, seed=seed).full_batch()
     return batch.with_x(gathered(batch.x)) if kind == "node-gathered" else batch
@@ -136,8 +182,18 @@ def toy_dataset(
 
 
 def without_edges(batch: MiniBatch) -> MiniBatch:
-    """The batch with every edge gone."""
-    return batch.map_blocks(lambda block: block.filter(torch.zeros(block.num_edges, dtype=torch.bool)))
+    """The batch with every edge gone, and every relation and meta-path."""
+    bare = batch.map_blocks(lambda block: block.filter(torch.zeros(block.num_edges, dtype=torch.bool)))
+    if batch.hetero is None:
+        return bare
+    parts = batch.hetero
+    relations = tuple(replace(r, pattern=_emptied(r.pattern)) for r in parts.relations)
+    paths = tuple(MetaPath(path.name, _emptied(path.pattern)) for path in parts.meta_paths)
+    return replace(bare, hetero=replace(parts, relations=relations, meta_paths=paths))
+
+
+def _emptied(pattern: Pattern) -> Pattern:
+    return pattern.filter(torch.zeros(pattern.nnz, dtype=torch.bool))
 
 
 def with_weight(batch: MiniBatch, value: float) -> MiniBatch:

@@ -27,15 +27,9 @@ from gssl.testing.toy import toy_dataset, toy_graph, toy_graphs
 if TYPE_CHECKING:
     from conftest import Lab
 
+pytestmark = pytest.mark.usefixtures("runs")
+
 SMALL: dict[str, Any] = {"epochs": 2, "preset": "none", "set": {"encoder.hidden_dim": 8}}
-
-
-@pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where runs go unless they are told."""
-    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("GSSL_DB", raising=False)
-    return tmp_path / "runs"
 
 
 def data_of(graph: Graph, **more: Tensor) -> Data:

@@ -23,15 +23,9 @@ from gssl.testing.toy import toy_dataset
 if TYPE_CHECKING:
     from conftest import Lab
 
+pytestmark = pytest.mark.usefixtures("runs")
+
 SMALL: dict[str, Any] = {"epochs": 2, "preset": "none", "set": {"encoder.hidden_dim": 8}}
-
-
-@pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where runs go unless they are told."""
-    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("GSSL_DB", raising=False)
-    return tmp_path / "runs"
 
 
 def graph(nodes: int = 40, dim: int = 6, seed: int = 0) -> Data:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import networkx as nx
 import pytest
@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gssl.augment.add_edge import AddEdge
 from gssl.augment.choice import RandomChoice
 from gssl.augment.drop_node import DropNode
-from gssl.augment.graphwise import GraphwiseAugmenter, induced, random_rank, weighted_rank
+from gssl.augment.graphwise import GraphwiseAugmenter, induced, random_rank
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph, walk_rank
@@ -32,36 +33,13 @@ AUGMENTERS = [
     MaskAttribute(ratio=0.3),
     PerturbEdge(ratio=0.3),
     PerturbEdge(ratio=0.3, remove=False),
+    AddEdge(ratio=0.3),
     RandomChoice(DropNode(), WalkSubgraph(), PerturbEdge(), MaskAttribute()),
 ]
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.mark.parametrize("heavy", [False, True])
-def test_weighted_ranks_are_draws_without_replacement(heavy: bool) -> None:
-    """Every order of four items as often as one draw after the other has it."""
-    weight = torch.tensor([1.0, 2.0, 3.0, 4.0] if heavy else [1.0] * 4)
-    repeats = 6000
-    ranks = weighted_rank(4 * torch.arange(repeats + 1), weight.repeat(repeats), rng()).view(repeats, 4)
-    assert torch.equal(ranks.sort(1).values, torch.arange(4).expand(repeats, 4))
-    found = Counter(tuple(order) for order in ranks.argsort(1).tolist())
-    for order in permutations(range(4)):
-        expected, left = 1.0, float(weight.sum())
-        for item in order:
-            expected, left = expected * float(weight[item]) / left, left - float(weight[item])
-        error = (expected * (1 - expected) / repeats) ** 0.5
-        assert abs(found[order] / repeats - expected) < 4.5 * error, order
-
-
-@given(SIZES, SEEDS)
-def test_weighted_ranks_stay_within_their_segments(sizes: list[int], seed: int) -> None:
-    offsets = torch.tensor([0, *sizes]).cumsum(0)
-    ranks = weighted_rank(offsets, torch.rand(int(offsets[-1])) + 0.01, rng(seed))
-    for start, end in pairwise(offsets.tolist()):
-        assert sorted(ranks[start:end].tolist()) == list(range(end - start))
 
 
 def make_batch(sizes: list[int], seed: int = 0, *, density: float = 0.3, sparse: bool = False) -> MiniBatch:
@@ -288,6 +266,35 @@ def test_perturb_edge(sizes: list[int], ratio: float, seed: int, what: tuple[boo
         assert len({e[:2] for e in added}) == len(added)
         assert all(e[0] != e[1] and graph_of[e[0]] == graph for e in added)
         assert {e[2:] for e in added} <= {e[2:] for e in before}  # weight and attributes of one edge, together
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, RATIOS, SEEDS, st.booleans())
+def test_add_edge(sizes: list[int], ratio: float, seed: int, undirected: bool) -> None:
+    batch = make_batch(sizes, seed)
+    view = AddEdge(ratio=ratio, undirected=undirected)(batch, rng(seed))
+    assert view.x is batch.x
+    old, new = edge_list(batch), edge_list(view)
+    joined = {frozenset(e[:2]) for e in old} if undirected else {e[:2] for e in old}
+    added = [e for e in new if (frozenset(e[:2]) if undirected else e[:2]) not in joined]
+    assert sorted(e for e in new if e not in added) == sorted(old)  # what was there stays, and stays once
+    assert len({e[:2] for e in added}) == len(added)
+    if undirected:
+        assert sorted((t, s, *rest) for s, t, *rest in added) == sorted(added)  # both directions, with one weight
+    graph_of = {n: g for g, nodes in nodes_of_graphs(batch).items() for n in nodes}
+    assert all(s != t and graph_of[s] == graph_of[t] for s, t, *_ in added)
+    for graph in nodes_of_graphs(batch):
+        pairs = {p for p in joined if graph_of[min(p)] == graph and len(set(p)) == 2}
+        of_graph = [e for e in added if graph_of[e[0]] == graph]
+        assert len(of_graph) <= int(len(pairs) * ratio + 1e-9) * (2 if undirected else 1)
+        assert {e[2:] for e in of_graph} <= {e[2:] for e in old if graph_of[e[0]] == graph}
+
+
+def test_add_edge_adds_its_share_where_there_is_room() -> None:
+    batch = make_batch([80], density=0.02)
+    pairs = {frozenset(e[:2]) for e in edge_list(batch) if e[0] != e[1]}
+    view = AddEdge(ratio=0.5)(batch, rng(2))
+    assert 0.9 * len(pairs) <= view.blocks[0].num_edges - batch.blocks[0].num_edges <= len(pairs)
 
 
 def test_perturb_edge_adds_as_many_as_it_removes_where_there_is_room() -> None:

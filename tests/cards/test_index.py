@@ -27,7 +27,7 @@ def test_a_card_from_the_index_is_that_of_the_class(monkeypatch: pytest.MonkeyPa
     stored = cards("GRACE")[0]
     monkeypatch.setattr(index, "stored", lambda kind, name: None)
     monkeypatch.setattr(index, "training_options", lambda: None)
-    made = cards("GRACE", index.published)[0]
+    made = cards("GRACE", index.numbers)[0]
     assert json.loads(json.dumps(made.data)) == json.loads(json.dumps(stored.data))
     assert made.blocks == stored.blocks
 

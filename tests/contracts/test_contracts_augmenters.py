@@ -1,12 +1,15 @@
 """Every registered augmenter keeps the contract that plug-in authors test theirs with."""
 
+from gssl.augment.add_edge import AddEdge
 from gssl.augment.base import Identity
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
 from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.shuffle import Shuffle
+from gssl.augment.spectral import SpectralFilter
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.registry import AUGMENTERS
 from gssl.testing.augmenters import AugmenterContract
@@ -32,6 +35,16 @@ class TestWalkSubgraph(AugmenterContract):
     options = {"keep": 0.5}
 
 
+class TestAddEdge(AugmenterContract):
+    augmenter = AddEdge
+    options = {"ratio": 0.4}
+    adds_edges = True
+
+
+class TestAddDirectedEdge(TestAddEdge):
+    options = {"ratio": 0.4, "undirected": False}
+
+
 class TestPerturbEdge(AugmenterContract):
     augmenter = PerturbEdge
     options = {"ratio": 0.3}
@@ -40,6 +53,12 @@ class TestPerturbEdge(AugmenterContract):
 
 class TestMaskFeature(AugmenterContract):
     augmenter = MaskFeature
+    options = {"p": 0.4}
+    changes_features = True
+
+
+class TestMaskEntry(AugmenterContract):
+    augmenter = MaskEntry
     options = {"p": 0.4}
     changes_features = True
 
@@ -59,6 +78,13 @@ class TestMaskAttributeNoise(AugmenterContract):
 
 class TestShuffle(AugmenterContract):
     augmenter = Shuffle
+    changes_features = True
+
+
+class TestSpectralFilter(AugmenterContract):
+    augmenter = SpectralFilter
+    options = {"kind": "high", "order": 3}
+    random = False
     changes_features = True
 
 

@@ -3,13 +3,18 @@
 import torch
 from torch import Tensor
 
+from gssl.graph.hetero import pattern_of
 from gssl.objectives.bootstrap import bootstrap_cosine
 from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
+from gssl.objectives.groups import group_discrimination
+from gssl.objectives.hard_negatives import debiased_info_nce, hard_info_nce
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
+from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
+from gssl.objectives.positives import multi_positive_nce
 from gssl.objectives.queue_info_nce import queue_info_nce
 from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
@@ -24,6 +29,19 @@ class TestInfoNCE(ObjectiveContract):
 class TestInfoNCEBetweenViews(TestInfoNCE):
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return info_nce(*inputs, weight=weight, intra=False, temperature=0.2)
+
+
+class TestDebiasedInfoNCE(ObjectiveContract):
+    objective = debiased_info_nce
+
+
+class TestHardInfoNCE(ObjectiveContract):
+    objective = hard_info_nce
+
+
+class TestHardInfoNCEBetweenViews(TestHardInfoNCE):
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        return hard_info_nce(*inputs, weight=weight, intra=False, temperature=0.4, class_prior=0.3, concentration=0.5)
 
 
 class TestNTXent(ObjectiveContract):
@@ -56,6 +74,21 @@ class TestScaledCosineError(ObjectiveContract):
     objective = scaled_cosine_error
 
 
+class TestMultiPositiveNCE(ObjectiveContract):
+    """Items of the same group, which the third input says, are positives of each other."""
+
+    objective = multi_positive_nce
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return (*super().draw(rng), torch.tensor([0, 1, 1, 2, 0, 3]))
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        first, second, group = inputs
+        row, col = (group[:, None] == group).nonzero(as_tuple=True)
+        positives = pattern_of(row, col, len(group), len(group))
+        return multi_positive_nce(first, second, positives=positives, temperature=0.6, balance=0.3, weight=weight)
+
+
 class TestGaussianKL(ObjectiveContract):
     objective = gaussian_kl
 
@@ -68,6 +101,35 @@ class TestJSD(ObjectiveContract):
 
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return jsd(*inputs, positive_weight=weight, negative_weight=weight)
+
+
+class TestGroupDiscrimination(ObjectiveContract):
+    objective = group_discrimination
+
+
+class TestMarginRanking(ObjectiveContract):
+    objective = margin_ranking
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, generator=rng, dtype=torch.float64) for _ in range(2))
+
+
+class TestTripletMargin(ObjectiveContract):
+    objective = triplet_margin
+    differentiable = (0, 1, 2)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+
+
+class TestMultiMarginTriplet(ObjectiveContract):
+    """Anchors and positives have no gradient from the bound, so that finite differences are not theirs."""
+
+    objective = multi_margin_triplet
+    differentiable = (2, 3)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return tuple(torch.randn(6, 4, generator=rng, dtype=torch.float64) for _ in range(4))
 
 
 class TestEdgeReconstruction(ObjectiveContract):

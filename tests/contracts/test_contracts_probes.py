@@ -2,6 +2,7 @@
 
 from gssl.datasets.types import Dataset
 from gssl.evaluate.base import Probe
+from gssl.evaluate.heco import HeCoProbe
 from gssl.evaluate.lbfgs import LbfgsProbe
 from gssl.evaluate.liblinear import BgrlProbe, GraceProbe, WikiCSProbe
 from gssl.evaluate.linear import GcaProbe, PublicLinear
@@ -35,6 +36,11 @@ class TestBgrl(ProbeContract):
 class TestGca(ProbeContract):
     probe = GcaProbe
     options = {"steps": 100}
+
+
+class TestHeCo(ProbeContract):
+    probe = HeCoProbe
+    options = {"steps": 50, "restarts": 2}
 
 
 class TestWikiCS(ProbeContract):

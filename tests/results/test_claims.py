@@ -7,41 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from gssl.benchmarks.report.sample import row
 from gssl.common.errors import StorageError
 from gssl.results import cells as module
 from gssl.results.cells import Cells, Ending, NewCell
 from gssl.results.owner import Owner
 from gssl.results.silence import SILENCE_SECONDS, WATCH_SECONDS
-from gssl.results.store import RunRow, Store
+from gssl.results.store import Store
 
 CELL = NewCell("k" * 16, "mine", "GRACE", "Cora", 0, "{}")
 ELSEWHERE = Owner("another machine", 1, 0.0)
-TEXTS: dict[str, Any] = dict.fromkeys(
-    ("encoder", "sampler", "preset", "run_dir", "date", "git_hash", "config", "environment"), ""
-)
-HASHES: dict[str, Any] = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
-ROW = RunRow(
-    method="GRACE",
-    dataset="Cora",
-    probe="P1",
-    probe_version=1,
-    seed=0,
-    status="done",
-    metric="accuracy",
-    val=None,
-    test=0.1,
-    epochs=1,
-    pretrain_seconds=0.1,
-    probe_seconds=0.1,
-    peak_memory_mb=1.0,
-    **HASHES,
-    **TEXTS,
-)
+ROW = row("GRACE", "Cora", probe="P1", val=None, test=0.1)
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 
+from gssl.benchmarks.report.sample import row
 from gssl.common.errors import StorageError
 from gssl.results.cells import Cells, Claim, Ending, NewCell
 from gssl.results.owner import Owner
@@ -20,23 +21,7 @@ if TYPE_CHECKING:
     from conftest import PostgreSQL
 
 CELL = NewCell("k" * 16, "suite '; --", "GRACE", "Cora", 0, "{}")
-TEXTS = {"encoder": "GCN", "sampler": "full", "preset": "", "run_dir": "", "git_hash": "", "config": "{}"}
-HASHES = {"config_hash": "c", "dataset_checksum": "d", "split_hash": "s", "environment_hash": "e"}
-COST: dict[str, Any] = {"epochs": 1, "pretrain_seconds": 0.1, "probe_seconds": 0.1, "peak_memory_mb": 1.0}
-ROW = RunRow(
-    method="GRACE",
-    dataset="Cora",
-    probe="P1",
-    probe_version=1,
-    seed=0,
-    status="done",
-    metric="accuracy",
-    val=None,
-    test=0.1234567890123456,
-    date="2026",
-    environment="{}",
-    **(TEXTS | HASHES | COST),
-)
+ROW = row("GRACE", "Cora", probe="P1", val=None, test=0.1234567890123456)
 
 
 @pytest.fixture(scope="module")

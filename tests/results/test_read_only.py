@@ -7,39 +7,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gssl.benchmarks.bench.merge import merge
+from gssl.benchmarks.report.sample import row
 from gssl.common.errors import InputError, StorageError
 from gssl.results import read_only
-from gssl.results.store import RunRow, Store
+from gssl.results.store import Store
 
-TEXTS: dict[str, Any] = dict.fromkeys(("encoder", "sampler", "preset", "run_dir", "date", "git_hash"), "")
-HASHES: dict[str, Any] = dict.fromkeys(("config_hash", "dataset_checksum", "split_hash", "environment_hash"), "a")
-ROW = RunRow(
-    method="GRACE",
-    dataset="Cora",
-    probe="P1",
-    probe_version=1,
-    seed=0,
-    status="done",
-    metric="accuracy",
-    val=None,
-    test=0.1,
-    epochs=1,
-    pretrain_seconds=0.1,
-    probe_seconds=0.1,
-    peak_memory_mb=1.0,
-    config="{}",
-    environment="{}",
-    metrics='{"accuracy": [null, 0.1]}',
-    pretrain_cpu_seconds=None,
-    load=None,
-    **HASHES,
-    **TEXTS,
-)
+ROW = row("GRACE", "Cora", probe="P1", val=None, test=0.1, metrics='{"accuracy": [null, 0.1]}')
 
 
 @pytest.fixture
