@@ -26,8 +26,7 @@ from gssl.samplers.base import Sampler
 
 
 class GMI(Method):
-    """Graph representation learning via graphical mutual information maximization (Peng et al., 2020,
-    arXiv:2002.01169).
+    """Graphical mutual information maximization (Peng et al., 2020, arXiv:2002.01169).
 
     An embedding keeps the information of the features that it was made of, and embeddings of two ends tell the edge
     between them. There is one view, and three terms: a node's embedding against its own features; against the mean of

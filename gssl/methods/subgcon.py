@@ -29,8 +29,7 @@ _AT_ONCE = 512  # subgraphs that are embedded together where nothing is learned
 
 
 class SUBGCON(Method):
-    """Sub-graph contrast for scalable self-supervised graph representation learning (Jiao et al., 2020,
-    arXiv:2009.10273).
+    """Sub-graph contrast for scalable self-supervised learning (Jiao et al., 2020, arXiv:2009.10273).
 
     Around each node is a subgraph of the nodes that personalised PageRank leads to. The embedding of a node in its
     subgraph agrees with the mean embedding of that subgraph more, by a margin, than that of another node of the batch
