@@ -18,6 +18,7 @@ from gssl.methods.heco import HeCo, most_joined
 from gssl.models.gcn import GCN
 from gssl.models.metapath import MetaPathGCN
 from gssl.registry import METHODS, SAMPLERS
+from gssl.samplers.full import FullBatch
 from gssl.settings.parts import make_method
 from gssl.testing.toy import toy_dataset, toy_hetero_graph
 
@@ -204,8 +205,11 @@ def test_the_encoder_must_share_features_between_views() -> None:
 
 
 def test_more_positives_than_nodes_are_refused() -> None:
+    method = made(positives=49)
+    assert method.embed(GRAPH.full_batch()).shape == (48, 8), "what cannot be trained on may be embedded"
     with pytest.raises(InputError, match="positives=49 is more than the 48 nodes"):
-        made(positives=49)
+        method.check_sampler(FullBatch(GRAPH))
+    made(positives=48).check_sampler(FullBatch(GRAPH))
 
 
 def test_a_loss_needs_positives() -> None:
