@@ -20,6 +20,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
         "mvs": "gssl.benchmarks.perf.mvs:run",
         "memory": "gssl.benchmarks.perf.memory:run",
         "prefetch": "gssl.benchmarks.perf.prefetch:run",
+        "inference": "gssl.benchmarks.perf.inference:run",
     },
     group="gssl.benchmarks",
 )

@@ -58,12 +58,12 @@ def chebyshev_terms(block: Block, x: Tensor, order: int) -> Tensor:
     degree = block.degree
     scale = torch.where(degree > 0, degree, 1).rsqrt().to(x.dtype)
 
-    def shifted(rows: Tensor) -> Tensor:
-        return -aggregate(block.pattern, block.weight, rows, dst_scale=scale, src_scale=scale)
+    def shifted(rows: Tensor, factor: float) -> Tensor:
+        return aggregate(block.pattern, block.weight, rows, dst_scale=-factor * scale, src_scale=scale)
 
-    terms = [x, shifted(x)]
+    terms = [x, shifted(x, 1.0)]
     while len(terms) <= order:
-        terms.append(2 * shifted(terms[-1]) - terms[-2])
+        terms.append(shifted(terms[-1], 2.0) - terms[-2])
     return torch.stack(terms[: order + 1])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -18,7 +18,7 @@ from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.graph.cut import restrict_rows
+from gssl.graph.cut import before_last, restrict_rows
 from gssl.graph.sparse import dense_features, select_features
 from gssl.method import PredictiveMethod
 from gssl.models.decoder import GINDecoder, LinearDecoder, make_decoder
@@ -148,13 +148,7 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     def encoded(self, view: MiniBatch) -> MiniBatch:
         """The batch whose targets are all nodes that the decoder takes the codes of."""
-        if self.decodes_rows:
-            return view
-        num_codes = view.num_nodes if view.is_square else view.blocks[-1].num_src
-        if num_codes == view.num_targets:
-            return view
-        blocks = view.blocks if view.is_square else view.blocks[:-1]
-        return replace(view, blocks=blocks, num_targets=num_codes, weight=None)
+        return before_last(view, 0 if self.decodes_rows else 1)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
         items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]

@@ -16,11 +16,11 @@ from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
-from gssl.graph.sparse import dense_features
+from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.method import ContrastiveMethod, ParameterGroup, Player
 from gssl.methods.subgraphs import require_subgraphs
 from gssl.models.encoder import Encoder
-from gssl.models.layers import BatchNorm
+from gssl.models.layers import BatchNorm, dropout_features
 from gssl.objectives.jsd import binary_agreement
 from gssl.objectives.weights import weighted_rows
 from gssl.samplers.base import Sampler
@@ -105,7 +105,8 @@ class PolyGCL(ContrastiveMethod):
 
     def _seen(self, batch: MiniBatch) -> list[Tensor]:
         """The nodes after the low-pass and after the high-pass filter, each of shape (num_targets, out_dim)."""
-        x = F.dropout(dense_features(batch.x), self.drop_features, self.training)
+        x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
+        x = dense_features(dropout_features(x, self.drop_features, self.training))
         terms = terms_of(batch, x, self.order)
         mixed = (view.mix(terms) for view in self.filters)
         dropped = (self.norm(F.dropout(x, self.drop_filtered, self.training)) for x in mixed)

@@ -2,17 +2,21 @@
 
 from gssl.augment.add_edge import AddEdge
 from gssl.augment.base import Identity
+from gssl.augment.diffuse_batch import DiffuseBatch
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
+from gssl.augment.ego_net import EgoNet
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.restart_walk import RestartWalk
 from gssl.augment.shuffle import Shuffle
 from gssl.augment.spectral import SpectralFilter
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.registry import AUGMENTERS
-from gssl.testing.augmenters import AugmenterContract
+from gssl.testing.augmenters import AugmenterContract, generator
+from gssl.testing.toy import Kind
 
 
 class TestIdentity(AugmenterContract):
@@ -43,6 +47,33 @@ class TestAddEdge(AugmenterContract):
 
 class TestAddDirectedEdge(TestAddEdge):
     options = {"ratio": 0.4, "undirected": False}
+
+
+class TestEgoNet(AugmenterContract):
+    augmenter = EgoNet
+    options = {"hops": 1}
+
+
+class TestRestartWalk(AugmenterContract):
+    augmenter = RestartWalk
+    options = {"steps": 12}
+
+
+class TestDiffuseBatch(AugmenterContract):
+    augmenter = DiffuseBatch
+    random = False
+    adds_edges = True
+
+    def test_edges_and_their_attributes_belong_together(self, kind: Kind) -> None:
+        """The new edges have weights of their own and no attributes."""
+        (block,) = self.build()(self.batch(kind), generator(0)).blocks
+        assert block.edge_attr is None
+        assert block.weight is not None
+        assert len(block.edge_index.unique(dim=1).T) == block.num_edges
+
+
+class TestDiffuseBatchExactly(TestDiffuseBatch):
+    options = {"kernel": "heat", "exact": True, "top_k": 5, "normalized": False}
 
 
 class TestPerturbEdge(AugmenterContract):

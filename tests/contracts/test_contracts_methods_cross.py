@@ -14,10 +14,10 @@ from gssl.training.embed import over_items
 
 
 class TestProGCL(MethodContract):
-    """From the start epoch on."""
+    """From where hardness counts."""
 
     method = ProGCL
-    options = {"projector_dim": 16, "start_epoch": 0}
+    options = {"projector_dim": 16, "start": 0.0}
 
     def build(self, kind: Kind, *, seed: int = 0) -> Method:
         method, graph = super().build(kind, seed=seed).eval(), toy_graph()
@@ -26,7 +26,7 @@ class TestProGCL(MethodContract):
 
 
 class TestProGCLMix(TestProGCL):
-    options = {"projector_dim": 16, "start_epoch": 0, "mode": "mix", "synthetic": 10}
+    options = {"projector_dim": 16, "start": 0.0, "mode": "mix", "synthetic": 10}
 
 
 class TestCOSTA(MethodContract):

@@ -18,6 +18,7 @@ from gssl.objectives.positives import multi_positive_nce
 from gssl.objectives.queue_info_nce import queue_info_nce
 from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
+from gssl.objectives.scattering import scattering
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
 
@@ -63,6 +64,14 @@ class TestVICReg(ObjectiveContract):
 
 class TestCCASSG(ObjectiveContract):
     objective = cca_ssg
+
+
+class TestScattering(ObjectiveContract):
+    objective = scattering
+    differentiable = (0,)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return (torch.randn(6, 4, generator=rng, dtype=torch.float64),)
 
 
 class TestBootstrapCosine(ObjectiveContract):
