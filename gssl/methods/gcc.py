@@ -77,8 +77,8 @@ class GCC(Method):
     structural (leading eigenvectors, degrees, a mark of the node), and both agree, against the subgraphs of other nodes
     (InfoNCE). These are the keys of former batches, which a moving average of the encoder made and a queue holds
     (MoCo), or with ``queue=0`` the other nodes of the batch (end to end). No feature of the data is looked at, so that
-    what one graph taught can be judged on any other (``--pretrain-on``). The embedding of a node is the mean of two
-    subgraphs'.
+    what one graph taught can be judged on any other, also on a set of graphs (``--pretrain-on``). The embedding of a
+    node is the mean of two subgraphs'.
 
     Of a set of graphs, each graph gives a node of its own in each step, drawn by its degree to the power of 0.75, and
     its embedding is that of the whole graph around the node of the most neighbors, as in the authors' code. That code

@@ -16,7 +16,7 @@ from gssl.datasets.types import Dataset
 from gssl.evaluate.base import ProbeScore
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.settings.parts import make_method, make_sampler, new_method
+from gssl.settings.parts import make_method, make_sampler, new_method, sampled_for
 from gssl.tasks.base import AnySplit, Task
 from gssl.training.config import TrainConfig
 from gssl.training.embed import embed_dataset
@@ -82,8 +82,9 @@ class Training(ABC):
 
     def sampler(self, method: Method) -> Sampler:
         """Where its batches come from."""
-        size = self.train.batch_size
-        return make_sampler(self.config, self.dataset, self.seed, method, self.items, batch_size=size)
+        size, level = self.train.batch_size, self.dataset.level
+        config = self.config if level == self.task.dataset.level else sampled_for(self.config, level)
+        return make_sampler(config, self.dataset, self.seed, method, self.items, batch_size=size)
 
     def validate(self, method: Method) -> Callable[[], float] | None:
         """Score after an epoch by which weights are chosen, higher is better; None where the loss decides."""

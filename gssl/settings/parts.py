@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,8 +12,8 @@ from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
 from gssl.config import components
-from gssl.config.record import RunConfig
-from gssl.datasets.types import Dataset
+from gssl.config.record import Component, RunConfig
+from gssl.datasets.types import Dataset, Level
 from gssl.evaluate.base import Judge
 from gssl.graph.spec import GraphSpec
 from gssl.method import Method
@@ -102,6 +103,16 @@ def make_sampler(
     # Labels do not matter, but the dataset's checksum is known without reading the features again.
     sampler.store.sign(f"{dataset.name} {dataset.checksum}, {encoder_signature(method.encoder)}")
     return sampler
+
+
+def sampled_for(config: RunConfig, level: Level) -> RunConfig:
+    """The configuration with a sampler for data of a level, for pretraining on data of another level than its own.
+
+    Nodes of one graph are drawn uniformly (``graphsage``), graphs of a set are shuffled (``graphs``), in batches of the
+    same size. A sampler that takes everything at once serves both.
+    """
+    fitting = {"node": "graphsage", "graph": "graphs"}[level]
+    return config if config.sampler.name == "full" else replace(config, sampler=Component(fitting))
 
 
 def encoder_signature(encoder: Encoder) -> str:

@@ -14,7 +14,7 @@ from gssl.graph.spec import misfit
 from gssl.method import Method
 from gssl.registry import SETTINGS
 from gssl.settings.base import Setting, Training
-from gssl.settings.parts import make_task
+from gssl.settings.parts import make_task, sampled_for
 from gssl.tasks.base import AnySplit, Task
 
 
@@ -45,6 +45,9 @@ class Problem:
         unjudged = f"{data.name} has no labels, so the embeddings were stored but not judged"
         source = self.setting.source
         more = () if source is None else tuple(f"{source.name}: {note}" for note in source.notes)
+        if source is not None and source.level != data.level:
+            drawn = sampled_for(self.config, source.level)
+            more += (f"{source.name}: batches of {drawn.train.batch_size or 'all'} items by {drawn.sampler.name}",)
         return (*data.notes, *more, *self.config.notes, *(() if self.task.version else (unjudged,)))
 
     def splits(self, seed: int) -> tuple[AnySplit, ...]:
@@ -110,12 +113,12 @@ def _setting(config: RunConfig, load: Callable[[str], Dataset | None]) -> Settin
 
 
 def _check_transfer(method: type[Method], source: Dataset, dataset: Dataset) -> None:
+    if method.structural and source.level in method.levels:
+        return
     if source.level != dataset.level:
         raise InputError(
             f"--pretrain-on {source.name}: it is {source.level}-level data, but {dataset.name} is {dataset.level}-level"
         )
-    if method.structural:
-        return
     reason = misfit(source.spec, dataset.spec, source_name=source.name, target_name=dataset.name)
     if reason is not None:
         raise InputError(f"--pretrain-on {source.name}: {reason}; pretrain on data whose features mean the same")

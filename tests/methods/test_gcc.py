@@ -15,6 +15,8 @@ from torch_geometric.data import Data
 import gssl
 from gssl.common.errors import InputError
 from gssl.common.options import validate
+from gssl.config.resolve import Request, Subject, resolve
+from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.spec import GraphSpec
 from gssl.graph.storage import Graph
@@ -22,7 +24,8 @@ from gssl.methods.gcc import GCC
 from gssl.models.gin import GIN
 from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.samplers.named import gas, graphsage
-from gssl.testing.toy import toy_graph, toy_graphs
+from gssl.settings.parts import sampled_for
+from gssl.testing.toy import toy_dataset, toy_graph, toy_graphs
 
 CPU = torch.device("cpu")
 
@@ -276,6 +279,33 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=option):
         validate(GCC, {option: value}, what="GCC")
+
+
+def test_what_one_graph_taught_serves_a_set_of_graphs(tmp_path: Path) -> None:
+    small = {"encoder.hidden_dim": 8, "encoder.num_layers": 2, "steps": 16, "train.batch_size": 32}
+    data = toy_dataset("graph")
+    taught = {**small, "setting.pretrain_on": "csbm:nodes=200"}
+    run = gssl.run("GCC", data, epochs=1, set=taught, out=tmp_path / "a")
+    assert "csbm:nodes=200: batches of 32 items by graphsage" in run.notes
+    own = gssl.run("GCC", data, epochs=1, set=small, out=tmp_path / "b")
+    assert run.embeddings.shape == own.embeddings.shape == (60, 64)
+    assert not torch.equal(run.embeddings, own.embeddings)
+    with pytest.raises(InputError, match="it is node-level data, but toy is graph-level"):
+        gssl.run("InfoGraph", data, epochs=1, set={"setting.pretrain_on": "csbm:nodes=200"}, out=tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "expected"),
+    [("graphs", "node", "graphsage"), ("clustergcn", "graph", "graphs"), ("full", "node", "full")],
+)
+def test_data_of_another_level_are_drawn_by_a_sampler_that_fits(given: str, level: Level, expected: str) -> None:
+    subject = Subject("toy", "toy", "graph" if level == "node" else "node", "LBFGS")
+    config = resolve(
+        Request("GCC", preset="none", sampler=given, assignments=("train.batch_size=16",) * (given != "full")), subject
+    )
+    found = sampled_for(config, level)
+    assert found.sampler.name == expected
+    assert (found.train, found.method) == (config.train, config.method)
 
 
 def test_what_one_graph_taught_serves_another_with_other_features(tmp_path: Path) -> None:
