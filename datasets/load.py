@@ -57,6 +57,8 @@ def load_dataset(
         dataset: Dataset = load_component(spec.loader, "dataset")(spec, store)
         return dataset
     if _looks_like_path(text):
+        if not Path(text).expanduser().exists() and _is_of_a_family(text):
+            raise unknown("dataset", text, DATASETS.names())
         return load_path(Path(text).expanduser(), store, declared)
     if ":" in text or text.lower() in {name.lower() for name in DATASETS.names()}:
         return _plug_in(text, declared)
@@ -70,6 +72,12 @@ def load_dataset(
 
 def _looks_like_path(text: str) -> bool:
     return os.sep in text or "/" in text or text.startswith("~") or text.lower().endswith(SUFFIXES)
+
+
+def _is_of_a_family(text: str) -> bool:
+    """Whether names of the catalog begin as this one does, up to a slash: ``HeCo/amc``."""
+    family = text.lower().partition("/")[0]
+    return any(name.lower().startswith(f"{family}/") for name in DATASETS.names())
 
 
 def _plug_in(name: str, declared: Declared) -> Dataset:

@@ -29,6 +29,21 @@ MAIN = "method"
 
 
 @dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Some of a player's parameters, with a rate and a decay of their own.
+
+    Attributes:
+        parameters: each of them is one of the player's.
+        rate: learning rate, in units of the player's.
+        weight_decay: None for that of the player.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+    weight_decay: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Player:
     """One side of a training in which several are updated in turn.
 
@@ -38,12 +53,14 @@ class Player:
         weight_decay: None for that of the training.
         loss: what it lowers, a scalar of a batch, while the parameters of the others stand still; None for the loss of
             the method.
+        groups: parameters that are updated at another rate or decay than the rest.
     """
 
     parameters: tuple[nn.Parameter, ...]
     lr: float | None = None
     weight_decay: float | None = None
     loss: Callable[[MiniBatch], Tensor] | None = None
+    groups: tuple[ParameterGroup, ...] = ()
 
 
 class Method(nn.Module, ABC):
@@ -55,6 +72,7 @@ class Method(nn.Module, ABC):
     Attributes:
         levels: whether the method trains on the nodes of one graph, on sets of graphs, or both.
         needs_labels: true for the supervised rows only, which the runner hands their training labels.
+        structural: true for those that look at no features of the data, so that what one graph taught serves any other.
         trains: false for reference rows that are judged as they are; the training loop then runs no epoch.
         needs_types: true for methods of heterogeneous graphs, which train encoders of relations.
         takes_types: whether such an encoder will do, too: true where nothing but features is changed in a view.
@@ -65,6 +83,7 @@ class Method(nn.Module, ABC):
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
     needs_labels: ClassVar[bool] = False
+    structural: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     needs_types: ClassVar[bool] = False
     takes_types: ClassVar[bool] = False

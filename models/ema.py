@@ -11,7 +11,6 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gssl.common.options import Fraction
 from gssl.graph.batch import MiniBatch
-from gssl.models.encoder import Encoder
 
 
 def cosine_momentum(momentum: float, progress: float) -> float:
@@ -37,24 +36,24 @@ class EMATarget(nn.Module):
     of the state dict and of no optimizer.
 
     Args:
-        encoder: the online encoder; the target starts equal to it.
+        encoder: the online encoder, or any module that takes a batch; the target starts equal to it.
         momentum: tau at the start of training; it rises to 1 along :func:`cosine_momentum`.
         rises: false keeps tau as it is.
     """
 
-    def __init__(self, encoder: Encoder, *, momentum: Fraction = 0.99, rises: bool = True) -> None:
+    def __init__(self, encoder: nn.Module, *, momentum: Fraction = 0.99, rises: bool = True) -> None:
         super().__init__()
         self.momentum, self.rises = momentum, rises
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, batch: MiniBatch) -> Tensor:
-        """Target embeddings without a graph for gradients, shape (num_targets, out_dim)."""
+        """Target embeddings without a graph for gradients, of the shape of the online ones."""
         embedding: Tensor = self.encoder(batch)
         return embedding
 
     @torch.no_grad()
-    def update(self, online: Encoder, progress: float) -> None:
+    def update(self, online: nn.Module, progress: float) -> None:
         """Move towards the online encoder; called after each optimizer step.
 
         Args:

@@ -81,10 +81,11 @@ class Encoder(nn.Module, ABC):
         encoder: Self = _made(cls, spec, options)
         return encoder
 
-    def another(self, **changes: Any) -> Encoder:
-        """An encoder of the same class for the same data, with new weights.
+    def another(self, *, spec: GraphSpec | None = None, **changes: Any) -> Encoder:
+        """An encoder of the same class, with new weights.
 
         Args:
+            spec: of the data that it is for; None for the same data.
             changes: options that differ, for example ``num_layers=3``.
 
         Raises:
@@ -95,7 +96,7 @@ class Encoder(nn.Module, ABC):
                 f"the encoder {self.title} does not know how it was made, but this method needs another one like it; "
                 f"use {LAYER_OUTPUT_ENCODERS}, made with for_graph"
             )
-        return type(self).for_graph(self.spec, **{**self.options, **changes})
+        return type(self).for_graph(spec or self.spec, **{**self.options, **changes})
 
     @property
     def takes_edge_weight(self) -> bool:

@@ -281,7 +281,7 @@ REFERENCE_ROWS = {"raw", "untrained", "supervised"}
 
 @pytest.mark.parametrize("name", sorted(set(METHODS.paths) - REFERENCE_ROWS))
 def test_a_method_cites_its_paper(name: str) -> None:
-    assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d{4,}/", METHODS.get(name).__doc__ or ""), (
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d{4,}/|openreview:\w+", METHODS.get(name).__doc__ or ""), (
         f"{name} does not say which paper it is"
     )
 

@@ -135,7 +135,7 @@ def _gca(setup: NodeSetup, in_dim: int) -> Method:
 def _progcl(setup: NodeSetup, in_dim: int) -> Method:
     return ProGCL(
         _gcn(setup, in_dim),
-        start_epoch=0,
+        start=0.0,
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         temperature=setup.temperature,

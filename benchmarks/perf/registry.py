@@ -21,6 +21,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult | PerfTable]]" = Resolver(
         "memory": "gssl.benchmarks.perf.memory:run",
         "prefetch": "gssl.benchmarks.perf.prefetch:run",
         "methods": "gssl.benchmarks.perf.methods:run",
+        "inference": "gssl.benchmarks.perf.inference:run",
     },
     group="gssl.benchmarks",
 )

@@ -11,7 +11,7 @@ from typing import Any
 from gssl import __version__
 from gssl.common import yaml_io
 
-_PAPER = re.compile(r"(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s)]+)")
+_PAPER = re.compile(r"(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s)]+|openreview:\w+)")
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
@@ -39,7 +39,11 @@ def entry_of(method: str, summary: str) -> str:
         return ""
     paper, known = named[1], _known()
     kind, _, number = paper.partition(":")
-    where = {"eprint": number, "archiveprefix": "arXiv"} if kind == "arXiv" else {"doi": number}
+    where = {
+        "arXiv": {"eprint": number, "archiveprefix": "arXiv"},
+        "doi": {"doi": number},
+        "openreview": {"url": f"https://openreview.net/forum?id={number}"},
+    }[kind]
     if paper in known:
         entry = known[paper]
         fields = {"title": f"{{{entry['title']}}}", "author": entry["author"], "year": str(entry["year"])}

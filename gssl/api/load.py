@@ -90,6 +90,8 @@ class RunEncoder(nn.Module):
                 f"the encoder was trained on other types of nodes, relations or meta-paths than those of "
                 f"{dataset.name}; it reads {encoder.read(encoder.types)}, and ids are no features of another graph"
             )
+        if self.method.structural:
+            return
         widths = [("features", self.spec.in_dim, dataset.spec.in_dim)]
         if self.method.encoder.uses_edge_attr:
             widths.append(("edge attributes", self.spec.edge_dim, dataset.spec.edge_dim))

@@ -14,8 +14,8 @@ from gssl.graph.batch import MiniBatch
 class LearnedAugmenter(nn.Module, Augmenter):
     """A view transformation with parameters; a contrastive method that is given one trains and stores them.
 
-    It weighs edges (:class:`~gssl.graph.block.Block`, ``weight``) rather than choosing them, so that the loss has a
-    gradient with respect to its parameters.
+    It weighs edges (:class:`~gssl.graph.block.Block`, ``weight``) rather than choosing them, or filters features, so
+    that the loss has a gradient with respect to its parameters.
     """
 
     @abstractmethod

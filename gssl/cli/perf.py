@@ -86,7 +86,9 @@ def _pairs(values: Mapping[str, object]) -> str:
 
 def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "name", metavar="NAME", help="spmm, infonce, grace-step, neighbor, mvs, memory, prefetch or methods"
+        "name",
+        metavar="NAME",
+        help="spmm, infonce, grace-step, neighbor, mvs, memory, prefetch, inference or methods",
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a size, repeats or threads; may be repeated"

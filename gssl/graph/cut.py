@@ -1,10 +1,13 @@
-"""Blocks cut from blocks."""
+"""Blocks cut from blocks, and batches without their last blocks."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Pattern
 
@@ -37,3 +40,22 @@ def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
         degree[sources] if degree.numel() == block.num_src else None,
     )
     return cut, sources
+
+
+def before_last(batch: MiniBatch, hops: int) -> MiniBatch:
+    """The batch without its last blocks, whose targets are all nodes that those blocks take messages from.
+
+    Args:
+        batch: where nodes of a full graph or of a subgraph serve every layer, they all become targets.
+        hops: blocks that are left out, 0 for none.
+
+    Returns:
+        Without weights, which are those of the first ``batch.num_targets`` targets, unless these are all.
+    """
+    if not hops:
+        return batch
+    num_targets = batch.num_nodes if batch.is_square else batch.blocks[-hops].num_src
+    if num_targets == batch.num_targets:
+        return batch
+    blocks = batch.blocks if batch.is_square else batch.blocks[:-hops]
+    return replace(batch, blocks=blocks, num_targets=num_targets, weight=None)

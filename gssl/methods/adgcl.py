@@ -13,6 +13,7 @@ from torch_geometric.utils import segment
 from gssl.augment.base import Identity
 from gssl.augment.graphwise import graph_offsets
 from gssl.augment.learned_drop import LearnedDropEdge
+from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
@@ -52,6 +53,14 @@ class ADGCL(ContrastiveMethod):
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="the graph, and a view whose edges an adversary weighs",
+        encoders="one for both views, with a projection head; a GIN for the logits of edges",
+        objective="NT-Xent, which the adversary raises, less a price for edges that it drops",
+        time="n² d + m h (h: width of the adversary's head), both twice: each player has a pass of all",
+        memory="n² + m h",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "regularization": Float(0.1, 10.0, log=True),
         "augmenter_lr": Float(1e-4, 1e-2, log=True),

@@ -12,6 +12,7 @@ from torch import Tensor
 from gssl.augment.clusters import k_means
 from gssl.augment.knn import top_k_cosine
 from gssl.augment.positives import NONE, edge_keys, near_positives, pairs_among
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, PositiveInt
 from gssl.common.seeds import derive_seed
@@ -53,6 +54,14 @@ class AFGRL(Method):
         predictor_dim: width of the two-layer PReLU predictor with batch norm.
     """
 
+    card: ClassVar[Card] = Card(
+        family="bootstrap",
+        views="the graph itself",
+        encoders="online encoder with a predictor; target encoder, its moving average",
+        objective="cosine to the targets of near nodes that are linked or share a cluster, and the other way round",
+        time="n d p + n k d (p: width of the predictor, k: neighbors); n² d when positives are found anew",
+        memory="n (d + p + k) (similarities are made piece by piece)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "neighbors": Choice((4, 8, 16, 32)),
         "clusters": Int(10, 200, log=True),

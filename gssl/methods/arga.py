@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.nn import MLP
 
+from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Space
 from gssl.graph.batch import MiniBatch
@@ -42,6 +43,14 @@ class ARGA(GAE):
         discriminator_dims: widths of the discriminator's hidden layers.
     """
 
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        views="the graph",
+        encoders="one; inner products decode; a discriminator",
+        objective="that of GAE, plus what embeddings give away to a discriminator of them and normal draws",
+        time="m d + n d h (h: width of the discriminator); a second pass of the encoder, without gradients",
+        memory="m + n h",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         **GAE.search_space,
         "adversarial_weight": Float(0.1, 10.0, log=True),
@@ -107,6 +116,14 @@ class ARVGA(VGAE, ARGA):
         discriminator_dims: widths of the discriminator's hidden layers.
     """
 
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        views="the graph",
+        encoders="one, whose two halves are mean and deviation of a posterior; inner products decode; a discriminator",
+        objective="that of VGAE, plus what its draws give away to a discriminator of them and normal draws",
+        time="m d + n d h (h: width of the discriminator); a second pass of the encoder, without gradients",
+        memory="m + n (d + h)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {**ARGA.search_space, **VGAE.search_space}
 
     def codes(self, embedding: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.augment.mask_atoms import HiddenAtoms, mask_atoms
+from gssl.common.card import Card
 from gssl.common.options import Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
@@ -40,6 +41,14 @@ class AttrMask(PredictiveMethod[HiddenAtoms]):
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GINE"
+    card: ClassVar[Card] = Card(
+        family="masked reconstruction",
+        views="some atoms of each molecule hidden, with their bonds if asked for",
+        encoders="one, with a linear head for each category",
+        objective="cross-entropy of the categories of hidden atoms",
+        time="h d c (h hidden atoms, c values of a category)",
+        memory="h c",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "mask_rate": Float(0.05, 0.5),
         "bonds": Choice((False, True)),

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gssl.augment.clusters import k_means
+from gssl.common.card import Card
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import NonNegative, Positive, PositiveInt, validate
 from gssl.common.seeds import derive_seed
@@ -57,6 +58,14 @@ class AutoSSL(Method):
         homophily: share of edges within a cluster when weights were last renewed, a scalar buffer; 0 before that.
     """
 
+    card: ClassVar[Card] = Card(
+        family="combination of tasks",
+        views="those of the methods that it weighs",
+        encoders="one for all methods; heads and decoders are their own",
+        objective="weighted sum of their losses; weights learned so that clusters are homophilous",
+        time="the sum over the methods; before an epoch k-means and a gradient of each over the whole graph",
+        memory="the greatest of the methods'; v c (c clusters) at the renewal",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "weights_lr": Choice((0.01, 0.05, 0.1)),
         "clusters": Choice((5, 10, 20)),
@@ -241,7 +250,7 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
             f"{', '.join(players)}; name methods without an adversary"
         )
     player = _player(part)
-    if player.lr is not None or player.weight_decay is not None:
+    if player.lr is not None or player.weight_decay is not None or player.groups:
         raise InputError(f"AutoSSL updates everything alike, but {name} has a learning rate or weight decay of its own")
     return part
 

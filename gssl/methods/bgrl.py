@@ -10,6 +10,7 @@ from torch import Tensor
 from gssl.augment.base import Compose
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_feature import MaskFeature
+from gssl.common.card import Card
 from gssl.common.options import Fraction, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
 from gssl.graph.batch import MiniBatch
@@ -37,6 +38,14 @@ class BGRL(ContrastiveMethod):
         predictor_dim: width of the two-layer PReLU predictor.
     """
 
+    card: ClassVar[Card] = Card(
+        family="bootstrap",
+        views="edges dropped, columns of features masked; two draws",
+        encoders="online encoder with a predictor; target encoder, its moving average",
+        objective="cosine of the prediction from each view to the target of the other",
+        time="n d p (p: width of the predictor)",
+        memory="n (d + p)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "drop_edge.0": Float(0.0, 0.6),
         "drop_edge.1": Float(0.0, 0.6),

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.utils import segment
 
 from gssl.augment.context import substruct_and_context
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegativeInt, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
@@ -47,6 +48,14 @@ class ContextPred(Method):
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GINE"
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the neighbourhood of a random centre, and the ring around it",
+        encoders="one for neighbourhoods, another one like it for rings",
+        objective="cross-entropy of inner products of centre and context, contexts of other molecules as negatives",
+        time="v + m for the distances, a pass over the rings, n k d (k negatives)",
+        memory="v d",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "negatives": Int(1, 5),
         "encoder.num_layers": Int(2, 5),

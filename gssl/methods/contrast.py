@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gssl.augment.base import Augmenter, Compose
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegativeInt, Positive, options_of, validate
 from gssl.common.space import Choice, Float, Int, Space
@@ -41,6 +42,14 @@ class Contrast(PairwiseMethod):
         projector_dim: width of the two-layer ELU projection head; 0 leaves the head out.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="any registered augmenters, for two views or more",
+        encoders="one for all views, with a projection head or without",
+        objective="any registered objective of two views, the mean over the pairs of views",
+        time="that of the objective; n² d for InfoNCE",
+        memory="that of the objective; n d for InfoNCE",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     search_space: ClassVar[Mapping[str, Space]] = {
         "objective": Choice(("info_nce", "nt_xent", "barlow_twins", "vicreg", "cca_ssg")),

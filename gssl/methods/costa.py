@@ -27,8 +27,7 @@ Ratio = Annotated[float, Field(gt=0, le=2)]
 
 
 class COSTA(PairwiseMethod):
-    """COSTA: covariance-preserving feature augmentation for graph contrastive learning (Zhang et al., 2022,
-    arXiv:2206.04726).
+    """Covariance-preserving feature augmentation (Zhang et al., 2022, arXiv:2206.04726).
 
     What is contrasted is no nodes but random sums of all node embeddings: a Gaussian sketch, which keeps the second
     moments of the embeddings and has fewer rows than there are nodes. With two views (MV-COSTA) both embeddings are

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gssl.augment.base import Identity
 from gssl.augment.shuffle import Shuffle
+from gssl.common.card import Card
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
@@ -31,6 +32,14 @@ class DGI(ContrastiveMethod):
     """
 
     takes_types: ClassVar[bool] = True
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the graph itself; the graph with features shuffled among nodes, for negatives",
+        encoders="one for both views, with a bilinear discriminator",
+        objective="Jensen-Shannon: nodes agree with the summary of their graph, those with shuffled features do not",
+        time="n d + d²",
+        memory="n d",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "encoder.hidden_dim": Choice((256, 512, 1024)),
         "train.lr": Float(1e-4, 1e-2, log=True),

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gssl.common.card import Card
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.methods.edges import EdgePrediction, EdgeTarget, among_targets
@@ -28,6 +29,14 @@ class GAE(EdgePrediction[EdgeTarget]):
         negatives_per_edge: non-edges drawn for every edge, anew at each step.
     """
 
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        views="the graph",
+        encoders="one; inner products decode",
+        objective="cross-entropy of edges against uniform non-edges",
+        time="m d",
+        memory="m",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "negatives_per_edge": Choice((1.0, 2.0, 5.0)),
         "encoder.out_dim": Choice((16, 32, 64, 128, 256)),

@@ -13,18 +13,16 @@ from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
-from gssl.graph.gathered import GatheredRows
-from gssl.graph.sparse import BatchFeatures, SparseMatrix, select_features
+from gssl.graph.sparse import SparseMatrix
 from gssl.method import Method
 from gssl.methods.edges import among_targets, require_edges_among_targets
+from gssl.methods.neighbors import first_rows, require_neighbor_features
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.ops import matmul, mean_aggregate
 from gssl.objectives.edges import edge_cross_entropy, uniform_negatives
 from gssl.objectives.jsd import jsd
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
-from gssl.samplers.propagation.stored import StoredPropagation
 
 
 class GMI(Method):
@@ -92,18 +90,13 @@ class GMI(Method):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if not isinstance(sampler, PairSampler):
-            return
+        require_neighbor_features(self, sampler)
         if self.edge_weight:
             require_edges_among_targets(self, sampler)
-        if isinstance(sampler.propagation, StoredPropagation) and sampler.propagation.first is not None:
-            raise InputError(
-                "GMI reads the features of neighbors, which sampler.precompute leaves out; set sampler.precompute=false"
-            )
 
     def loss(self, batch: MiniBatch) -> Tensor:
         hidden = self.encoder(batch)
-        own = self.own_discriminator.rows(_first_rows(batch.x, batch.num_targets))
+        own = self.own_discriminator.rows(first_rows(batch.x, batch.num_targets))
         loss = self.own_weight * self.information(own, hidden, self.own_discriminator.bias, batch.weight)
         rows = self.near_discriminator.rows(hidden)
         bias = self.near_discriminator.bias
@@ -113,7 +106,7 @@ class GMI(Method):
     def near(self, batch: MiniBatch) -> Tensor:
         """What the neighbors' features are on average after the first map, shape (num_targets, dim)."""
         block = batch.blocks[-1]
-        mapped = matmul(_first_rows(batch.x, block.num_src), _first_map(self.encoder))
+        mapped = matmul(first_rows(batch.x, block.num_src), _first_map(self.encoder))
         near: Tensor = self.activation(mean_aggregate(block, mapped)[: batch.num_targets])
         return near
 
@@ -191,12 +184,6 @@ def _first_map(encoder: Encoder) -> Tensor:
             f"encoder {encoder.title} has none; use --encoder GCN"
         )
     return layer.weight
-
-
-def _first_rows(x: BatchFeatures, count: int) -> Tensor | SparseMatrix:
-    if count < x.shape[0]:
-        x = select_features(x, torch.arange(count, device=x.device))
-    return x.to_dense() if isinstance(x, GatheredRows) else x
 
 
 def _products(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from gssl.augment.drop_node import DropNode
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
+from gssl.common.card import Card
 from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
@@ -48,6 +49,14 @@ class GraphCL(PairwiseMethod):
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="two of: the graph, nodes dropped, edges perturbed, a random walk's subgraph, attributes masked",
+        encoders="one for both views, with a projection head",
+        objective="NT-Xent of a graph in both views, the other graphs of the batch as negatives",
+        time="n² d; m log v for views by random walks",
+        memory="n²",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "view1": Choice(("none", "dropN", "permE", "subgraph", "maskN", "random4")),
         "view2": Choice(("dropN", "permE", "subgraph", "maskN", "random2", "random3", "random4")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_node import mask_nodes
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Neutral, Positive, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.graph.cut import restrict_rows
+from gssl.graph.cut import before_last, restrict_rows
 from gssl.graph.sparse import dense_features, select_features
 from gssl.method import PredictiveMethod
 from gssl.models.decoder import GINDecoder, LinearDecoder, make_decoder
@@ -70,6 +71,14 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     default_encoder: ClassVar[str] = "GAT"
+    card: ClassVar[Card] = Card(
+        family="masked reconstruction",
+        views="features of some nodes behind a learned token",
+        encoders="one; one more layer decodes",
+        objective="scaled cosine error of the features of hidden nodes, their codes masked again",
+        time="n d f + m d",
+        memory="n f + m",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "mask_rate": Float(0.1, 0.8),
         "replace_rate": Float(0.0, 0.2),
@@ -139,13 +148,7 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     def encoded(self, view: MiniBatch) -> MiniBatch:
         """The batch whose targets are all nodes that the decoder takes the codes of."""
-        if self.decodes_rows:
-            return view
-        num_codes = view.num_nodes if view.is_square else view.blocks[-1].num_src
-        if num_codes == view.num_targets:
-            return view
-        blocks = view.blocks if view.is_square else view.blocks[:-1]
-        return replace(view, blocks=blocks, num_targets=num_codes, weight=None)
+        return before_last(view, 0 if self.decodes_rows else 1)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
         items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]

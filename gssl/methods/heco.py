@@ -22,6 +22,7 @@ from gssl.models.heads import mlp_head
 from gssl.models.metapath import MetaPathGCN
 from gssl.models.schema import SchemaView
 from gssl.objectives.positives import multi_positive_nce
+from gssl.samplers.base import Sampler
 
 
 class HeCo(Method):
@@ -106,9 +107,16 @@ class HeCo(Method):
             self.positives = graph.derived("given positives", lambda: _with_own(parts.positives))
             return
         count = self.num_positives
-        if count > graph.num_nodes:
-            raise InputError(f"positives={count} is more than the {graph.num_nodes} nodes that there are: lower it")
         self.positives = graph.derived(f"positives {count}", lambda: most_joined(parts, graph.num_nodes, count))
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        super().check_sampler(sampler)
+        graph = sampler.graph
+        given = graph.hetero is not None and graph.hetero.positives is not None
+        if not given and self.num_positives > graph.num_nodes:
+            raise InputError(
+                f"positives={self.num_positives} is more than the {graph.num_nodes} nodes that there are: lower it"
+            )
 
     def loss(self, batch: MiniBatch) -> Tensor:
         parts, inputs = self.paths.parts(batch), self.paths.inputs(batch)
@@ -128,7 +136,7 @@ class HeCo(Method):
         """The positives by the rows of a batch, which holds every node once, in any order."""
         if self.positives is None:
             raise InputError("HeCo knows no positives yet; call prepare(graph, seed) first")
-        known = self.positives.to(batch.device)
+        known = self.positives = self.positives.to(batch.device)
         if torch.equal(batch.node_ids, torch.arange(batch.num_nodes, device=batch.device)):
             return known
         place = torch.argsort(batch.node_ids)

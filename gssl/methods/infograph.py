@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gssl.augment.base import Identity
+from gssl.common.card import Card
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
@@ -21,8 +22,23 @@ class InfoGraph(ContrastiveMethod):
 
     Every node agrees with the graph that it is in and not with the other graphs of the batch (Jensen-Shannon).
     The paper's prior-matching term is left out, as in its published unsupervised results.
+
+    ``--setting auxiliary`` is the paper's first semi-supervised form (section 3.3), the loss on the labels plus a
+    weighted one of all graphs by the same encoder; in the authors' code that is ``--use-unsup-loss`` without
+    ``--separate-encoder``. That code takes as many labelled graphs as others in each step, weighs by 0.001
+    (``setting.weight`` is 1 unless it is set) and predicts with a perceptron of one hidden layer where the head here is
+    linear. The second form, InfoGraph*, has another encoder for the unsupervised loss and lets the graph embeddings of
+    both agree; it is left out.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the graphs themselves",
+        encoders="one, with a head for nodes and one for graphs",
+        objective="Jensen-Shannon: every node agrees with its graph, and not with the other graphs of the batch",
+        time="v n d + v d²",
+        memory="v (n + d)",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
     search_space: ClassVar[Mapping[str, Space]] = {

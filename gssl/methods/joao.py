@@ -16,6 +16,7 @@ from gssl.augment.graphwise import GraphwiseAugmenter
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
@@ -66,6 +67,14 @@ class JOAO(ContrastiveMethod):
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="those of GraphCL, drawn for each graph from a distribution that moves to the pairs of greatest loss",
+        encoders="one for both views, with a projection head",
+        objective="NT-Xent of a graph in both views, the other graphs of the batch as negatives",
+        time="n² d; before an epoch a pass over all graphs for each augmentation",
+        memory="n²; N d for the projections of all N graphs",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "augmented": Choice(("second", "both")),
         "gamma": Float(0.01, 1.0, log=True),
@@ -200,6 +209,15 @@ class JOAOv2(JOAO):
 
     Its options are those of ``JOAO``.
     """
+
+    card: ClassVar[Card] = Card(
+        family="cross-view",
+        views="those of GraphCL, drawn for each graph from a distribution that moves to the pairs of greatest loss",
+        encoders="one for both views, with a projection head for each augmentation",
+        objective="NT-Xent of a graph in both views, the other graphs of the batch as negatives",
+        time="n² d; before an epoch a pass over all graphs for each augmentation",
+        memory="n²; N d for the projections of all N graphs",
+    )
 
     def make_head(self, dim: int) -> nn.Module:
         return nn.ModuleList([mlp_head(dim, dim, dim, glorot=True) for _ in KINDS])

@@ -15,6 +15,7 @@ from torch_geometric.nn import MLP
 from gssl.augment.base import Corruption
 from gssl.augment.hidden import HiddenEdges
 from gssl.augment.mask_edge import MaskEdges, MaskPaths
+from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
@@ -63,6 +64,14 @@ class MaskGAE(EdgePrediction[HiddenTarget]):
     """
 
     default_encoder: ClassVar[str] = "GCN"
+    card: ClassVar[Card] = Card(
+        family="masked reconstruction",
+        views="edges hidden, one by one or along random walks",
+        encoders="one; a perceptron on products of both ends decodes",
+        objective="cross-entropy of hidden edges against non-edges, plus the squared error of how many a node lost",
+        time="m d h (h: width of the decoder)",
+        memory="m (d + h)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "mask": Choice(("path", "edge")),
         "p": Float(0.3, 0.8),

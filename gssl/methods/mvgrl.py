@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gssl.augment.base import Identity
 from gssl.augment.diffuse import Diffuse, Kernel
 from gssl.augment.shuffle import Shuffle
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
@@ -19,15 +20,13 @@ from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 from gssl.method import ContrastiveMethod
+from gssl.methods.subgraphs import require_subgraphs
 from gssl.models.encoder import EDGE_WEIGHT_ENCODERS, Encoder
 from gssl.models.layered import LayeredEncoder
 from gssl.models.twin import twin
 from gssl.objectives.jsd import binary_agreement, local_global_jsd
 from gssl.objectives.weights import weighted_rows
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
-from gssl.samplers.propagation.shadow import Shadow
-from gssl.samplers.propagation.subgraph import SubgraphPropagation
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -55,6 +54,14 @@ class MVGRL(ContrastiveMethod):
         top_k: entries of each row that are kept; null for all that ``eps`` leaves.
     """
 
+    card: ClassVar[Card] = Card(
+        family="cross-scale",
+        views="the graph; its diffusion by personalised PageRank or heat",
+        encoders="one for each view; a bilinear discriminator for nodes, heads for sets of graphs",
+        objective="Jensen-Shannon of nodes with the summary of the other view, against shuffled features or graphs",
+        time="q d + n d (q: entries of the diffusion); v n d + v d² for graphs",
+        memory="q + n d; v (n + d) for graphs",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     search_space: ClassVar[Mapping[str, Space]] = {
         "diffusion": Choice(("ppr", "heat")),
@@ -111,15 +118,7 @@ class MVGRL(ContrastiveMethod):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if not isinstance(sampler, PairSampler):
-            return
-        propagation = sampler.propagation
-        if not isinstance(propagation, SubgraphPropagation) or isinstance(propagation, Shadow):
-            raise InputError(
-                f"{type(self).__name__} cuts its diffusion to the nodes of a batch, which must be one subgraph for all "
-                f"layers, but the propagation {type(propagation).__name__} makes others; use --sampler clustergcn, "
-                "graphsaint or uniform+induced, or full"
-            )
+        require_subgraphs(sampler, f"{type(self).__name__} cuts its diffusion to the nodes of a batch")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         if batch.graph_ptr is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -13,7 +12,7 @@ from torch.nn.functional import normalize
 from gssl.augment.centrality import Centrality, Ends
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, NonNegativeInt, Positive, PositiveInt, Probability
+from gssl.common.options import Fraction, Positive, PositiveInt, Probability
 from gssl.common.seeds import derive_seed
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
@@ -29,21 +28,22 @@ from gssl.samplers.base import Sampler
 class ProGCL(GCA):
     """Rethinking hard negative mining in graph contrastive learning (Xia et al., 2022, arXiv:2110.02027).
 
-    GCA up to the epoch ``start_epoch``. There a mixture of two beta distributions is fitted to the similarities of
+    GCA for a share ``start`` of the training. Then a mixture of two beta distributions is fitted to the similarities of
     nodes in two views, of which the lower one is taken for those of true negatives. From then on a negative is as hard
     as it is similar, times its probability of being a true one, and counts by that (``weight``), or the hardest are
     mixed into further negatives (``mix``).
 
     As in the authors' code (junxia97/ProGCL) the mixture is fitted once, and hardness stays that of the start epoch,
-    with the pair (i, j) of the first and the second view for all four kinds of pairs of i and j. The code keeps a
-    matrix of all pairs in float64; here the projections of that epoch are kept, and hardness is made of them piece by
-    piece. They are those of two augmented views with the encoder as in evaluation, where the code takes those of the
-    step. Centrality is that of eigenvectors, which the code starts from and no file of its parameters changes.
+    with the pair (i, j) of the first and the second view for all four kinds of pairs of i and j. The code begins at a
+    given epoch and keeps a matrix of all pairs in float64; here the projections of that epoch are kept, and hardness is
+    made of them piece by piece. They are those of two augmented views with the encoder as in evaluation, where the code
+    takes those of the step. Centrality is that of eigenvectors, which the code starts from and no file of its
+    parameters changes.
 
     Args:
         encoder: shared by both views.
         mode: whether hard negatives count more, or are mixed into further ones.
-        start_epoch: from which hardness counts; the epochs before are GCA's.
+        start: share of the training after which hardness counts, from the next epoch on; the epochs before are GCA's.
         upper_share: share of the upper distribution where fitting begins, ``weight_init`` of the code.
         fit_steps: of expectation and maximisation.
         fit_columns: nodes whose similarities to all others the mixture is fitted to.
@@ -77,13 +77,14 @@ class ProGCL(GCA):
     second: Tensor
     mixture: Tensor
     started: Tensor
+    progress: Tensor
 
     def __init__(
         self,
         encoder: Encoder,
         *,
         mode: Literal["weight", "mix"] = "weight",
-        start_epoch: NonNegativeInt = 400,
+        start: Fraction = 0.16,
         upper_share: Fraction = 0.05,
         fit_steps: PositiveInt = 10,
         fit_columns: PositiveInt = 100,
@@ -110,7 +111,7 @@ class ProGCL(GCA):
         )
         if not 0 < upper_share < 1:
             raise InputError(f"upper_share must be above 0 and below 1, so that there is a mixture (got {upper_share})")
-        self.mode, self.start_epoch, self.temperature, self.synthetic = mode, start_epoch, temperature, synthetic
+        self.mode, self.start, self.temperature, self.synthetic = mode, start, temperature, synthetic
         self.upper_share, self.fit_steps, self.fit_columns = upper_share, fit_steps, fit_columns
 
     def check_sampler(self, sampler: Sampler) -> None:
@@ -129,9 +130,10 @@ class ProGCL(GCA):
             self.register_buffer(name, torch.zeros(graph.num_nodes, self.encoder.out_dim))
         self.register_buffer("mixture", torch.ones(3, 2, dtype=torch.float64))
         self.register_buffer("started", torch.tensor(False))
+        self.register_buffer("progress", torch.tensor(0.0, dtype=torch.float64))
 
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
-        if epoch != self.start_epoch:
+        if self.started or self.progress < self.start:
             return
         both = over_items(lambda batch: torch.cat([self._unit(view(batch, self.rng)) for view in self.views], dim=1))
         first, second = both.to(self.first).chunk(2, dim=1)
@@ -165,12 +167,7 @@ class ProGCL(GCA):
         return mixed_info_nce(one, two, hardness, order, temperature=self.temperature, weight=batch.weight)
 
     def after_step(self, progress: float) -> None:
-        if progress >= 1 and not self.started:
-            warnings.warn(
-                f"training ended before epoch {self.start_epoch}, from which ProGCL differs from GCA; set a lower "
-                "start_epoch, or more epochs",
-                stacklevel=2,
-            )
+        self.progress.fill_(progress)
 
 
 def _similarity(rows: Tensor, others: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from gssl.common.card import Card
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
@@ -16,6 +17,14 @@ from gssl.models.readout import readout
 class Untrained(Method):
     """The encoder as it was initialised; what a method adds is its distance from this row."""
 
+    card: ClassVar[Card] = Card(
+        family="reference",
+        views="the graph itself",
+        encoders="one, as it was initialised",
+        objective="none",
+        time="0",
+        memory="0",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     trains: ClassVar[bool] = False
     takes_types: ClassVar[bool] = True
@@ -31,6 +40,15 @@ class Untrained(Method):
 
 class Raw(Untrained):
     """The input features themselves, summed over the nodes of each graph; the encoder is not used."""
+
+    card: ClassVar[Card] = Card(
+        family="reference",
+        views="the features themselves",
+        encoders="none",
+        objective="none",
+        time="0",
+        memory="0",
+    )
 
     @property
     def embedding_dim(self) -> int:

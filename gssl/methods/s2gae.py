@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gssl.augment.mask_edge import MaskEdges
+from gssl.common.card import Card
 from gssl.common.options import Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
@@ -39,6 +40,14 @@ class S2GAE(EdgePrediction[EdgeTarget]):
         decoder_dropout: dropout probability within the decoder.
     """
 
+    card: ClassVar[Card] = Card(
+        family="masked reconstruction",
+        views="directed edges hidden",
+        encoders="one; a perceptron on products of all layers' outputs of both ends decodes",
+        objective="cross-entropy of hidden edges against uniform non-edges",
+        time="m l² d h (l layers, h: width of the decoder)",
+        memory="m (l² d + h)",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {
         "p": Float(0.1, 0.9),
         "decoder_dim": Choice((128, 256, 512)),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from gssl.common.card import Card
 from gssl.common.options import Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
@@ -26,6 +27,14 @@ class Supervised(Labelled):
         dropout: dropout probability between encoder and head.
     """
 
+    card: ClassVar[Card] = Card(
+        family="reference",
+        views="the graph itself, with its training labels",
+        encoders="one, with a linear head",
+        objective="cross-entropy of classes, or squared error of targets, on training items",
+        time="n d c (c: classes)",
+        memory="n (d + c)",
+    )
     levels: ClassVar[tuple[Level, ...]] = ("node", "graph")
     needs_labels: ClassVar[bool] = True
     takes_types: ClassVar[bool] = True

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, Positive
 from gssl.common.space import Float, Space
@@ -33,6 +34,14 @@ class VGAE(GAE):
             divergence weighs twice as much there: 2 / num_nodes.
     """
 
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        views="the graph",
+        encoders="one, whose two halves are mean and deviation of a posterior; inner products decode",
+        objective="that of GAE on a draw from the posterior, plus the divergence of that from the prior",
+        time="m d + n d",
+        memory="m + n d",
+    )
     search_space: ClassVar[Mapping[str, Space]] = {**GAE.search_space, "kl_weight": Float(1e-6, 1e-1, log=True)}
 
     def __init__(

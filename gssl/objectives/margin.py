@@ -88,7 +88,8 @@ def multi_margin_triplet(
         positive_weight: w1.
         near_weight: w2.
         bound_weight: w3.
-        weight: importance weight of each anchor, shape (n,); None means 1 each.
+        weight: importance weight of each anchor, shape (n,), or of each with each of several negatives, shape (k, n);
+            None means 1 each.
 
     Returns:
         Scalar, at least 0.
@@ -110,7 +111,7 @@ def multi_margin_triplet(
         + near_weight * F.relu(to_near - to_negative + margin)
         + bound_weight * F.relu(to_negative - to_positive.detach() - (margin + width))
     )
-    return weighted_mean(terms if terms.dim() == 1 else terms.mean(0), weight)
+    return weighted_mean(terms, None if weight is None else weight.expand_as(terms))
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:

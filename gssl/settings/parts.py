@@ -47,7 +47,7 @@ def new_method(config: RunConfig, spec: GraphSpec) -> Method:
     if method.needs_types and spec.hetero is None:
         raise InputError(
             f"{config.method.name} trains on several types of nodes and their relations, but these data are one "
-            f"graph with one type; {HETERO_DATA}"
+            f"graph with one type (as --task link makes of any); {HETERO_DATA}"
         )
     if getattr(factory, "needs_types", False) and not (method.needs_types or method.takes_types):
         fitting = [name for name in METHODS.names() if components.takes_types(name)]

@@ -11,6 +11,7 @@ from gssl.config.record import RunConfig
 from gssl.datasets.load import load_dataset
 from gssl.datasets.types import Dataset
 from gssl.graph.spec import misfit
+from gssl.method import Method
 from gssl.registry import SETTINGS
 from gssl.settings.base import Setting, Training
 from gssl.settings.parts import make_task
@@ -96,7 +97,7 @@ def make_problem(config: RunConfig, dataset: Dataset) -> Problem:
     setting = _setting(config, load_dataset)
     problem = Problem(config, make_task(config, dataset), setting)
     if setting.source is not None:
-        _check_transfer(setting.source, dataset)
+        _check_transfer(components.method_class(config.method.name), setting.source, dataset)
     return problem
 
 
@@ -108,11 +109,13 @@ def _setting(config: RunConfig, load: Callable[[str], Dataset | None]) -> Settin
     return setting
 
 
-def _check_transfer(source: Dataset, dataset: Dataset) -> None:
+def _check_transfer(method: type[Method], source: Dataset, dataset: Dataset) -> None:
     if source.level != dataset.level:
         raise InputError(
             f"--pretrain-on {source.name}: it is {source.level}-level data, but {dataset.name} is {dataset.level}-level"
         )
+    if method.structural:
+        return
     reason = misfit(source.spec, dataset.spec, source_name=source.name, target_name=dataset.name)
     if reason is not None:
         raise InputError(f"--pretrain-on {source.name}: {reason}; pretrain on data whose features mean the same")

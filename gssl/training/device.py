@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -14,6 +14,7 @@ from gssl.graph.batch import MiniBatch
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from gssl.method import Player
     from gssl.training.config import TrainConfig
 
 
@@ -63,8 +64,11 @@ class Mover:
         return self._last[1]
 
 
-def make_optimizer(parameters: list[torch.nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer that the configuration names."""
+def make_optimizer(player: Player, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that the configuration names, with a group for each that the player has.
+
+    A group has the key ``rate``, what its learning rate must be multiplied with whenever it is set.
+    """
     # The fused kernels are several times faster on the CPU too. They unscale 16-bit gradients by themselves, which
     # excludes clipping, so float16 goes without.
     fused = config.precision != "16-mixed"
@@ -73,4 +77,9 @@ def make_optimizer(parameters: list[torch.nn.Parameter], config: TrainConfig) ->
         "adamw": torch.optim.AdamW,
         "sgd": torch.optim.SGD,
     }
-    return kinds[config.optimizer](parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    apart = {id(parameter) for group in player.groups for parameter in group.parameters}
+    groups: list[dict[str, Any]] = [{"params": [p for p in player.parameters if id(p) not in apart]}]
+    for group in player.groups:
+        decay = config.weight_decay if group.weight_decay is None else group.weight_decay
+        groups.append({"params": list(group.parameters), "weight_decay": decay, "rate": group.rate})
+    return kinds[config.optimizer](groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)

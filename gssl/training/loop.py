@@ -157,7 +157,7 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual:
         weight_decay=config.weight_decay if player.weight_decay is None else player.weight_decay,
     )
     # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
-    wrapped = fabric.setup_optimizers(make_optimizer(list(player.parameters), own))
+    wrapped = fabric.setup_optimizers(make_optimizer(player, own))
     return Turn(name, player, cast("torch.optim.Optimizer", wrapped), player.loss or usual)
 
 
@@ -300,7 +300,7 @@ def _update(run: TrainingRun, turn: Turn, done: int) -> None:
     factor = rate_factor(before, epochs=config.epochs, warmup=config.warmup_epochs, schedule=config.schedule)
     position.lr = config.lr * factor
     for group in turn.optimizer.param_groups:
-        group["lr"] = position.lr if turn.player.lr is None else turn.player.lr * factor
+        group["lr"] = (config.lr if turn.player.lr is None else turn.player.lr) * factor * group.get("rate", 1.0)
     norm = _clipped(run, turn)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
         _checked(run, norm, "gradient norm")

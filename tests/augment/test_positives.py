@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gssl.augment.positives import NONE, edge_keys, has_edge, near_positives, pairs_among
+from gssl.augment.positives import NONE, edge_keys, has_edge, near_positives, pairs_among, pattern_among
 from gssl.graph.sparse import Pattern
 
 
@@ -40,3 +40,18 @@ def test_pairs_of_a_batch_are_rows_of_it_and_leave_the_others_out() -> None:
     whole = pairs_among(torch.arange(6), positives)
     expected = [[i, int(j)] for i, row in enumerate(positives) for j in row if j != NONE]
     assert sorted(whole.T.tolist()) == sorted(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 40), st.integers(0, 999))
+def test_neighbors_within_a_batch_are_the_edges_of_the_graph_between_its_nodes(n: int, edges: int, seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    row, col = torch.randint(n, (2, edges), generator=rng)
+    pattern, _ = Pattern.from_coo(row, col, n, n)
+    ids = torch.randperm(n, generator=rng)[: int(torch.randint(1, n + 1, (), generator=rng))]
+    found = pattern_among(pattern, ids)
+    assert (found.num_rows, found.num_cols) == (len(ids), len(ids))
+    dense = torch.zeros(n, n, dtype=torch.int64).index_put_((row, col), torch.ones(edges, dtype=torch.int64), True)
+    mine = torch.zeros(len(ids), len(ids), dtype=torch.int64)
+    mine.index_put_((found.row.long(), found.col.long()), torch.ones(found.nnz, dtype=torch.int64), True)
+    assert torch.equal(mine, dense[ids][:, ids])

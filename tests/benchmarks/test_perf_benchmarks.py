@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from gssl.benchmarks.perf import footprint, grace_step, graphs, infonce, measure, memory, mvs, neighbor, prefetch, spmm
+from gssl.benchmarks.perf import (
+    footprint,
+    grace_step,
+    graphs,
+    inference,
+    infonce,
+    measure,
+    memory,
+    mvs,
+    neighbor,
+    prefetch,
+    spmm,
+)
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
@@ -203,6 +215,20 @@ def test_prefetching_is_compared_with_itself_switched_off(monkeypatch: pytest.Mo
     assert headline(result)["peer_name"] == prefetch.PEER
     assert depths == {(name, depth) for name in ("graphsage", "labor", "minvar+adjoint", "mvs") for depth in (0, 3)}
     assert all(float(result.figures[f"{name}_ratio"]) > 0 for name in ("labor", "minvar+adjoint", "mvs"))
+
+
+@pytest.mark.usefixtures("inline")
+def test_inference_is_compared_on_the_same_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "in_fresh_process", lambda function, *args: function(*args))
+    result = inference.run(nodes=300, degree=6, features=8, hidden=4, batch_size=20, batches=2, repeats=2, threads=1)
+    assert headline(result)["peer_name"] == inference.PEER
+    figures = {key: float(value) for key, value in result.figures.items()}
+    assert figures["perceptron_difference"] < 1e-5
+    assert figures["network_difference"] < 1e-4
+    assert figures["whole_graph_ratio"] == pytest.approx(
+        figures["whole_graph_peer_milliseconds"] / figures["whole_graph_milliseconds"]
+    )
+    assert figures["milliseconds_per_request"] == pytest.approx(1e3 * result.ours / 2)
 
 
 def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,21 @@
 
 from gssl.augment.add_edge import AddEdge
 from gssl.augment.base import Identity
+from gssl.augment.diffuse_batch import DiffuseBatch
 from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
+from gssl.augment.ego_net import EgoNet
 from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.restart_walk import RestartWalk
 from gssl.augment.shuffle import Shuffle
+from gssl.augment.spectral import SpectralFilter
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.registry import AUGMENTERS
-from gssl.testing.augmenters import AugmenterContract
+from gssl.testing.augmenters import AugmenterContract, generator
+from gssl.testing.toy import Kind
 
 
 class TestIdentity(AugmenterContract):
@@ -43,6 +49,33 @@ class TestAddDirectedEdge(TestAddEdge):
     options = {"ratio": 0.4, "undirected": False}
 
 
+class TestEgoNet(AugmenterContract):
+    augmenter = EgoNet
+    options = {"hops": 1}
+
+
+class TestRestartWalk(AugmenterContract):
+    augmenter = RestartWalk
+    options = {"steps": 12}
+
+
+class TestDiffuseBatch(AugmenterContract):
+    augmenter = DiffuseBatch
+    random = False
+    adds_edges = True
+
+    def test_edges_and_their_attributes_belong_together(self, kind: Kind) -> None:
+        """The new edges have weights of their own and no attributes."""
+        (block,) = self.build()(self.batch(kind), generator(0)).blocks
+        assert block.edge_attr is None
+        assert block.weight is not None
+        assert len(block.edge_index.unique(dim=1).T) == block.num_edges
+
+
+class TestDiffuseBatchExactly(TestDiffuseBatch):
+    options = {"kernel": "heat", "exact": True, "top_k": 5, "normalized": False}
+
+
 class TestPerturbEdge(AugmenterContract):
     augmenter = PerturbEdge
     options = {"ratio": 0.3}
@@ -51,6 +84,12 @@ class TestPerturbEdge(AugmenterContract):
 
 class TestMaskFeature(AugmenterContract):
     augmenter = MaskFeature
+    options = {"p": 0.4}
+    changes_features = True
+
+
+class TestMaskEntry(AugmenterContract):
+    augmenter = MaskEntry
     options = {"p": 0.4}
     changes_features = True
 
@@ -70,6 +109,13 @@ class TestMaskAttributeNoise(AugmenterContract):
 
 class TestShuffle(AugmenterContract):
     augmenter = Shuffle
+    changes_features = True
+
+
+class TestSpectralFilter(AugmenterContract):
+    augmenter = SpectralFilter
+    options = {"kind": "high", "order": 3}
+    random = False
     changes_features = True
 
 

@@ -52,6 +52,15 @@ class TestMLP(EncoderContract):
     uses_edges = False
 
 
+class TestMLPResidual(EncoderContract):
+    encoder = MLPEncoder
+    options = {
+        "hidden_dim": 8, "num_layers": 3, "norm": "batch", "final_activation": False, "residual": True,
+        "last_norm": True, "dropout": 0.2,
+    }  # fmt: skip
+    uses_edges = False
+
+
 class TestResGCN(EncoderContract):
     encoder = ResGCN
     options = {"hidden_dim": 8}

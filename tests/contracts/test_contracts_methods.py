@@ -223,3 +223,8 @@ def test_methods_that_train_have_the_whole_contract() -> None:
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_methods_get_no_labels_unless_they_say_so(contract: type[EmbeddingContract]) -> None:
     assert contract.method.needs_labels == (contract.method is Supervised)
+
+
+def test_every_registered_method_has_a_card() -> None:
+    missing = [name for name in METHODS.names() if METHODS.get(name).card is None]
+    assert not missing, f"a Card says the place in the framework and the costs of {', '.join(missing)}"

@@ -15,8 +15,10 @@ from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.positives import multi_positive_nce
+from gssl.objectives.queue_info_nce import queue_info_nce
 from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
+from gssl.objectives.scattering import scattering
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
 
@@ -62,6 +64,14 @@ class TestVICReg(ObjectiveContract):
 
 class TestCCASSG(ObjectiveContract):
     objective = cca_ssg
+
+
+class TestScattering(ObjectiveContract):
+    objective = scattering
+    differentiable = (0,)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return (torch.randn(6, 4, generator=rng, dtype=torch.float64),)
 
 
 class TestBootstrapCosine(ObjectiveContract):
@@ -158,6 +168,15 @@ class TestRationaleContrast(ObjectiveContract):
 class TestRationaleContrastApart(TestRationaleContrast):
     def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
         return rationale_contrast(*inputs, weight=weight, separate=True, independence=1.0)
+
+
+class TestQueueInfoNCE(ObjectiveContract):
+    objective = queue_info_nce
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        queue = torch.randn(5, 4, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+        query, key = inputs
+        return queue_info_nce(query, key, queue, temperature=0.5, weight=weight)
 
 
 def test_every_registered_objective_has_its_contract() -> None:

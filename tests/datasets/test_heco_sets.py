@@ -177,6 +177,8 @@ def test_files_that_are_not_the_released_ones_are_refused(root: Path) -> None:
 
 def test_a_name_with_a_slash_is_no_path() -> None:
     assert find_spec("heco/ACM") is not None
+    with pytest.raises(InputError, match=r"unknown dataset 'HeCo/amc'.*'HeCo/acm'"):
+        load_dataset("HeCo/amc")
     assert [is_path(name) for name in ("HeCo/acm", "HeCo/nothing", "my/graph.npz", "Cora")] == [
         False,
         True,

@@ -19,7 +19,7 @@ from torch_geometric.transforms import GDC
 from gssl.common.errors import InputError
 from gssl.datasets.load import load_dataset
 from gssl.graph.block import Block
-from gssl.graph.diffusion import heat, ppr
+from gssl.graph.diffusion import exact_heat, exact_ppr, heat, ppr
 from gssl.graph.sparse import Pattern, SparseMatrix
 from gssl.graph.storage import Graph
 from gssl.testing.toy import toy_graph, toy_graphs
@@ -29,6 +29,7 @@ Diffusion = Callable[..., tuple[Pattern, Tensor]]
 NORMALIZATIONS: list[Normalization] = ["sym", "row", "col"]
 SEEDS = st.integers(0, 2**16)
 SPARSE: dict[str, Diffusion] = {"ppr": ppr, "heat": heat}
+EXACT: dict[str, Diffusion] = {"ppr": exact_ppr, "heat": exact_heat}
 
 
 def dense(found: tuple[Pattern, Tensor]) -> np.ndarray:
@@ -107,6 +108,78 @@ def test_directed_graphs_converge_too(normalization: Normalization, weighted: bo
         np.testing.assert_allclose(found, closed_form(block, method, normalization), atol=1e-6)
 
 
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.sampled_from(NORMALIZATIONS), st.booleans(), st.booleans())
+def test_exact_matrices_are_the_closed_forms(
+    seed: int, normalization: Normalization, weighted: bool, directed: bool
+) -> None:
+    block = random_block(seed, weighted=weighted, directed=directed)
+    for method, exactly in EXACT.items():
+        found = dense(exactly(block, normalization=normalization))
+        np.testing.assert_allclose(found, closed_form(block, method, normalization), atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.sampled_from(NORMALIZATIONS), st.booleans())
+def test_pushes_come_to_the_exact_matrices(seed: int, normalization: Normalization, weighted: bool) -> None:
+    block = random_block(seed, weighted=weighted)
+    for method, exactly in EXACT.items():
+        pushed = dense(SPARSE[method](block, eps=1e-9, normalization=normalization))
+        np.testing.assert_allclose(pushed, dense(exactly(block, normalization=normalization)), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ppr", "heat"])
+def test_exact_matrices_keep_the_greatest_entries(method: str) -> None:
+    block = toy_graph(num_nodes=40, isolated=2).block
+    whole, kept = dense(EXACT[method](block)), dense(EXACT[method](block, top_k=7))
+    assert ((kept > 0).sum(1) == np.minimum((whole > 0).sum(1), 7)).all()
+    np.testing.assert_array_equal(kept[kept > 0], whole[kept > 0])
+    np.testing.assert_allclose(np.sort(kept)[:, -7:], np.sort(whole)[:, -7:])
+    np.testing.assert_array_equal(dense(EXACT[method](block, top_k=99)), whole)
+
+
+def islands() -> Block:
+    """A triangle, a path of two nodes, and two nodes alone; all of it undirected."""
+    edges = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 4]])
+    return Graph.from_edge_index(torch.cat([edges, edges.flip(0)], dim=1), torch.ones(7, 1)).block
+
+
+@pytest.mark.parametrize("diffuse", [ppr, heat, exact_ppr, exact_heat])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_nothing_passes_between_components_and_lone_nodes_keep_all(
+    diffuse: Diffusion, normalization: Normalization
+) -> None:
+    found = diffuse(islands(), normalization=normalization)
+    matrix = dense(found)
+    part = np.array([0, 0, 0, 1, 1, 2, 3])
+    assert (matrix[part[:, None] != part] == 0).all()
+    assert found[0].nnz == 9 + 4 + 1 + 1, "entries that are exactly zero are not stored"
+    np.testing.assert_allclose(matrix[[5, 6], [5, 6]], 1.0, atol=1e-3)
+    np.testing.assert_allclose(matrix.sum(1), 1.0, atol=5e-3)  # every component is regular, so all rows sum to 1
+
+
+@pytest.mark.parametrize("method", ["ppr", "heat"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_a_node_that_hears_from_nobody_is_not_dangling(method: str, normalization: Normalization) -> None:
+    """0 -> 1 -> 2 and 0 -> 3: nothing points to node 0, and nodes 2 and 3 point nowhere."""
+    block = Graph.from_edge_index(torch.tensor([[0, 1, 0], [1, 2, 3]]), torch.ones(4, 1)).block
+    expected = closed_form(block, method, normalization)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(dense(EXACT[method](block, normalization=normalization)), expected, atol=1e-6)
+    pushed = dense(SPARSE[method](block, eps=1e-9, normalization=normalization))
+    np.testing.assert_allclose(pushed, expected, atol=1e-6)
+    if normalization == "row":
+        np.testing.assert_allclose(pushed.sum(1), 1.0, atol=1e-6)
+        assert pushed[0].tolist() == pytest.approx([1.0, 0, 0, 0], abs=1e-6)
+
+
+def test_exact_matrices_are_for_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gssl.graph.diffusion._DENSE", 40)
+    for exactly in EXACT.values():
+        with pytest.raises(InputError, match=r"48 nodes are too many for an exact diffusion.*by pushes"):
+            exactly(toy_graph().block)
+
+
 def karate() -> tuple[Block, Tensor]:
     graph = nx.karate_club_graph()
     edges = torch.tensor(list(graph.edges)).T
@@ -174,6 +247,7 @@ def test_a_collection_is_one_matrix(method: str, top_k: int | None) -> None:
 def test_a_graph_without_nodes() -> None:
     none = Pattern(torch.zeros(1, dtype=torch.int32), torch.zeros(0, dtype=torch.int32), 0)
     assert ppr(Block(none))[0].num_rows == 0
+    assert exact_ppr(Block(none))[0].num_rows == exact_heat(Block(none))[0].num_rows == 0
 
 
 def walked(block: Block, starts: Tensor) -> np.ndarray:
@@ -213,10 +287,17 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
 
 def test_bad_input() -> None:
     block = toy_graph().block
-    with pytest.raises(InputError, match="alpha must be in"):
-        ppr(block, alpha=0.0)
-    with pytest.raises(InputError, match="t must be positive"):
-        heat(block, t=-1.0)
+    for rank, kernel in ((ppr, heat), (exact_ppr, exact_heat)):
+        with pytest.raises(InputError, match="alpha must be in"):
+            rank(block, alpha=0.0)
+        with pytest.raises(InputError, match="t must be positive"):
+            kernel(block, t=-1.0)
+        with pytest.raises(InputError, match="top_k must be"):
+            rank(block, top_k=0)
+        with pytest.raises(InputError, match="not negative"):
+            rank(Block(block.pattern, -torch.ones(block.num_edges)))
+        with pytest.raises(InputError, match="all edges of a graph"):
+            rank(block.head(3))
     with pytest.raises(InputError, match="eps must be"):
         ppr(block, eps=0.0)
     with pytest.raises(InputError, match="top_k must be"):

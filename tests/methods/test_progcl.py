@@ -156,7 +156,7 @@ def test_values_that_are_all_the_same_are_refused() -> None:
 
 def make(graph: Graph, **options: object) -> ProGCL:
     torch.manual_seed(0)
-    small = {"projector_dim": 8, "start_epoch": 2, "synthetic": 10, "fit_columns": 30, **options}
+    small = {"projector_dim": 8, "start": 0.5, "synthetic": 10, "fit_columns": 30, **options}
     method = ProGCL(GCN(graph.in_dim, hidden_dim=8), **small)  # type: ignore[arg-type]  # mixed values
     method.prepare(graph, 7)
     return method
@@ -169,7 +169,7 @@ def begin(method: ProGCL, graph: Graph, epoch: int) -> None:
     method.train()
 
 
-def test_it_is_gca_up_to_the_start_epoch_and_hard_from_then_on() -> None:
+def test_it_is_gca_for_a_share_of_the_training_and_hard_from_then_on() -> None:
     graph = toy_graph()
     method = make(graph)
     torch.manual_seed(0)
@@ -178,6 +178,7 @@ def test_it_is_gca_up_to_the_start_epoch_and_hard_from_then_on() -> None:
     losses = []
     for epoch in (0, 1, 2, 3):
         begin(method, graph, epoch)
+        method.after_step((epoch + 1) / 4)
         for each in (method, plain):
             each.reseed(9, CPU)
             losses.append(each.loss(graph.full_batch()).item())
@@ -188,7 +189,7 @@ def test_it_is_gca_up_to_the_start_epoch_and_hard_from_then_on() -> None:
 
 def test_hardness_is_similarity_times_the_probability_of_a_true_negative_by_global_id() -> None:
     graph = toy_graph(num_nodes=60)
-    method = make(graph, start_epoch=0)
+    method = make(graph, start=0.0)
     begin(method, graph, 0)
     mixture = BetaMixture(*method.mixture)
     similarity = (method.first @ method.second.T + 1) / 2
@@ -204,16 +205,19 @@ def test_hardness_is_similarity_times_the_probability_of_a_true_negative_by_glob
 def test_an_interrupted_training_knows_its_mixture() -> None:
     graph = toy_graph()
     method, other = make(graph), make(graph)
+    method.after_step(0.5)
     begin(method, graph, 2)
     other.load_state_dict(method.state_dict())
     one, two = torch.randn(2, 48, 8)
     assert torch.equal(method.contrast(graph.full_batch(), one, two), other.contrast(graph.full_batch(), one, two))
+    assert bool(other.started)
+    assert float(other.progress) == 0.5
 
 
 @pytest.mark.parametrize("mode", ["weight", "mix"])
 def test_training_raises_the_agreement_of_positives(mode: str) -> None:
     graph = toy_graph()
-    method = make(graph, mode=mode, start_epoch=0)
+    method = make(graph, mode=mode, start=0.0)
 
     @torch.no_grad()
     def margin() -> float:
@@ -231,18 +235,11 @@ def test_training_raises_the_agreement_of_positives(mode: str) -> None:
 @pytest.mark.parametrize("sampler", [clustergcn, graphsage])
 def test_it_trains_on_sampled_batches(sampler: Callable[..., Sampler], mode: str) -> None:
     graph = toy_graph(num_nodes=96)
-    method = make(graph, mode=mode, start_epoch=0)
+    method = make(graph, mode=mode, start=0.0)
     batches = sampler(graph, batch_size=32, num_layers=2, seed=0)
     losses = [record.loss for record in pretrain(method, batches, TrainConfig(epochs=12, lr=1e-2), seed=0).curve]
     assert sum(losses[-3:]) < sum(losses[:3])
     assert bool(method.started)
-
-
-def test_a_training_that_is_too_short_says_so() -> None:
-    method = make(toy_graph())
-    method.after_step(0.5)
-    with pytest.warns(UserWarning, match="ended before epoch 2.*start_epoch"):
-        method.after_step(1.0)
 
 
 def test_bad_input_says_what_to_change() -> None:

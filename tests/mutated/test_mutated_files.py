@@ -107,6 +107,21 @@ def _wikics(root: Path) -> str:
     return "WikiCS"
 
 
+def _heco(root: Path) -> str:
+    raw = root / "HeCo" / "acm" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("pa", "ps"):
+        (raw / f"{name}.txt").write_text("0\t0\n1\t0\n2\t1\n")
+    for name in ("pap", "psp", "pos"):
+        sp.save_npz(raw / f"{name}.npz", MATRIX.tocoo() if name != "psp" else MATRIX)
+    sp.save_npz(raw / "p_feat.npz", MATRIX)
+    np.save(raw / "labels.npy", ARRAYS["y"])
+    for amount in (20, 40, 60):
+        for part, ids in PARTS.items():
+            np.save(raw / f"{part}_{amount}.npy", ids)
+    return "HeCo/acm"
+
+
 def _ogb(root: Path) -> str:
     folder = root / "ogb" / "ogbg_mine"
     tables = {
@@ -186,8 +201,16 @@ def _hetero() -> HeteroData:
     data = HeteroData()
     data["paper"].x, data["paper"].y = torch.eye(3), torch.tensor([0, 1, 1])
     data["author"].x = torch.eye(2, 3)
-    data["author", "writes", "paper"].edge_index = torch.tensor([[0, 1], [1, 2]])
+    data["author", "writes", "paper"].edge_index = torch.tensor([[0, 1, 1], [1, 2, 0]])
     return data
+
+
+def _typed(path: Path) -> None:
+    data = _hetero()
+    data["author"].x = torch.eye(2)  # of another width, so that they are no one graph
+    torch.save(data, path)
+    facts = {"target_type": "paper", "meta_paths": "paper-author-paper"}
+    path.with_name(f"{path.name}.json").write_text(json.dumps(facts))
 
 
 def _text(text: str) -> Write:
@@ -233,6 +256,7 @@ OWN: dict[str, Write] = {
     "tuple.pt": _pt(_collated),
     "batch.pt": _pt(lambda: Batch.from_data_list(_list())),
     "hetero.pt": _pt(_hetero),
+    "typed.pt": _typed,
     "molecules.csv": _text("smiles,target\nC,0\nCC,1\nCCO,1\n"),
     "molecules.smi": _text("C a\nCC b\nCCO c\n"),
     "edges.csv": _text("source,target,weight\na,b,1\nb,c,2\n"),
@@ -267,7 +291,7 @@ def _own(name: str) -> Callable[[Path], str]:
 
 KNOWN: dict[str, Callable[[Path], str]] = {
     "TU": _tu, "Planetoid": _planetoid, "ZINC": _zinc, "MoleculeNet": _molecule_net, "npz": _citations,
-    "heterophilous": _heterophilous, "WikiCS": _wikics, "OGB": _ogb, "binary OGB": _ogb_binary,
+    "heterophilous": _heterophilous, "WikiCS": _wikics, "HeCo": _heco, "OGB": _ogb, "binary OGB": _ogb_binary,
 }  # fmt: skip
 KINDS: dict[str, Callable[[Path], str]] = {**KNOWN, **{name: _own(name) for name in OWN}}
 

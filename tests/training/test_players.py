@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
-from gssl.method import MAIN, Method, Player
+from gssl.method import MAIN, Method, ParameterGroup, Player
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
 from gssl.samplers.base import Sampler
@@ -24,6 +25,7 @@ from gssl.samplers.full import GraphBatches
 from gssl.testing.toy import toy_graph, toy_graphs
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
+from gssl.training.schedule import rate_factor
 
 BATCHES = 3
 
@@ -239,3 +241,39 @@ class Nobody(Duel):
 def test_players_without_parameters_cannot_train(batches: GraphBatches) -> None:
     with pytest.raises(InputError, match="Nobody has no parameters to train"):
         pretrain(Nobody(), batches, TrainConfig(epochs=1), seed=0)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_groups_have_rates_and_decays_of_their_own_along_the_schedule(
+    batches: GraphBatches, optimizer: Literal["adam", "sgd"]
+) -> None:
+    """Against the optimizer of bare torch with its own groups."""
+
+    class Grouped(Duel):
+        def players(self) -> Mapping[str, Player]:
+            critic = tuple(self.critic.parameters())
+            group = ParameterGroup(critic, rate=0.1, weight_decay=0.3)
+            return {MAIN: Player((*self.encoder.parameters(), *critic), lr=0.05, groups=(group,))}
+
+    config = TrainConfig(epochs=3, lr=0.01, weight_decay=0.02, optimizer=optimizer, schedule="cosine", warmup_epochs=1)
+    method = Grouped()
+    pretrain(method, batches, config, seed=4)
+    twin = Grouped()
+    groups = [
+        {"params": list(twin.encoder.parameters()), "weight_decay": 0.02},
+        {"params": list(twin.critic.parameters()), "weight_decay": 0.3},
+    ]
+    bare = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer](groups, lr=0.05)
+    for epoch in range(3):
+        twin.train()
+        twin.reseed(derive_seed(4, "augment", epoch), torch.device("cpu"))
+        torch.manual_seed(derive_seed(4, "epoch", epoch))
+        for number, batch in enumerate(batches.epoch(epoch)):
+            factor = rate_factor(epoch + number / BATCHES, epochs=3, warmup=1, schedule="cosine")
+            for group, rate in zip(bare.param_groups, (0.05, 0.005), strict=True):
+                group["lr"] = rate * factor
+            bare.zero_grad()
+            twin.loss(batch).backward()
+            bare.step()
+    for (name, mine), theirs in zip(method.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, msg=name)

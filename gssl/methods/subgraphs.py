@@ -1,0 +1,29 @@
+"""Methods that need the edges of a batch to be those of one subgraph."""
+
+from __future__ import annotations
+
+from gssl.common.errors import InputError
+from gssl.samplers.base import Sampler
+from gssl.samplers.pair import PairSampler
+from gssl.samplers.propagation.shadow import Shadow
+from gssl.samplers.propagation.subgraph import SubgraphPropagation
+
+
+def require_subgraphs(sampler: Sampler, purpose: str) -> None:
+    """Whether batches are whole graphs, or one subgraph for all layers.
+
+    Args:
+        sampler: of any batches.
+        purpose: what the method does with them, for the message: "PolyGCL filters the nodes of a batch".
+
+    Raises:
+        InputError: they are sampled layer by layer, or are a neighborhood of each target.
+    """
+    if not isinstance(sampler, PairSampler):
+        return
+    propagation = sampler.propagation
+    if not isinstance(propagation, SubgraphPropagation) or isinstance(propagation, Shadow):
+        raise InputError(
+            f"{purpose}, which must be one subgraph for all layers, but the propagation {type(propagation).__name__} "
+            "makes others; use --sampler clustergcn, graphsaint or uniform+induced, or full"
+        )
