@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-from gssl.benchmarks.perf.cases import build_ours, make_grace
+from gssl.benchmarks.perf import ours
+from gssl.benchmarks.perf.cases import build_ours
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.machine import describe, thread_count
 from gssl.benchmarks.perf.measure import Side, measure
@@ -37,7 +38,7 @@ def run(
     threads = thread_count(threads)
     setup = NodeSetup(data=available_data() if data == "auto" else data, nodes=nodes)
     peers = [library for library in LIBRARIES if library.installed]
-    sides = [Side("gssl", partial(build_ours, make_grace, setup))] + [
+    sides = [Side("gssl", partial(build_ours, ours.grace, setup))] + [
         Side(peer.name, partial(peer.build, setup)) for peer in peers
     ]
     (mine, *theirs), figures = measure(sides, partial(agreement, peers, setup), repeats=repeats, threads=threads)

@@ -28,6 +28,9 @@ NEGATIVES = 5  # of a node, for GMI
 CENTERS, SUBGRAPH = 500, 20  # subgraphs of a step of SUBG-CON, and nodes of each
 SKETCH = 0.5  # rows of COSTA's projection for each node
 MASKED_EDGES, DROPOUT = 0.7, 0.5  # of MaskGAE and S2GAE
+ORDER = 10  # of PolyGCL's polynomials
+STARS = 100  # leaves of a star of E2Neg
+TRIPLET_NEGATIVES = 4  # of a node, for SUGRL
 AFGRL_SEARCH = (4, 100, 5, 20)  # neighbors, clusters, runs of k-means and steps of a run
 
 
@@ -124,6 +127,11 @@ class GraphSetup:
         edges = torch.cat([_molecule(int(size), rng) + start for size, start in zip(sizes, ptr[:-1], strict=True)], 1)
         kinds = torch.randint(self.features, (int(ptr[-1]),), generator=rng)
         return Graph.from_edge_index(edges, torch.eye(self.features)[kinds], ptr=ptr)
+
+
+def clusters_of(nodes: int) -> int:
+    """How many clusters E2Neg makes of so many nodes: 50, and fewer where these would be very small."""
+    return max(min(50, nodes // 10), 1)
 
 
 def available_data() -> Data:

@@ -21,22 +21,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
-from torch_geometric.utils import add_self_loops, degree, dropout_edge, to_dense_adj
+from torch_geometric.utils import degree, dropout_edge, to_dense_adj, to_scipy_sparse_matrix
 
 from gssl.benchmarks.perf.measure import Step
 from gssl.benchmarks.perf.peers.clones import load, normalized, without_cuda
 from gssl.benchmarks.perf.peers.peer import Foreign, Update
 from gssl.benchmarks.perf.setups import (
-    AFGRL_SEARCH,
     CENTERS,
     DROPOUT,
     MASKED_EDGES,
-    MOMENTUM,
     NEGATIVES,
-    NORM_MOMENTUM,
+    ORDER,
     SKETCH,
+    STARS,
     SUBGRAPH,
+    TRIPLET_NEGATIVES,
     NodeSetup,
+    clusters_of,
 )
 
 _SPARSE = ("torch_scatter", "torch_sparse")
@@ -88,52 +89,6 @@ def progcl(setup: NodeSetup) -> Step:
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it fits
         loss(options.epoch_start)
     return Update(loss, model)
-
-
-def bgrl(setup: NodeSetup) -> Step:
-    """BGRL; each view is a deep copy of the graph. The momentum and the rate stand still."""
-    (module,) = load(setup.sources, "nerdslab/bgrl", "bgrl")
-    edge_index, x = setup.plain()
-    data = Data(x=x, edge_index=edge_index)
-    encoder = module.GCN([x.shape[1], setup.hidden, setup.out], batchnorm=True, batchnorm_mm=NORM_MOMENTUM)
-    model = module.BGRL(encoder, module.MLP_Predictor(setup.out, setup.out, hidden_size=setup.head))
-    rates = zip(setup.drop_edge, setup.mask_feature, strict=True)
-    views = [module.get_graph_drop_transform(drop_edge_p=drop, drop_feat_p=mask) for drop, mask in rates]
-
-    def loss() -> Tensor:
-        first, second = (view(data) for view in views)
-        one, target_two = model(first, second)
-        two, target_one = model(second, first)
-        terms = (F.cosine_similarity(*pair, dim=-1).mean() for pair in ((one, target_two), (two, target_one)))
-        return 2 - sum(terms, torch.zeros(()))
-
-    return Update(loss, model, after=lambda: model.update_target_network(MOMENTUM))
-
-
-def afgrl(setup: NodeSetup) -> Step:
-    """AFGRL with k-means by faiss; positives are looked for with the embeddings of the step, within that step."""
-    (module,) = load(setup.sources, "Namkyeong/AFGRL", "models.AFGRL", missing=("tensorboardX",))
-    edge_index, x = setup.plain()
-    neighbors, clusters, runs, steps = AFGRL_SEARCH
-    options = SimpleNamespace(
-        dropout=0.0,
-        mad=MOMENTUM,
-        epochs=10_000,
-        device="cpu",
-        num_centroids=min(clusters, len(x)),
-        num_kmeans=runs,
-        clus_num_iters=steps,
-        pred_hid=setup.head,
-        topk=neighbors,
-    )
-    model = module.AFGRL([x.shape[1], setup.hidden], options)
-    loops, weight = add_self_loops(edge_index, torch.ones(edge_index.shape[1]), num_nodes=len(x))
-
-    def loss() -> Tensor:
-        value: Tensor = model(x, None, edge_index, [loops, weight], edge_weight=torch.ones(edge_index.shape[1]))[1]
-        return value
-
-    return Update(loss, model, after=model.update_moving_average)
 
 
 def dgi(setup: NodeSetup) -> Step:
@@ -252,6 +207,87 @@ def costa(setup: NodeSetup) -> Step:
         return value
 
     return Update(loss, model)
+
+
+def sugrl(setup: NodeSetup) -> Step:
+    """SUGRL; its neighbors come from lists that are made before. Weights are those of Cora."""
+    (module,) = load(setup.sources, "YujieMo/SUGRL", "models")
+    edge_index, x = setup.plain()
+    nodes, adjacency = len(x), normalized(edge_index, len(x))
+    model = module.SUGRL_Fast(x.shape[1], cfg=[setup.hidden, setup.out], dropout=0.3)
+    rows, near = adjacency.indices()
+    size = torch.bincount(rows, minlength=nodes)
+    first = size.cumsum(0) - size
+    lists = [near[first + step % size] for step in range(1, 101)]
+    margin, label = nn.MarginRankingLoss(margin=0.8, reduction="none"), -torch.ones(nodes)
+    epoch = 0
+
+    def loss() -> Tensor:
+        nonlocal epoch
+        epoch += 1
+        order = [np.random.permutation(nodes) for _ in range(TRIPLET_NEGATIVES)]
+        anchor, aggregate = model(x, adjacency)
+        neighbors = sum(anchor[lists[(epoch + shift) % 100]] for shift in range(0, 10, 2)) / 5
+        own, other = F.pairwise_distance(anchor, aggregate), F.pairwise_distance(anchor, neighbors)
+        terms = []
+        for rows in order:
+            away = F.pairwise_distance(anchor, anchor[rows])
+            triplets = margin(own, away, label).mean() + margin(other, away, label).mean()
+            bound = (away - own.detach() - 1.0).clamp(min=0).sum() / TRIPLET_NEGATIVES
+            terms.append(10 * triplets + bound)
+        return torch.stack(terms).sum()
+
+    return Update(loss, model)
+
+
+def polygcl(setup: NodeSetup) -> Step:
+    """PolyGCL; each of both filters computes the powers of the Laplacian of its own, for real and shuffled features."""
+    (module,) = load(setup.sources, "ChenJY-Count/PolyGCL", "model", folders=("", "non-homophilous"))
+    edge_index, x = setup.plain()
+    model = module.Model(x.shape[1], setup.hidden, ORDER, DROPOUT, DROPOUT, False, "relu")
+    labels = torch.cat([torch.ones(2 * len(x)), torch.zeros(2 * len(x))])
+
+    def loss() -> Tensor:
+        logits = model(edge_index, x, x[np.random.permutation(len(x))])
+        return F.binary_cross_entropy_with_logits(logits, labels)
+
+    return Update(loss, model)
+
+
+def e2neg(setup: NodeSetup) -> Step:
+    """E2Neg on the stars that its own code makes, which differ from ours by chance."""
+    module, tools = load(setup.sources, "hedongxiao-tju/E2Neg", "networks", "utils")
+    edge_index, x = setup.plain()
+    adjacency = to_scipy_sparse_matrix(edge_index, num_nodes=len(x)).tocsr()
+    centers = tools.spec_clustering(adjacency, clusters_of(len(x)), batch_size=2000)
+    data = Data(x=x, edge_index=edge_index)
+    stars, middles, members = tools.construct_graph(data, centers, STARS)
+    options = SimpleNamespace(num_features=x.shape[1], output=setup.hidden)
+    model = module.Model(module.GCN(options), setup.hidden, setup.hidden, 0.5)
+    features = x[members]
+
+    def loss() -> Tensor:
+        changed = tools.augment(features, middles)
+        value: Tensor = model.loss(model(features, stars), model(changed, stars), middles)
+        return value
+
+    return Update(loss, model)
+
+
+def simmlp(setup: NodeSetup) -> Step:
+    """SimMLP with the rates and weights of Cora, and Adam in place of AdamW."""
+    script, parts, losses, views = load(setup.sources, "Zehong-Wang/SimMLP", "main", "model", "loss", "augment")
+    edge_index, x = setup.plain()
+    width, in_dim = setup.hidden, x.shape[1]
+    encoder = parts.MLP(in_dim, width, width, nn.PReLU, 2, residual=True, norm="batch", dropout=DROPOUT)
+    network = parts.GNN(width, width, width, nn.PReLU, 2, norm="batch")
+    predictor = parts.MLP(width, setup.head, width, nn.PReLU, 2, norm="batch")
+    decoder = parts.MLP(width, width, in_dim, nn.PReLU, 2)
+    augment = views.Augment(edge_mask=setup.drop_edge[0], feature_mask=setup.mask_feature[0])
+    model = parts.Model(encoder, network, predictor, augment, decoder)
+    optimizer = torch.optim.Adam(model.parameters())
+    data, agreement = Data(x=x, edge_index=edge_index), losses.Bootstrap(eta=1)
+    return Foreign(lambda: script.train(model, agreement, data, None, optimizer, None, recon_lambda=10), optimizer)
 
 
 def maskgae(setup: NodeSetup) -> Step:

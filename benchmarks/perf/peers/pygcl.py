@@ -93,6 +93,39 @@ def bgrl_encoder(setup: NodeSetup, in_dim: int) -> Layers:
     )
 
 
+def gbt(setup: NodeSetup) -> Step:
+    """G-BT. PyGCL computes the loss of both directions, which are the same; no encoding of the graph as it is."""
+    library = _pygcl()
+    edge_index, x = setup.plain()
+    encoder = bgrl_encoder(setup, x.shape[1])
+    contrast = library.models.WithinEmbedContrast(loss=library.losses.BarlowTwins())
+    views = _views(library, setup)
+
+    def loss() -> Tensor:
+        value: Tensor = contrast(*(encoder(*view(x, edge_index)[:2]) for view in views))
+        return value
+
+    return Update(loss, encoder)
+
+
+def vicreg(setup: NodeSetup) -> Step:
+    """VICReg. PyGCL has the loss, of both directions, which are the same; the rest is as in ours."""
+    library = _pygcl()
+    edge_index, x = setup.plain()
+    encoder = Layers(x.shape[1], setup.hidden, setup.out)
+    ends = [part for _ in range(2) for part in (nn.BatchNorm1d(setup.head), nn.ReLU())]
+    maps = [nn.Linear(setup.out, setup.head), nn.Linear(setup.head, setup.head), nn.Linear(setup.head, setup.head)]
+    project = nn.Sequential(maps[0], *ends[:2], maps[1], *ends[2:], maps[2])
+    contrast = library.models.WithinEmbedContrast(loss=library.losses.VICReg())
+    views = _views(library, setup)
+
+    def loss() -> Tensor:
+        value: Tensor = contrast(*(project(encoder(*view(x, edge_index)[:2])) for view in views))
+        return value
+
+    return Update(loss, encoder, project)
+
+
 def mvgrl_nodes(setup: NodeSetup) -> Step:
     """MVGRL on nodes. PyGCL makes the diffusion once; it keeps all entries above 1e-4, ours the 128 greatest of a row.
 
