@@ -8,14 +8,14 @@ from typing import Literal
 
 import torch
 
+from gssl.benchmarks.perf import ours
+from gssl.benchmarks.perf.cases import build_ours
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
-from gssl.benchmarks.perf.grace_setup import GraceSetup, available_data
 from gssl.benchmarks.perf.machine import describe, thread_count
-from gssl.benchmarks.perf.measure import Side, Step, measure
+from gssl.benchmarks.perf.measure import Side, measure
 from gssl.benchmarks.perf.result import PerfResult, compare
+from gssl.benchmarks.perf.setups import NodeSetup, available_data
 from gssl.common.options import PositiveInt
-from gssl.methods.grace import GRACE
-from gssl.models.gcn import GCN
 from gssl.objectives.info_nce import info_nce
 from gssl.results.environment import installed
 
@@ -36,9 +36,11 @@ def run(
         threads: of all sides; PyTorch's default if None.
     """
     threads = thread_count(threads)
-    setup = GraceSetup(data=available_data() if data == "auto" else data, nodes=nodes)
+    setup = NodeSetup(data=available_data() if data == "auto" else data, nodes=nodes)
     peers = [library for library in LIBRARIES if library.installed]
-    sides = [Side("gssl", partial(ours, setup))] + [Side(peer.name, partial(peer.build, setup)) for peer in peers]
+    sides = [Side("gssl", partial(build_ours, ours.grace, setup))] + [
+        Side(peer.name, partial(peer.build, setup)) for peer in peers
+    ]
     (mine, *theirs), figures = measure(sides, partial(agreement, peers, setup), repeats=repeats, threads=threads)
     environment = describe(threads)
     environment["peers"] = installed(tuple(peer.distribution for peer in peers))
@@ -60,32 +62,7 @@ def run(
     )
 
 
-def ours(setup: GraceSetup) -> Step:
-    """The update of the training loop, without its bookkeeping."""
-    graph = setup.graph()
-    batch = graph.full_batch()
-    method = GRACE(
-        GCN(graph.in_dim, hidden_dim=setup.hidden, out_dim=setup.out),
-        drop_edge=setup.drop_edge,
-        mask_feature=setup.mask_feature,
-        temperature=setup.temperature,
-        projector_dim=setup.out,
-    )
-    optimizer = torch.optim.Adam(method.parameters())
-    method.reseed(0, torch.device("cpu"))
-
-    def update() -> None:
-        optimizer.zero_grad()
-        loss = method.loss(batch)
-        loss.backward()
-        optimizer.step()
-        method.after_step(1.0)
-        loss.item()
-
-    return update
-
-
-def agreement(libraries: Sequence[Library], setup: GraceSetup) -> dict[str, float]:
+def agreement(libraries: Sequence[Library], setup: NodeSetup) -> dict[str, float]:
     """Relative difference between our loss, and the norm of its gradient's difference, and each peer's."""
     rng = torch.Generator().manual_seed(0)
     z1 = torch.randn(min(setup.nodes, 500), setup.out, generator=rng)

@@ -88,7 +88,11 @@ def take_turns(
 def peak_memory(side: Side, threads: int) -> float:
     """Peak resident memory of two steps in a row above that before them, MiB. Call it in a fresh process."""
     torch.set_num_threads(threads)
-    step = side.build()
+    return peak_of(side.build())
+
+
+def peak_of(step: Step) -> float:
+    """The same of a step that is made already."""
     with _Peak() as peak:
         step()
         step()  # the state of an optimizer exists from the second step on

@@ -7,10 +7,10 @@ from gssl.common.resolve import Resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gssl.benchmarks.perf.result import PerfResult
+    from gssl.benchmarks.perf.result import PerfResult, PerfTable
 
 # Each is a function of keyword-only options (sizes, repeats, threads) with defaults that give the published figure.
-BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
+BENCHMARKS: "Resolver[Callable[..., PerfResult | PerfTable]]" = Resolver(
     "benchmark",
     {
         "spmm": "gssl.benchmarks.perf.spmm:run",
@@ -20,6 +20,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult]]" = Resolver(
         "mvs": "gssl.benchmarks.perf.mvs:run",
         "memory": "gssl.benchmarks.perf.memory:run",
         "prefetch": "gssl.benchmarks.perf.prefetch:run",
+        "methods": "gssl.benchmarks.perf.methods:run",
         "inference": "gssl.benchmarks.perf.inference:run",
     },
     group="gssl.benchmarks",

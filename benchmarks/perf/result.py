@@ -90,6 +90,40 @@ class PerfResult:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class PerfTable:
+    """Several benchmarks of one kind.
+
+    Attributes:
+        name: of all together.
+        results: one each; their ``environment`` is empty.
+        without: what was not measured since it has no peer, and why.
+        config: repeats and threads.
+        environment: versions and machine.
+    """
+
+    name: str
+    results: tuple[PerfResult, ...]
+    without: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, int | float | str] = field(default_factory=dict)
+    environment: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def compared(self) -> int:
+        """Peers that were measured."""
+        return sum(len(result.peers) for result in self.results)
+
+    @property
+    def slower(self) -> tuple[str, ...]:
+        """Where a peer is faster than we are: ``method against peer``."""
+        pairs = [(result.name, peer) for result in self.results for peer in result.peers]
+        return tuple(f"{name} against {peer.name}" for name, peer in pairs if peer.ratio < 1)
+
+    def mapping(self) -> dict[str, object]:
+        """All fields as JSON types, with the summary."""
+        return {**asdict(self), "compared": self.compared, "slower": list(self.slower)}
+
+
 def compare(
     name: str,
     ours: Measured,

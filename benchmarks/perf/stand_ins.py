@@ -25,7 +25,7 @@ def stand_in(*packages: str) -> None:
     """Let this process import those of ``packages`` that do not import by themselves. For a benchmark's processes only.
 
     A package that is there without what it needs in its turn, as torch-sparse is without torch-scatter, counts as one
-    that does not import.
+    that does not import. A module within a package goes by its full name, after the package.
     """
     for package in packages:
         if package not in sys.modules and not _imports(package):
@@ -33,12 +33,12 @@ def stand_in(*packages: str) -> None:
 
 
 def _imports(package: str) -> bool:
-    if find_spec(package) is None:
-        return False
     try:
+        if find_spec(package) is None:
+            return False
         import_module(package)
     except Exception:  # a package that is half there may fail in any way
-        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[name]
         return False
     return True

@@ -23,9 +23,9 @@ from gssl.benchmarks.perf import (
     spmm,
 )
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
-from gssl.benchmarks.perf.grace_setup import GraceSetup, available_data
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
+from gssl.benchmarks.perf.setups import NodeSetup, available_data
 from gssl.common.errors import InputError
 from gssl.config.components import sampler_factory
 from gssl.graph.sparse import SparseMatrix
@@ -39,7 +39,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "in_fresh_process", lambda function, *args: function(*args))
 
 
-TINY = GraceSetup(nodes=60, features=40, hidden=16, out=8)
+TINY = NodeSetup(nodes=60, features=40, hidden=16, out=8)
 
 
 def headline(result: PerfResult) -> dict[str, object]:
@@ -62,7 +62,7 @@ def test_both_infonces_compute_the_same() -> None:
 
 def test_the_random_graph_has_the_shape_of_the_real_one(mirror: Path) -> None:
     assert available_data() == "Cora"
-    random, real = GraceSetup(data="random").graph(), GraceSetup(data="Cora").graph()
+    random, real = NodeSetup(data="random").graph(), NodeSetup(data="Cora").graph()
     assert random.num_nodes == real.num_nodes
     assert random.in_dim == real.in_dim
     assert random.num_edges == pytest.approx(real.num_edges, rel=0.02)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gssl.benchmarks.perf.cases import CASES
 from gssl.benchmarks.perf.registry import BENCHMARKS
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
@@ -15,7 +16,7 @@ def committed(name: str) -> Any:
     return json.loads((RESULTS / f"perf-{name}.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", BENCHMARKS.names())
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS.names() if name != "methods"])
 def test_every_benchmark_has_a_complete_result(name: str) -> None:
     result = committed(name)
     assert result["name"] == name
@@ -24,6 +25,20 @@ def test_every_benchmark_has_a_complete_result(name: str) -> None:
     assert result["absent"] == {}
     assert len(result["ours_times"]) == result["config"]["repeats"]
     assert {"git_hash", "processor", "threads", "libraries"} <= set(result["environment"])
+
+
+def test_every_method_was_measured_against_every_peer_that_it_has() -> None:
+    if not (RESULTS / "perf-methods.json").is_file():
+        pytest.skip("gssl perf methods was not measured yet")
+    table = committed("methods")
+    assert [(r["name"], r["config"]["level"]) for r in table["results"]] == [(c.method, c.level) for c in CASES]
+    for result, case in zip(table["results"], CASES, strict=True):
+        assert result["absent"] == {}
+        assert [peer["name"] for peer in result["peers"]] == [peer.name for peer in case.peers]
+        assert all(peer["ratio"] == pytest.approx(peer["seconds"] / result["ours"]) for peer in result["peers"])
+        assert len(result["ours_times"]) == table["config"]["repeats"] > 2
+    assert table["compared"] == sum(len(case.peers) for case in CASES)
+    assert {"git_hash", "processor", "threads", "libraries", "peers", "sources"} <= set(table["environment"])
 
 
 @pytest.mark.parametrize(

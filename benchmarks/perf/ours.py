@@ -1,0 +1,287 @@
+"""How our methods are made for a comparison, from what a setup says, so that they have the widths of the peers."""
+# ruff: noqa: D103  # each makes the method that it is named after
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gssl.benchmarks.perf.setups import (
+    ADVERSARY,
+    AFGRL_SEARCH,
+    CENTERS,
+    DROPOUT,
+    MASKED_EDGES,
+    MOMENTUM,
+    NEGATIVES,
+    NORM_MOMENTUM,
+    ORDER,
+    SKETCH,
+    STARS,
+    SUBGRAPH,
+    TRIPLET_NEGATIVES,
+    GraphSetup,
+    NodeSetup,
+    clusters_of,
+)
+from gssl.method import Method
+from gssl.methods.adgcl import ADGCL
+from gssl.methods.afgrl import AFGRL
+from gssl.methods.arga import ARGA, ARVGA
+from gssl.methods.autogcl import AutoGCL
+from gssl.methods.bgrl import BGRL
+from gssl.methods.blnn import BLNN
+from gssl.methods.costa import COSTA
+from gssl.methods.dgi import DGI
+from gssl.methods.e2neg import E2Neg
+from gssl.methods.gae import GAE
+from gssl.methods.gbt import GBT
+from gssl.methods.gca import GCA
+from gssl.methods.ggd import GGD
+from gssl.methods.gmi import GMI
+from gssl.methods.grace import GRACE
+from gssl.methods.graphcl import GraphCL
+from gssl.methods.infograph import InfoGraph
+from gssl.methods.joao import JOAO, JOAOv2
+from gssl.methods.maskgae import MaskGAE
+from gssl.methods.mvgrl import MVGRL
+from gssl.methods.polygcl import PolyGCL
+from gssl.methods.progcl import ProGCL
+from gssl.methods.rgcl import RGCL
+from gssl.methods.s2gae import S2GAE
+from gssl.methods.sgrl import SGRL
+from gssl.methods.simgrace import SimGRACE
+from gssl.methods.simmlp import SimMLP
+from gssl.methods.subgcon import SUBGCON
+from gssl.methods.sugrl import SUGRL
+from gssl.methods.vgae import VGAE
+from gssl.methods.vicreg import VICReg
+from gssl.models.gcn import GCN
+from gssl.models.gin import GIN
+from gssl.models.mlp import MLPEncoder
+
+
+def _gcn(setup: NodeSetup, in_dim: int, *, layers: int = 2, **options: Any) -> GCN:
+    out = setup.out if layers > 1 else setup.hidden
+    return GCN(in_dim, hidden_dim=setup.hidden, out_dim=out, num_layers=layers, **options)
+
+
+def _gin(setup: GraphSetup, in_dim: int) -> GIN:
+    width, layers = setup.hidden, setup.layers
+    return GIN(in_dim, hidden_dim=width, num_layers=layers, norm="batch", jk="cat", readout="sum")
+
+
+def dgi(setup: NodeSetup, in_dim: int) -> Method:
+    return DGI(_gcn(setup, in_dim, layers=1, activation="prelu"))
+
+
+def grace(setup: NodeSetup, in_dim: int) -> Method:
+    return GRACE(
+        _gcn(setup, in_dim),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        temperature=setup.temperature,
+        projector_dim=setup.head,
+    )
+
+
+def gca(setup: NodeSetup, in_dim: int) -> Method:
+    return GCA(
+        _gcn(setup, in_dim),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        temperature=setup.temperature,
+        projector_dim=setup.head,
+    )
+
+
+def progcl(setup: NodeSetup, in_dim: int) -> Method:
+    return ProGCL(
+        _gcn(setup, in_dim),
+        start=0.0,
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        temperature=setup.temperature,
+        projector_dim=setup.head,
+        centrality="degree",
+    )
+
+
+def costa(setup: NodeSetup, in_dim: int) -> Method:
+    return COSTA(
+        _gcn(setup, in_dim),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        ratio=SKETCH,
+        temperature=setup.temperature,
+        projector_dim=setup.head,
+    )
+
+
+def bgrl(setup: NodeSetup, in_dim: int) -> Method:
+    return BGRL(
+        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        momentum=MOMENTUM,
+        predictor_dim=setup.head,
+    )
+
+
+def afgrl(setup: NodeSetup, in_dim: int) -> Method:
+    neighbors, clusters, runs, steps = AFGRL_SEARCH
+    return AFGRL(
+        _gcn(setup, in_dim, layers=1, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        neighbors=neighbors,
+        clusters=min(clusters, setup.nodes),
+        cluster_runs=runs,
+        cluster_steps=steps,
+        momentum=MOMENTUM,
+        predictor_dim=setup.head,
+    )
+
+
+def blnn(setup: NodeSetup, in_dim: int) -> Method:
+    return BLNN(
+        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        temperature=setup.temperature,
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        momentum=MOMENTUM,
+        predictor_dim=setup.head,
+    )
+
+
+def sgrl(setup: NodeSetup, in_dim: int) -> Method:
+    return SGRL(_gcn(setup, in_dim, layers=1, activation="prelu"), momentum=MOMENTUM)
+
+
+def gbt(setup: NodeSetup, in_dim: int) -> Method:
+    return GBT(
+        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        drop_edge=setup.drop_edge[0],
+        mask_feature=setup.mask_feature[0],
+    )
+
+
+def vicreg(setup: NodeSetup, in_dim: int) -> Method:
+    return VICReg(
+        _gcn(setup, in_dim),
+        drop_edge=setup.drop_edge,
+        mask_feature=setup.mask_feature,
+        expander_dim=setup.head,
+    )
+
+
+def sugrl(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = MLPEncoder(
+        in_dim, hidden_dim=setup.hidden, out_dim=setup.out, num_layers=2, final_activation=False, in_dropout=0.3
+    )
+    return SUGRL(encoder, negatives=TRIPLET_NEGATIVES)
+
+
+def simmlp(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = MLPEncoder(
+        in_dim,
+        hidden_dim=setup.hidden,
+        num_layers=2,
+        activation="prelu",
+        norm="batch",
+        final_activation=False,
+        last_norm=True,
+        residual=True,
+        dropout=DROPOUT,
+    )
+    drop, mask = setup.drop_edge[0], setup.mask_feature[0]
+    return SimMLP(encoder, mask_feature=mask, drop_edge=drop, aggregations=2, predictor_dim=setup.head)
+
+
+def polygcl(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = MLPEncoder(in_dim, hidden_dim=setup.hidden, num_layers=1, activation="relu")
+    return PolyGCL(encoder, order=ORDER, drop_features=DROPOUT, drop_filtered=DROPOUT)
+
+
+def e2neg(setup: NodeSetup, in_dim: int) -> Method:
+    neighbors, clusters = STARS, clusters_of(setup.nodes)
+    return E2Neg(_gcn(setup, in_dim, layers=1, activation="prelu"), clusters=clusters, neighbors=neighbors)
+
+
+def mvgrl_nodes(setup: NodeSetup, in_dim: int) -> Method:
+    return MVGRL(_gcn(setup, in_dim, layers=1, activation="prelu"))
+
+
+def gmi(setup: NodeSetup, in_dim: int) -> Method:
+    return GMI(_gcn(setup, in_dim, activation="prelu"), negatives=NEGATIVES)
+
+
+def ggd(setup: NodeSetup, in_dim: int) -> Method:
+    return GGD(_gcn(setup, in_dim, layers=1, activation="prelu"), mask_feature=setup.mask_feature[0])
+
+
+def subgcon(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = _gcn(setup, in_dim, layers=1, activation="prelu")
+    return SUBGCON(encoder, subgraph_size=SUBGRAPH, centers=CENTERS)
+
+
+def gae(setup: NodeSetup, in_dim: int) -> Method:
+    return GAE(_gcn(setup, in_dim, final_activation=False))
+
+
+def vgae(setup: NodeSetup, in_dim: int) -> Method:
+    return VGAE(_gcn(replace(setup, out=2 * setup.out), in_dim, final_activation=False))
+
+
+def arga(setup: NodeSetup, in_dim: int) -> Method:
+    return ARGA(_gcn(setup, in_dim, final_activation=False), discriminator_dims=ADVERSARY)
+
+
+def arvga(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = _gcn(replace(setup, out=2 * setup.out), in_dim, final_activation=False)
+    return ARVGA(encoder, discriminator_dims=ADVERSARY)
+
+
+def maskgae(setup: NodeSetup, in_dim: int) -> Method:
+    encoder = _gcn(setup, in_dim, activation="elu", norm="batch", dropout=DROPOUT, in_dropout=DROPOUT)
+    return MaskGAE(encoder, mask="edge", p=MASKED_EDGES, alpha=0.004, decoder_dim=setup.head)
+
+
+def s2gae(setup: NodeSetup, in_dim: int) -> Method:
+    return S2GAE(_gcn(setup, in_dim, dropout=DROPOUT), p=MASKED_EDGES, decoder_dim=setup.head, decoder_dropout=DROPOUT)
+
+
+def infograph(setup: GraphSetup, in_dim: int) -> Method:
+    return InfoGraph(_gin(setup, in_dim))
+
+
+def graphcl(setup: GraphSetup, in_dim: int) -> Method:
+    return GraphCL(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+
+
+def joao(setup: GraphSetup, in_dim: int) -> Method:
+    return JOAO(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+
+
+def joaov2(setup: GraphSetup, in_dim: int) -> Method:
+    return JOAOv2(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+
+
+def simgrace(setup: GraphSetup, in_dim: int) -> Method:
+    return SimGRACE(_gin(setup, in_dim), temperature=setup.temperature)
+
+
+def rgcl(setup: GraphSetup, in_dim: int) -> Method:
+    return RGCL(_gin(setup, in_dim), temperature=setup.temperature, generator_dim=setup.hidden)
+
+
+def autogcl(setup: GraphSetup, in_dim: int) -> Method:
+    return AutoGCL(_gin(setup, in_dim), temperature=setup.temperature, generator_dim=setup.head)
+
+
+def adgcl(setup: GraphSetup, in_dim: int) -> Method:
+    layers = setup.layers
+    return ADGCL(_gin(setup, in_dim), temperature=setup.temperature, augmenter_dim=setup.head, augmenter_layers=layers)
+
+
+def mvgrl_graphs(setup: GraphSetup, in_dim: int) -> Method:
+    encoder = GCN(in_dim, hidden_dim=setup.hidden, num_layers=setup.layers, activation="prelu", readout="sum")
+    return MVGRL(encoder, top_k=None)
