@@ -41,6 +41,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GCA": "gssl.methods.gca:GCA",
         "CCA-SSG": "gssl.methods.cca_ssg:CCASSG",
         "G-BT": "gssl.methods.gbt:GBT",
+        "VICReg": "gssl.methods.vicreg:VICReg",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
-from gssl.models.layers import Activation, BatchNorm, make_activation
+from gssl.models.layers import Activation, RowNorm, make_activation, make_row_norm
 
 
 def mlp_head(
@@ -15,8 +13,9 @@ def mlp_head(
     out_dim: int,
     *,
     activation: Activation = "relu",
-    norm: Literal["none", "batch", "layer"] = "none",
+    norm: RowNorm = "none",
     glorot: bool = False,
+    hidden_layers: int = 1,
 ) -> nn.Sequential:
     """Linear, norm, activation, linear: the two-layer head of contrastive and bootstrapped methods.
 
@@ -28,18 +27,16 @@ def mlp_head(
         norm: before the activation, row by row or over the rows of a batch.
         glorot: whether the weights are drawn uniformly as Glorot and Bengio do and the biases are zero; else PyTorch's
             own initialisation stands.
+        hidden_layers: how often linear map, norm and activation come before the last linear map; the expander of VICReg
+            has two.
 
     Returns:
         A module from shape (n, in_dim) to shape (n, out_dim).
     """
-    norms: list[nn.Module] = []
-    if norm == "batch":
-        norms.append(BatchNorm(hidden_dim))
-    elif norm == "layer":
-        norms.append(nn.LayerNorm(hidden_dim))
-    head = nn.Sequential(
-        nn.Linear(in_dim, hidden_dim), *norms, make_activation(activation), nn.Linear(hidden_dim, out_dim)
-    )
+    parts: list[nn.Module] = []
+    for width in (in_dim, *[hidden_dim] * (hidden_layers - 1)):
+        parts += [nn.Linear(width, hidden_dim), *make_row_norm(norm, hidden_dim), make_activation(activation)]
+    head = nn.Sequential(*parts, nn.Linear(hidden_dim, out_dim))
     if glorot:
         for module in head:
             if isinstance(module, nn.Linear):

@@ -2,6 +2,7 @@
 
 from gssl.methods.cca_ssg import CCASSG
 from gssl.methods.gbt import GBT
+from gssl.methods.vicreg import VICReg
 from gssl.testing.methods import MethodContract
 
 
@@ -11,3 +12,13 @@ class TestCCASSG(MethodContract):
 
 class TestGBT(MethodContract):
     method = GBT
+
+
+class TestVICReg(MethodContract):
+    method = VICReg
+    options = {"expander_dim": 16}
+
+
+class TestVICRegWithoutExpander(MethodContract):
+    method = VICReg
+    options = {"expander_dim": 0}

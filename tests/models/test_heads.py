@@ -44,3 +44,16 @@ def test_a_batch_of_one_row_passes_batch_norm(kind: str) -> None:
     assert bool(out.isfinite().all())
     if kind == "norm":
         assert torch.equal(out, x)
+
+
+def test_an_expander_has_norm_and_activation_before_each_later_map() -> None:
+    torch.manual_seed(0)
+    head = mlp_head(3, 5, 2, norm="batch", hidden_layers=2)
+    torch.manual_seed(0)
+    first, second, last = nn.Linear(3, 5), nn.Linear(5, 5), nn.Linear(5, 2)
+    x = torch.randn(7, 3)
+    for linear in (first, second):
+        x = nn.functional.relu(nn.functional.batch_norm(linear(x), None, None, training=True))
+    torch.manual_seed(0)
+    _ = nn.Linear(3, 5), nn.Linear(5, 5), nn.Linear(5, 2)
+    torch.testing.assert_close(head(torch.randn(7, 3)), last(x))
