@@ -25,7 +25,7 @@ from gssl.samplers.pair import PairSampler
 
 
 class SGRL(Method):
-    """Scattering graph representation learning (He et al., 2024, NeurIPS).
+    """Scattering graph representation learning (He et al., NeurIPS 2024, openreview:R8SolCx62K).
 
     There is one view, the graph itself, and two networks that are trained against each other. The target pushes its
     embeddings away from their centre on the unit sphere. The online network predicts them from its own embedding plus

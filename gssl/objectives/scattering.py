@@ -11,8 +11,9 @@ from gssl.objectives.weights import weighted_mean, weighted_rows
 def scattering(embedding: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """How little embeddings scatter: minus the mean squared distance of their directions from the mean direction.
 
-    SGRL (He et al., 2024, NeurIPS) pushes every node away from the centre of all on the unit sphere, for which no pair
-    of nodes is looked at. The value is -1 where directions cancel out, and 0 where all are the same.
+    SGRL (He et al., NeurIPS 2024, openreview:R8SolCx62K) pushes every node away from the centre of all on the unit
+    sphere, for which no pair of nodes is looked at. The value is -1 where directions cancel out, and 0 where all are
+    the same.
 
     Args:
         embedding: shape (n, dim), float.
