@@ -79,6 +79,8 @@ class Method(nn.Module, ABC):
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
         card: its place in the framework and what a step costs; every registered method has one.
+        least_items: nodes that a sampled batch must have for its loss to teach anything; 2 where nodes are compared
+            with others of their batch.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
@@ -90,6 +92,7 @@ class Method(nn.Module, ABC):
     default_encoder: ClassVar[str] = "GCN"
     search_space: ClassVar[Mapping[str, Space]] = {}
     card: ClassVar[Card | None] = None
+    least_items: ClassVar[int] = 1
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -130,6 +133,11 @@ class Method(nn.Module, ABC):
             raise InputError(
                 f"the encoder {self.encoder.title} reads the relations of all nodes, which no sampled batch has; "
                 "leave out --sampler, or use --encoder GCN with a method that takes it"
+            )
+        if sampler.selection.batch_size < self.least_items:
+            raise InputError(
+                f"{type(self).__name__} compares the nodes of a batch with each other, but a batch has only "
+                f"{sampler.selection.batch_size}; use --batch-size {self.least_items} at least"
             )
         if sampler.propagation.num_layers < self.num_layers:
             raise InputError(

@@ -10,9 +10,18 @@ from typing import Any, Generic
 from gssl.benchmarks.perf import ours
 from gssl.benchmarks.perf.measure import Side, Step
 from gssl.benchmarks.perf.our_step import OurStep
-from gssl.benchmarks.perf.peers import dig, official_bootstrap, official_graphs, official_nodes, pyg, pygcl
+from gssl.benchmarks.perf.peers import (
+    dig,
+    official_bootstrap,
+    official_graphs,
+    official_nodes,
+    official_types,
+    pyg,
+    pygcl,
+)
 from gssl.benchmarks.perf.peers.peer import Peer, S
-from gssl.benchmarks.perf.setups import GraphSetup, NodeSetup
+from gssl.benchmarks.perf.setups import GraphSetup, HeteroSetup, NodeSetup
+from gssl.graph.storage import Graph
 from gssl.method import Method
 
 OURS = "gssl"  # whose step it is that peers are compared with
@@ -25,18 +34,20 @@ class Case(Generic[S]):
     Attributes:
         method: registered name.
         setup: data and sizes of every side.
-        make: our method from the setup and the dimension of the features.
+        make: our method from the setup and the graph.
         peers: whom it is compared with, the authors' code first.
     """
 
     method: str
     setup: S
-    make: Callable[[S, int], Method]
+    make: Callable[[S, Graph], Method]
     peers: tuple[Peer[S], ...]
 
     @property
     def level(self) -> str:
-        """What it learns from: the nodes of one graph, or graphs."""
+        """What it learns from: the nodes of one graph, of one with several types of nodes, or graphs."""
+        if isinstance(self.setup, HeteroSetup):
+            return "hetero"
         return "node" if isinstance(self.setup, NodeSetup) else "graph"
 
     def on(self, **changes: Any) -> Case[S]:
@@ -49,10 +60,10 @@ class Case(Generic[S]):
         return [mine] + [Side(peer.name, partial(peer.build, self.setup)) for peer in peers]
 
 
-def build_ours(make: Callable[[S, int], Method], setup: S) -> Step:
+def build_ours(make: Callable[[S, Graph], Method], setup: S) -> Step:
     """Our step; a module's function, as it travels to other processes."""
     graph = setup.graph()
-    return OurStep(make(setup, graph.in_dim), graph)
+    return OurStep(make(setup, graph), graph)
 
 
 def official(repository: str, build: Callable[[S], Step], *packages: str) -> Peer[S]:
@@ -209,7 +220,12 @@ GRAPH_CASES: tuple[Case[GraphSetup], ...] = (
     ),
 )
 
-CASES: tuple[Case[Any], ...] = (*NODE_CASES, *GRAPH_CASES)
+HETERO_CASES: tuple[Case[HeteroSetup], ...] = (
+    Case("DMGI", HeteroSetup(), ours.dmgi, (official("pcy1302/DMGI", official_types.dmgi),)),
+    Case("HeCo", HeteroSetup(), ours.heco, (official("liun-online/HeCo", official_types.heco),)),
+)
+
+CASES: tuple[Case[Any], ...] = (*NODE_CASES, *GRAPH_CASES, *HETERO_CASES)
 
 # Methods of others that are here, and why none of their code can be a peer.
 WITHOUT_PEER = {

@@ -16,7 +16,7 @@ from gssl.benchmarks.perf.machine import describe, thread_count
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, peak_of, take_turns
 from gssl.benchmarks.perf.peers.peer import DISTRIBUTIONS, clone
 from gssl.benchmarks.perf.result import Measured, PerfResult, PerfTable, compare
-from gssl.benchmarks.perf.setups import available_data, available_graphs
+from gssl.benchmarks.perf.setups import available_data, available_graphs, available_types
 from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt
 from gssl.registry import METHODS
@@ -46,11 +46,11 @@ def run(
     repeats: PositiveInt = 9,
     threads: PositiveInt | None = None,
 ) -> PerfTable:
-    """One training step of each method on Cora or a batch of MUTAG, against PyG, PyGCL, DIG and the authors' code.
+    """One training step of each method on Cora, ACM or a batch of MUTAG, against PyG, PyGCL, DIG and the authors' code.
 
     Args:
         methods: only these; all that have a peer if there are none.
-        data: Cora and MUTAG where their files are here, or random graphs of their size.
+        data: Cora, MUTAG and ACM where their files are here, or random graphs, the first two of their size.
         nodes: of a random graph.
         graphs: of the batch.
         sources: folder with clones of official repositories, each called owner+name.
@@ -99,6 +99,8 @@ def select(methods: Sequence[str]) -> list[Case[Any]]:
 def _on(case: Case[Any], data: str, nodes: int, graphs: int, sources: str) -> Case[Any]:
     if case.level == "node":
         return case.on(data=available_data() if data == "auto" else "random", nodes=nodes, sources=sources)
+    if case.level == "hetero":
+        return case.on(data=available_types() if data == "auto" else "toy", sources=sources)
     return case.on(data=available_graphs() if data == "auto" else "random", graphs=graphs, sources=sources)
 
 
@@ -143,7 +145,7 @@ def _sizes(case: Case[Any]) -> Mapping[str, int | float | str]:
     values = asdict(case.setup)
     del values["sources"]
     if case.setup.data != "random":
-        del values["features"]
+        values.pop("features", None)
     return {key: str(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 

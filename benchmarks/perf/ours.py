@@ -21,9 +21,12 @@ from gssl.benchmarks.perf.setups import (
     SUBGRAPH,
     TRIPLET_NEGATIVES,
     GraphSetup,
+    HeteroSetup,
     NodeSetup,
     clusters_of,
 )
+from gssl.graph.spec import GraphSpec
+from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
 from gssl.methods.afgrl import AFGRL
@@ -33,6 +36,7 @@ from gssl.methods.bgrl import BGRL
 from gssl.methods.blnn import BLNN
 from gssl.methods.costa import COSTA
 from gssl.methods.dgi import DGI
+from gssl.methods.dmgi import DMGI
 from gssl.methods.e2neg import E2Neg
 from gssl.methods.gae import GAE
 from gssl.methods.gbt import GBT
@@ -41,6 +45,7 @@ from gssl.methods.ggd import GGD
 from gssl.methods.gmi import GMI
 from gssl.methods.grace import GRACE
 from gssl.methods.graphcl import GraphCL
+from gssl.methods.heco import HeCo
 from gssl.methods.infograph import InfoGraph
 from gssl.methods.joao import JOAO, JOAOv2
 from gssl.methods.maskgae import MaskGAE
@@ -58,26 +63,27 @@ from gssl.methods.vgae import VGAE
 from gssl.methods.vicreg import VICReg
 from gssl.models.gcn import GCN
 from gssl.models.gin import GIN
+from gssl.models.metapath import MetaPathGCN
 from gssl.models.mlp import MLPEncoder
 
 
-def _gcn(setup: NodeSetup, in_dim: int, *, layers: int = 2, **options: Any) -> GCN:
+def _gcn(setup: NodeSetup, graph: Graph, *, layers: int = 2, **options: Any) -> GCN:
     out = setup.out if layers > 1 else setup.hidden
-    return GCN(in_dim, hidden_dim=setup.hidden, out_dim=out, num_layers=layers, **options)
+    return GCN(graph.in_dim, hidden_dim=setup.hidden, out_dim=out, num_layers=layers, **options)
 
 
-def _gin(setup: GraphSetup, in_dim: int) -> GIN:
+def _gin(setup: GraphSetup, graph: Graph) -> GIN:
     width, layers = setup.hidden, setup.layers
-    return GIN(in_dim, hidden_dim=width, num_layers=layers, norm="batch", jk="cat", readout="sum")
+    return GIN(graph.in_dim, hidden_dim=width, num_layers=layers, norm="batch", jk="cat", readout="sum")
 
 
-def dgi(setup: NodeSetup, in_dim: int) -> Method:
-    return DGI(_gcn(setup, in_dim, layers=1, activation="prelu"))
+def dgi(setup: NodeSetup, graph: Graph) -> Method:
+    return DGI(_gcn(setup, graph, layers=1, activation="prelu"))
 
 
-def grace(setup: NodeSetup, in_dim: int) -> Method:
+def grace(setup: NodeSetup, graph: Graph) -> Method:
     return GRACE(
-        _gcn(setup, in_dim),
+        _gcn(setup, graph),
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         temperature=setup.temperature,
@@ -85,9 +91,9 @@ def grace(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def gca(setup: NodeSetup, in_dim: int) -> Method:
+def gca(setup: NodeSetup, graph: Graph) -> Method:
     return GCA(
-        _gcn(setup, in_dim),
+        _gcn(setup, graph),
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         temperature=setup.temperature,
@@ -95,9 +101,9 @@ def gca(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def progcl(setup: NodeSetup, in_dim: int) -> Method:
+def progcl(setup: NodeSetup, graph: Graph) -> Method:
     return ProGCL(
-        _gcn(setup, in_dim),
+        _gcn(setup, graph),
         start=0.0,
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
@@ -107,9 +113,9 @@ def progcl(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def costa(setup: NodeSetup, in_dim: int) -> Method:
+def costa(setup: NodeSetup, graph: Graph) -> Method:
     return COSTA(
-        _gcn(setup, in_dim),
+        _gcn(setup, graph),
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         ratio=SKETCH,
@@ -118,9 +124,9 @@ def costa(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def bgrl(setup: NodeSetup, in_dim: int) -> Method:
+def bgrl(setup: NodeSetup, graph: Graph) -> Method:
     return BGRL(
-        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        _gcn(setup, graph, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         momentum=MOMENTUM,
@@ -128,10 +134,10 @@ def bgrl(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def afgrl(setup: NodeSetup, in_dim: int) -> Method:
+def afgrl(setup: NodeSetup, graph: Graph) -> Method:
     neighbors, clusters, runs, steps = AFGRL_SEARCH
     return AFGRL(
-        _gcn(setup, in_dim, layers=1, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        _gcn(setup, graph, layers=1, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
         neighbors=neighbors,
         clusters=min(clusters, setup.nodes),
         cluster_runs=runs,
@@ -141,9 +147,9 @@ def afgrl(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def blnn(setup: NodeSetup, in_dim: int) -> Method:
+def blnn(setup: NodeSetup, graph: Graph) -> Method:
     return BLNN(
-        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        _gcn(setup, graph, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
         temperature=setup.temperature,
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
@@ -152,37 +158,37 @@ def blnn(setup: NodeSetup, in_dim: int) -> Method:
     )
 
 
-def sgrl(setup: NodeSetup, in_dim: int) -> Method:
-    return SGRL(_gcn(setup, in_dim, layers=1, activation="prelu"), momentum=MOMENTUM)
+def sgrl(setup: NodeSetup, graph: Graph) -> Method:
+    return SGRL(_gcn(setup, graph, layers=1, activation="prelu"), momentum=MOMENTUM)
 
 
-def gbt(setup: NodeSetup, in_dim: int) -> Method:
+def gbt(setup: NodeSetup, graph: Graph) -> Method:
     return GBT(
-        _gcn(setup, in_dim, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
+        _gcn(setup, graph, activation="prelu", norm="batch", norm_momentum=NORM_MOMENTUM),
         drop_edge=setup.drop_edge[0],
         mask_feature=setup.mask_feature[0],
     )
 
 
-def vicreg(setup: NodeSetup, in_dim: int) -> Method:
+def vicreg(setup: NodeSetup, graph: Graph) -> Method:
     return VICReg(
-        _gcn(setup, in_dim),
+        _gcn(setup, graph),
         drop_edge=setup.drop_edge,
         mask_feature=setup.mask_feature,
         expander_dim=setup.head,
     )
 
 
-def sugrl(setup: NodeSetup, in_dim: int) -> Method:
+def sugrl(setup: NodeSetup, graph: Graph) -> Method:
     encoder = MLPEncoder(
-        in_dim, hidden_dim=setup.hidden, out_dim=setup.out, num_layers=2, final_activation=False, in_dropout=0.3
+        graph.in_dim, hidden_dim=setup.hidden, out_dim=setup.out, num_layers=2, final_activation=False, in_dropout=0.3
     )
     return SUGRL(encoder, negatives=TRIPLET_NEGATIVES)
 
 
-def simmlp(setup: NodeSetup, in_dim: int) -> Method:
+def simmlp(setup: NodeSetup, graph: Graph) -> Method:
     encoder = MLPEncoder(
-        in_dim,
+        graph.in_dim,
         hidden_dim=setup.hidden,
         num_layers=2,
         activation="prelu",
@@ -196,92 +202,110 @@ def simmlp(setup: NodeSetup, in_dim: int) -> Method:
     return SimMLP(encoder, mask_feature=mask, drop_edge=drop, aggregations=2, predictor_dim=setup.head)
 
 
-def polygcl(setup: NodeSetup, in_dim: int) -> Method:
-    encoder = MLPEncoder(in_dim, hidden_dim=setup.hidden, num_layers=1, activation="relu")
+def polygcl(setup: NodeSetup, graph: Graph) -> Method:
+    encoder = MLPEncoder(graph.in_dim, hidden_dim=setup.hidden, num_layers=1, activation="relu")
     return PolyGCL(encoder, order=ORDER, drop_features=DROPOUT, drop_filtered=DROPOUT)
 
 
-def e2neg(setup: NodeSetup, in_dim: int) -> Method:
+def e2neg(setup: NodeSetup, graph: Graph) -> Method:
     neighbors, clusters = STARS, clusters_of(setup.nodes)
-    return E2Neg(_gcn(setup, in_dim, layers=1, activation="prelu"), clusters=clusters, neighbors=neighbors)
+    return E2Neg(_gcn(setup, graph, layers=1, activation="prelu"), clusters=clusters, neighbors=neighbors)
 
 
-def mvgrl_nodes(setup: NodeSetup, in_dim: int) -> Method:
-    return MVGRL(_gcn(setup, in_dim, layers=1, activation="prelu"))
+def mvgrl_nodes(setup: NodeSetup, graph: Graph) -> Method:
+    return MVGRL(_gcn(setup, graph, layers=1, activation="prelu"))
 
 
-def gmi(setup: NodeSetup, in_dim: int) -> Method:
-    return GMI(_gcn(setup, in_dim, activation="prelu"), negatives=NEGATIVES)
+def gmi(setup: NodeSetup, graph: Graph) -> Method:
+    return GMI(_gcn(setup, graph, activation="prelu"), negatives=NEGATIVES)
 
 
-def ggd(setup: NodeSetup, in_dim: int) -> Method:
-    return GGD(_gcn(setup, in_dim, layers=1, activation="prelu"), mask_feature=setup.mask_feature[0])
+def ggd(setup: NodeSetup, graph: Graph) -> Method:
+    return GGD(_gcn(setup, graph, layers=1, activation="prelu"), mask_feature=setup.mask_feature[0])
 
 
-def subgcon(setup: NodeSetup, in_dim: int) -> Method:
-    encoder = _gcn(setup, in_dim, layers=1, activation="prelu")
+def subgcon(setup: NodeSetup, graph: Graph) -> Method:
+    encoder = _gcn(setup, graph, layers=1, activation="prelu")
     return SUBGCON(encoder, subgraph_size=SUBGRAPH, centers=CENTERS)
 
 
-def gae(setup: NodeSetup, in_dim: int) -> Method:
-    return GAE(_gcn(setup, in_dim, final_activation=False))
+def gae(setup: NodeSetup, graph: Graph) -> Method:
+    return GAE(_gcn(setup, graph, final_activation=False))
 
 
-def vgae(setup: NodeSetup, in_dim: int) -> Method:
-    return VGAE(_gcn(replace(setup, out=2 * setup.out), in_dim, final_activation=False))
+def vgae(setup: NodeSetup, graph: Graph) -> Method:
+    return VGAE(_gcn(replace(setup, out=2 * setup.out), graph, final_activation=False))
 
 
-def arga(setup: NodeSetup, in_dim: int) -> Method:
-    return ARGA(_gcn(setup, in_dim, final_activation=False), discriminator_dims=ADVERSARY)
+def arga(setup: NodeSetup, graph: Graph) -> Method:
+    return ARGA(_gcn(setup, graph, final_activation=False), discriminator_dims=ADVERSARY)
 
 
-def arvga(setup: NodeSetup, in_dim: int) -> Method:
-    encoder = _gcn(replace(setup, out=2 * setup.out), in_dim, final_activation=False)
+def arvga(setup: NodeSetup, graph: Graph) -> Method:
+    encoder = _gcn(replace(setup, out=2 * setup.out), graph, final_activation=False)
     return ARVGA(encoder, discriminator_dims=ADVERSARY)
 
 
-def maskgae(setup: NodeSetup, in_dim: int) -> Method:
-    encoder = _gcn(setup, in_dim, activation="elu", norm="batch", dropout=DROPOUT, in_dropout=DROPOUT)
+def maskgae(setup: NodeSetup, graph: Graph) -> Method:
+    encoder = _gcn(setup, graph, activation="elu", norm="batch", dropout=DROPOUT, in_dropout=DROPOUT)
     return MaskGAE(encoder, mask="edge", p=MASKED_EDGES, alpha=0.004, decoder_dim=setup.head)
 
 
-def s2gae(setup: NodeSetup, in_dim: int) -> Method:
-    return S2GAE(_gcn(setup, in_dim, dropout=DROPOUT), p=MASKED_EDGES, decoder_dim=setup.head, decoder_dropout=DROPOUT)
+def s2gae(setup: NodeSetup, graph: Graph) -> Method:
+    return S2GAE(_gcn(setup, graph, dropout=DROPOUT), p=MASKED_EDGES, decoder_dim=setup.head, decoder_dropout=DROPOUT)
 
 
-def infograph(setup: GraphSetup, in_dim: int) -> Method:
-    return InfoGraph(_gin(setup, in_dim))
+def infograph(setup: GraphSetup, graph: Graph) -> Method:
+    return InfoGraph(_gin(setup, graph))
 
 
-def graphcl(setup: GraphSetup, in_dim: int) -> Method:
-    return GraphCL(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+def graphcl(setup: GraphSetup, graph: Graph) -> Method:
+    return GraphCL(_gin(setup, graph), ratio=setup.ratio, temperature=setup.temperature)
 
 
-def joao(setup: GraphSetup, in_dim: int) -> Method:
-    return JOAO(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+def joao(setup: GraphSetup, graph: Graph) -> Method:
+    return JOAO(_gin(setup, graph), ratio=setup.ratio, temperature=setup.temperature)
 
 
-def joaov2(setup: GraphSetup, in_dim: int) -> Method:
-    return JOAOv2(_gin(setup, in_dim), ratio=setup.ratio, temperature=setup.temperature)
+def joaov2(setup: GraphSetup, graph: Graph) -> Method:
+    return JOAOv2(_gin(setup, graph), ratio=setup.ratio, temperature=setup.temperature)
 
 
-def simgrace(setup: GraphSetup, in_dim: int) -> Method:
-    return SimGRACE(_gin(setup, in_dim), temperature=setup.temperature)
+def simgrace(setup: GraphSetup, graph: Graph) -> Method:
+    return SimGRACE(_gin(setup, graph), temperature=setup.temperature)
 
 
-def rgcl(setup: GraphSetup, in_dim: int) -> Method:
-    return RGCL(_gin(setup, in_dim), temperature=setup.temperature, generator_dim=setup.hidden)
+def rgcl(setup: GraphSetup, graph: Graph) -> Method:
+    return RGCL(_gin(setup, graph), temperature=setup.temperature, generator_dim=setup.hidden)
 
 
-def autogcl(setup: GraphSetup, in_dim: int) -> Method:
-    return AutoGCL(_gin(setup, in_dim), temperature=setup.temperature, generator_dim=setup.head)
+def autogcl(setup: GraphSetup, graph: Graph) -> Method:
+    return AutoGCL(_gin(setup, graph), temperature=setup.temperature, generator_dim=setup.head)
 
 
-def adgcl(setup: GraphSetup, in_dim: int) -> Method:
+def adgcl(setup: GraphSetup, graph: Graph) -> Method:
     layers = setup.layers
-    return ADGCL(_gin(setup, in_dim), temperature=setup.temperature, augmenter_dim=setup.head, augmenter_layers=layers)
+    return ADGCL(_gin(setup, graph), temperature=setup.temperature, augmenter_dim=setup.head, augmenter_layers=layers)
 
 
-def mvgrl_graphs(setup: GraphSetup, in_dim: int) -> Method:
-    encoder = GCN(in_dim, hidden_dim=setup.hidden, num_layers=setup.layers, activation="prelu", readout="sum")
+def mvgrl_graphs(setup: GraphSetup, graph: Graph) -> Method:
+    encoder = GCN(graph.in_dim, hidden_dim=setup.hidden, num_layers=setup.layers, activation="prelu", readout="sum")
     return MVGRL(encoder, top_k=None)
+
+
+def dmgi(setup: HeteroSetup, graph: Graph) -> Method:
+    encoder = MetaPathGCN.for_graph(
+        GraphSpec.of(graph),
+        hidden_dim=setup.hidden,
+        project=False,
+        in_dropout=DROPOUT,
+        activation="relu",
+        self_weight=1.0,
+        join="mean",
+    )
+    return DMGI(encoder)
+
+
+def heco(setup: HeteroSetup, graph: Graph) -> Method:
+    encoder = MetaPathGCN.for_graph(GraphSpec.of(graph), hidden_dim=setup.hidden, dropout=0.3, attention_dropout=0.5)
+    return HeCo(encoder, neighbors=dict(setup.neighbors), temperature=setup.temperature)

@@ -14,11 +14,14 @@ from torch_geometric.utils import to_undirected
 from gssl.datasets.features import compact_features
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import Store
+from gssl.graph.hetero import HeteroParts
 from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
+from gssl.testing.toy import toy_hetero_graph
 
 Data = Literal["Cora", "random"]
 GraphData = Literal["MUTAG", "random"]
+HeteroData = Literal["HeCo/acm", "toy"]
 
 # What both sides of a method have in common beside their sizes.
 ADVERSARY = (16, 64)  # widths of ARGA's discriminator
@@ -129,6 +132,42 @@ class GraphSetup:
         return Graph.from_edge_index(edges, torch.eye(self.features)[kinds], ptr=ptr)
 
 
+@dataclass(frozen=True)
+class HeteroSetup:
+    """A step on a graph with several types of nodes.
+
+    Attributes:
+        data: papers of ACM with their authors and subjects, or a toy graph of these.
+        hidden: width of every layer.
+        temperature: of InfoNCE.
+        neighbors: drawn for each paper, by type.
+        sources: folder with clones of official repositories, each called owner+name; empty if there is none.
+    """
+
+    data: HeteroData = "toy"
+    hidden: int = 64
+    temperature: float = 0.8
+    neighbors: tuple[tuple[str, int], ...] = (("author", 7), ("subject", 1))
+    sources: str = ""
+
+    def graph(self) -> Graph:
+        """The graph of the papers, with what lies around it."""
+        return toy_hetero_graph() if self.data == "toy" else load_dataset(self.data).graph
+
+    def paths(self) -> list[Tensor]:
+        """Which papers each meta-path joins, as PyG has it: (2, num_pairs) int64."""
+        return [
+            torch.stack([path.pattern.col.long(), path.pattern.row.long()])
+            for path in parts_of(self.graph()).meta_paths
+        ]
+
+
+def parts_of(graph: Graph) -> HeteroParts:
+    """The types of a graph that has some."""
+    assert graph.hetero is not None
+    return graph.hetero
+
+
 def clusters_of(nodes: int) -> int:
     """How many clusters E2Neg makes of so many nodes: 50, and fewer where these would be very small."""
     return max(min(50, nodes // 10), 1)
@@ -142,6 +181,11 @@ def available_data() -> Data:
 def available_graphs() -> GraphData:
     """MUTAG where its files lie in the data root or the mirror."""
     return "MUTAG" if _is_here("TUDataset", "MUTAG") else "random"
+
+
+def available_types() -> HeteroData:
+    """ACM where HeCo's repository lies in the data root or the mirror."""
+    return "HeCo/acm" if _is_here("HeCo", "acm") else "toy"
 
 
 def _is_here(family: str, name: str) -> bool:

@@ -31,6 +31,7 @@ class DGI(ContrastiveMethod):
     are returned are those after the update of the best epoch; the code keeps those before it.
     """
 
+    least_items: ClassVar[int] = 2
     takes_types: ClassVar[bool] = True
     card: ClassVar[Card] = Card(
         family="cross-scale",

@@ -127,8 +127,9 @@ class E2Neg(PairwiseMethod):
         found = Stars(self.centers, self.leaves).known
         if len(found.centers) < 2:
             raise InputError(
-                f"E2Neg contrasts centers of clusters that have neighbors, but found {len(found.centers)} of them; the "
-                "graph needs edges, or --set clusters must be higher"
+                f"E2Neg contrasts centers of clusters that have neighbors, but found {len(found.centers)} of them; "
+                "the graph needs edges, and --set neighbors and least_neighbors so low that one star does not take the "
+                "nodes of the others"
             )
         stars = found.batch(batch, num_layers=self.num_layers)
         exchanged = self._seen(self._exchanged(stars))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gssl.augment.ego_nets import ego_nets, restart_walks, simple_pattern, walk_steps
-from gssl.augment.graphwise import segment_index, weighted_rank
-from gssl.augment.positions import spectral_positions
+from gssl.augment.structure import Structure
 from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegativeInt, Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.graph.block import Block
-from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.ema import EMATarget
@@ -36,38 +31,6 @@ from gssl.samplers.pair import PairSampler
 _VIEWS = (1, 2)
 """Streams of the walks of an embedding."""
 _AT_ONCE = 512  # nodes that are embedded together
-_ISOLATED = 1e-9  # weight of a node without neighbors among those of its graph
-
-
-@dataclass(frozen=True, eq=False)
-class Structure:
-    """What is known of a graph whose features nobody looks at.
-
-    Attributes:
-        pattern: of the simple undirected graph.
-        ptr: offsets of the graphs of a set; None for one graph.
-        whole: the graphs of a set with the positions of their nodes and a mark of the root, that of the most neighbors;
-            None for one graph.
-    """
-
-    pattern: Pattern
-    ptr: Tensor | None
-    whole: Graph | None
-
-    @classmethod
-    def of(cls, graph: Graph, positions: int) -> Structure:
-        """That of a graph, or of a set of graphs."""
-        pattern, ptr = simple_pattern(graph.block.pattern), graph.ptr
-        if ptr is None:
-            return cls(pattern, None, None)
-        # The first of those with the most neighbors; a graph without nodes has none.
-        order = torch.argsort(pattern.counts, descending=True, stable=True)
-        order = order[torch.argsort(segment_index(ptr)[order], stable=True)]
-        filled = ptr.diff() > 0
-        roots = order[ptr[:-1][filled]]
-        bounds = torch.cat([ptr[:1], ptr[1:][filled]])
-        x = _marked(spectral_positions(pattern, bounds, roots, positions), roots)
-        return cls(pattern, ptr, Graph(Block(pattern), x, ptr))
 
 
 class GCC(Method):
@@ -246,27 +209,11 @@ class GCC(Method):
         if structure.ptr is None:
             return batch.node_ids[: batch.num_targets].cpu()
         assert batch.graph_ids is not None
-        graphs = batch.graph_ids.cpu()
-        begin, sizes = structure.ptr[graphs], structure.ptr.diff()[graphs]
-        ptr = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
-        nodes = torch.arange(int(ptr[-1])) + (begin - ptr[:-1]).repeat_interleave(sizes)
-        weight = structure.pattern.counts[nodes].double().pow(0.75) + _ISOLATED
-        return nodes[weighted_rank(ptr, weight, torch.Generator().manual_seed(stream)) == 0]
+        return structure.drawn_nodes(batch.graph_ids.cpu(), stream)
 
     def _nets(self, seeds: Tensor, stream: int, device: torch.device) -> MiniBatch:
-        """Subgraphs around nodes as a batch of graphs with structural features."""
-        graph = self._known().pattern
-        steps = walk_steps(graph.counts[seeds], self.steps, self.restart)
-        nets = ego_nets(graph, seeds, restart_walks(graph, seeds, steps, self.restart, stream))
-        x = _marked(spectral_positions(nets.pattern, nets.ptr, nets.roots, self.positions), nets.roots)
-        return Graph(Block(nets.pattern), x, nets.ptr).full_batch().to(device)
-
-
-def _marked(positions: Tensor, roots: Tensor) -> Tensor:
-    """Positions, and one more column that is 1 for the roots."""
-    mark = torch.zeros(len(positions), 1)
-    mark[roots] = 1.0
-    return torch.cat([positions, mark], dim=1)
+        """Subgraphs around nodes."""
+        return self._known().around(seeds, stream, steps=self.steps, restart=self.restart).to(device)
 
 
 def _sizes(sampler: Sampler) -> tuple[int, int]:

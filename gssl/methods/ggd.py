@@ -45,6 +45,7 @@ class GGD(ContrastiveMethod):
         normalize: whether rows of the embedding are scaled to length 1, as the code does for OGB's graphs.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
         views="columns of features masked; that view once more with the features of the nodes shuffled",

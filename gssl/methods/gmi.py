@@ -51,6 +51,7 @@ class GMI(Method):
         negatives_per_edge: non-edges drawn for every edge.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
         views="the graph as it is",
@@ -81,6 +82,8 @@ class GMI(Method):
         negatives_per_edge: Positive = 1.0,
     ) -> None:
         super().__init__(encoder)
+        if not (own_weight or near_weight or edge_weight):
+            raise InputError("GMI has nothing to learn: give own_weight, near_weight or edge_weight above 0")
         self.negatives, self.negatives_per_edge = negatives, negatives_per_edge
         self.own_weight, self.near_weight, self.edge_weight = own_weight, near_weight, edge_weight
         self.own_discriminator = Discriminator(encoder.in_dim, encoder.out_dim)

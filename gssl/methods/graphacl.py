@@ -46,6 +46,7 @@ class GraphACL(Method):
         predictor_layers: linear layers of the predictor, with ReLU in between.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-view",
         views="the graph as it is",

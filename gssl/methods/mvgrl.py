@@ -54,6 +54,7 @@ class MVGRL(ContrastiveMethod):
         top_k: entries of each row that are kept; null for all that ``eps`` leaves.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
         views="the graph; its diffusion by personalised PageRank or heat",

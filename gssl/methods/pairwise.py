@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ class PairwiseMethod(ContrastiveMethod):
         objective: name of a registered objective of two views.
         objective_options: options of the objective beside those that are the method's own; None for their defaults.
     """
+
+    least_items: ClassVar[int] = 2
 
     def __init__(
         self, encoder: Encoder, views: Sequence[Augmenter], *, head: nn.Module, objective: PairObjective

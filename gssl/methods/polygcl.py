@@ -48,6 +48,7 @@ class PolyGCL(ContrastiveMethod):
         filter_decay: weight decay of the same; null for ``train.weight_decay``.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-view",
         views="features after a low-pass and a high-pass polynomial of the Laplacian, both learned; shuffled features",

@@ -48,6 +48,7 @@ class SGRL(Method):
         predictor_dim: width of the two-layer PReLU predictor; null is that of the embedding.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="bootstrap",
         views="the graph itself",

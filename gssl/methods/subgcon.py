@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gssl.augment.central_subgraph import CentralSubgraphs
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import NonNegative, PositiveInt
+from gssl.common.options import NonNegative
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
@@ -51,6 +51,7 @@ class SUBGCON(Method):
         sigmoid_summary: whether the mean of a subgraph goes through a sigmoid.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
         views="around each node the subgraph of the greatest personalised PageRank, and what it is on average",
@@ -72,7 +73,7 @@ class SUBGCON(Method):
         encoder: Encoder,
         *,
         subgraph_size: Size = 20,
-        centers: PositiveInt = 500,
+        centers: Annotated[int, Field(ge=2)] = 500,
         alpha: Share = 0.15,
         eps: Share = 1e-4,
         margin: Annotated[NonNegative, Field(lt=1)] = 0.5,

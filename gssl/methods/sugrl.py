@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.common.card import Card
+from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
@@ -48,6 +49,7 @@ class SUGRL(Method):
         dropout: dropout probability of the anchors before the aggregation.
     """
 
+    least_items: ClassVar[int] = 2
     default_encoder: ClassVar[str] = "MLP"
     card: ClassVar[Card] = Card(
         family="margin",
@@ -86,6 +88,8 @@ class SUGRL(Method):
     ) -> None:
         super().__init__(encoder)
         require_mlp(encoder, "SUGRL")
+        if not (positive_weight or near_weight or bound_weight):
+            raise InputError("SUGRL has nothing to learn: give positive_weight, near_weight or bound_weight above 0")
         self.negatives, self.neighbors, self.dropout = negatives, neighbors, dropout
         self.margin, self.width = margin, width
         self.positive_weight, self.near_weight, self.bound_weight = positive_weight, near_weight, bound_weight

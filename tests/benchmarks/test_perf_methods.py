@@ -43,12 +43,15 @@ OTHER_PARTS = {
     ("SUBG-CON", "yzjiao/Subg-Con"),  # parts that it does not use
     ("SGRL", "hedongxiao-tju/SGRL"),  # the same
     ("PolyGCL", "ChenJY-Count/PolyGCL"),  # the same
+    ("DMGI", "pcy1302/DMGI"),  # a bias of the discriminator
     ("E2Neg", "hedongxiao-tju/E2Neg"),  # a slope for each dimension
 }
 
 
 def tiny(case: Case[Any]) -> Case[Any]:
     """The case with so few numbers that a step takes milliseconds."""
+    if case.level == "hetero":
+        return case.on(hidden=8, sources=SOURCES)
     if case.level == "graph":
         return case.on(graphs=8, hidden=8, layers=2, head=8, sources=SOURCES)
     wide = case.setup.out == case.setup.hidden  # layers of one width stay so
@@ -88,7 +91,7 @@ def test_cases_are_registered_methods_each_once_at_a_level() -> None:
     assert not names & set(WITHOUT_PEER)
     for case in CASES:
         assert len({each.name for each in case.peers}) == len(case.peers) > 0
-        assert METHODS.get(case.method) is type(case.make(case.setup, 4))
+        assert METHODS.get(case.method) is type(case.make(case.setup, tiny(case).setup.graph()))
 
 
 @pytest.mark.parametrize("case", CASES, ids=title)
@@ -126,12 +129,13 @@ def test_our_step_is_that_of_the_training_loop(name: str, epochs: int) -> None:
     """
     (case,) = select([name])
     setup = tiny(case).setup
+    graph = setup.graph()
     made: list[Method] = []
     for _ in range(2):
         torch.manual_seed(0)
-        made.append(case.make(setup, setup.features))
+        made.append(case.make(setup, graph))
     stepped, trained = made
-    step = OurStep(stepped, setup.graph())
+    step = OurStep(stepped, graph)
     stepped.reseed(derive_seed(0, "augment", 0), torch.device("cpu"))
     torch.default_generator.manual_seed(derive_seed(0, "epoch", 0))
     step()
@@ -142,7 +146,6 @@ def test_our_step_is_that_of_the_training_loop(name: str, epochs: int) -> None:
         seen.append(loss)
         return len(seen) == 2
 
-    graph = setup.graph()
     trained.prepare(graph, 0)
     config = TrainConfig(epochs=epochs, lr=1e-3, weight_decay=0.0)
     pretrain(trained, FullBatch(graph), config, seed=0, watch=watch)

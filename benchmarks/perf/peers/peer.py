@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from gssl.benchmarks.perf.measure import Step
-from gssl.benchmarks.perf.setups import GraphSetup, NodeSetup
+from gssl.benchmarks.perf.setups import GraphSetup, HeteroSetup, NodeSetup
 
-S = TypeVar("S", NodeSetup, GraphSetup)
+S = TypeVar("S", NodeSetup, GraphSetup, HeteroSetup)
 
 # Package that is imported -> distribution that is installed.
 DISTRIBUTIONS = {
