@@ -79,7 +79,7 @@ class BetaMixture:
         if not bool(torch.cat([mixture.alpha, mixture.beta]).isfinite().all()) or bool((mixture.alpha <= 0).any()):
             raise TrainingError(
                 "the similarities of nodes are all the same or all at the ends, so that they cannot be told apart by a "
-                "mixture of beta distributions; the embeddings have collapsed, or there are too few nodes; --set start=1 "
-                "of ProGCL does without one"
+                "mixture of beta distributions; the embeddings have collapsed, or there are too few nodes; ProGCL with "
+                "--set start=1 needs none"
             )
         return mixture
