@@ -50,6 +50,7 @@ CASES = {
     "P5-linear": Case((0.9, 0.0, 0.1), 10, {"n_jobs": 1, "largest_c": 1.0}, level="graph"),
     "P7": Case((0.8, 0.1, 0.1), 10, {}, level="graph"),
     "OGB": Case((0.3, 0.2, 0.5), 1, {}, presets=("time",)),
+    "HeCo": Case((0.3, 0.2, 0.5), 3, {"steps": 60, "restarts": 3}, presets=("20", "40", "60")),
     "LBFGS": Case((0.1, 0.1, 0.8), 1, {}),
 }
 OF_ITEMS = [name for name in PROBES.names() if issubclass(PROBES.get(name), Probe)]  # not those of links or clusters
