@@ -41,8 +41,9 @@ TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "GM
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
+    **{("GCC", sampler): "a history of embeddings is of no use" for sampler in HISTORY},
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
-    **{("SimMLP", sampler): "which a history does not have" for sampler in HISTORY},
+    **{(method, sampler): "which a history does not have" for method in ("SimMLP", "SGRL") for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
@@ -56,9 +57,8 @@ def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
     torch.manual_seed(0)
     if METHODS.get(name).default_encoder == "MLP":  # nodes are embedded without their neighbors
         encoder = "MLP"
-    method: Method = METHODS.get(name)(
-        ENCODERS.get(encoder)(DATASET.graph.in_dim, hidden_dim=8, num_layers=2), **options
-    )
+    made = ENCODERS.get(encoder).for_graph(DATASET.spec, hidden_dim=8, num_layers=2)
+    method: Method = METHODS.get(name)(made, **options)
     method.prepare(DATASET.graph, 0)
     if isinstance(method, Supervised):
         assert DATASET.labels is not None
