@@ -363,6 +363,11 @@ def _checked(run: TrainingRun, value: float, what: str) -> float:
         largest = EXPLODED * max(1.0, abs(run.curve[0].loss))
     if math.isfinite(value) and abs(value) <= largest:
         return value
+    if not run.curve and not run.position.batches:
+        raise TrainingError(
+            f"the {what} is {value:g} in epoch 0, with the weights that training begins with, so no rate is to "
+            "blame: look for an extreme option (a temperature, a noise, the weight of a term) or extreme features"
+        )
     last = f"{run.curve[-1].loss:.6g}" if run.curve else "none, this is the first epoch"
     raise TrainingError(
         f"the {what} is {value:g} in epoch {run.position.epoch} (last good mean loss: {last}); "
