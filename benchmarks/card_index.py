@@ -15,8 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gssl.benchmarks.measured import measured_of
-from gssl.benchmarks.publications import entries_of
+from gssl.benchmarks.agreement import numbers_of
 from gssl.cards.cards import FAMILIES
 from gssl.cards.facts import facts_of, modules_of, training_options
 from gssl.cards.index import FILE, TRAINING, declarations
@@ -28,7 +27,7 @@ from gssl.samplers.pair import make_pair
 def content() -> str:
     """The file as it should be; installed plug-ins are left out."""
     components: dict[str, dict[str, object]] = {}
-    published, measured = {}, {}
+    numbers: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for kind, family in FAMILIES.items():
         if kind == "dataset":  # the catalogue is light
             continue
@@ -37,12 +36,10 @@ def content() -> str:
             modules = sorted({*modules_of(found), module})
             entry = {"modules": modules, "digest": declarations(modules), "facts": facts_of(kind, name, found)}
             components.setdefault(kind, {})[name] = entry
-            if family is METHODS and (entries := entries_of(name)):
-                published[name] = entries
-            if family is METHODS and (rows := measured_of(name)):
-                measured[name] = rows
+            if family is METHODS:
+                numbers[name] = {kind: rows for kind, rows in numbers_of(name).items() if rows}
     training = {"digest": declarations([TRAINING]), "options": training_options()}
-    whole = {"components": components, "training": training, "published": published, "measured": measured}
+    whole = {"components": components, "training": training, "numbers": numbers}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
