@@ -130,7 +130,7 @@ def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
 FAMILIES = {f"{kind}s": family for kind, family in cards.FAMILIES.items() if family is not DATASETS}
 # Which parts stand in which document.
 DOCUMENTS: dict[str, tuple[str, ...]] = {
-    "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives"),
+    "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives", "parts"),
     "docs/tasks.md": ("tasks", "settings"),
     "docs/samplers.md": ("samplers", "selections", "propagations"),
     "docs/suites.md": ("suite-keys",),

@@ -19,6 +19,7 @@ from gssl.registry import (
     ENCODERS,
     METHODS,
     OBJECTIVES,
+    PARTS,
     PROBES,
     PROPAGATIONS,
     SAMPLERS,
@@ -35,6 +36,7 @@ FAMILIES: dict[str, Resolver[Any]] = {
     "encoder": ENCODERS,
     "augmenter": AUGMENTERS,
     "objective": OBJECTIVES,
+    "part": PARTS,
     "probe": PROBES,
     "sampler": SAMPLERS,
     "selection": SELECTIONS,
@@ -113,7 +115,7 @@ def _card(facts: Mapping[str, Any], numbers: Numbers) -> Answer:
     if facts["kind"] == "method":
         return _method_card(facts, numbers(facts["name"]))
     kind = facts["kind"]
-    prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler."}.get(
+    prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler.", "part": ""}.get(
         kind, f"{kind}."
     )
     data = {key: value for key, value in facts.items() if key != "has_finetuning"}
