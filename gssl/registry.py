@@ -36,7 +36,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "GAE": "gssl.methods.gae:GAE",
         "VGAE": "gssl.methods.vgae:VGAE",
         "ARGA": "gssl.methods.arga:ARGA",
-        "ARVGA": "gssl.methods.arga:ARVGA",
+        "ARGVA": "gssl.methods.arga:ARGVA",
         "MaskGAE": "gssl.methods.maskgae:MaskGAE",
         "S2GAE": "gssl.methods.s2gae:S2GAE",
         "GraphMAE": "gssl.methods.graphmae:GraphMAE",
