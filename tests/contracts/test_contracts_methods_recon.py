@@ -1,6 +1,7 @@
 """Contracts of methods that reconstruct graphs, or latents of their parts."""
 
 from gssl.methods.edgepred import EdgePred
+from gssl.methods.lagraph import LaGraph
 from gssl.testing.methods import MethodContract
 
 
@@ -13,3 +14,17 @@ class TestEdgePredWithPlainGraphs(MethodContract):
     method = EdgePred
     options = {"negatives": 2}
     encoder = "GIN"
+
+
+class TestLaGraph(MethodContract):
+    """With batch norm, as the authors have it: without a norm embeddings shrink until no noise moves them."""
+
+    method = LaGraph
+    options = {"mask_ratio": 0.3}
+    encoder_options = {"hidden_dim": 16, "norm": "batch", "activation": "prelu"}
+
+
+class TestLaGraphWithFeatures(MethodContract):
+    method = LaGraph
+    options = {"mask_ratio": 0.3, "decoder_layers": 2, "rectified": False, "features": True}
+    encoder_options = {"hidden_dim": 16, "jk": "cat", "norm": "batch"}
