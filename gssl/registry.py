@@ -61,6 +61,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "EdgePred": "gssl.methods.edgepred:EdgePred",
+        "GALA": "gssl.methods.gala:GALA",
         "LaGraph": "gssl.methods.lagraph:LaGraph",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
         "DMGI": "gssl.methods.dmgi:DMGI",

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from gssl.augment.noise_node import NoiseNode
 from gssl.common.card import Card
-from gssl.common.errors import InputError
 from gssl.common.options import Fraction, NonNegative, Positive, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.graph.sparse import SparseMatrix, dense_features, select_features
 from gssl.method import Method
+from gssl.methods.features import own_features, refuse_negative_features
 from gssl.models.encoder import Encoder
 from gssl.models.layers import BatchNorm
 from gssl.objectives.invariance import root_mean_square
@@ -88,13 +87,8 @@ class LaGraph(Method):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        x = sampler.graph.x
-        values = x.value if isinstance(x, SparseMatrix) else x
-        if self.rectified and values.numel() and float(values.min()) < 0:
-            raise InputError(
-                "some features are below zero, which a decoder that ends in a ReLU never gives back; use "
-                "--set rectified=false"
-            )
+        if self.rectified:
+            refuse_negative_features(sampler.graph)
 
     @property
     def embedding_dim(self) -> int:
@@ -103,7 +97,7 @@ class LaGraph(Method):
     def embed(self, batch: MiniBatch) -> Tensor:
         nodes: Tensor = self.encoder(batch)
         if self.features:
-            nodes = torch.cat([nodes, _own_features(batch)], dim=1)
+            nodes = torch.cat([nodes, own_features(batch)], dim=1)
         return nodes if batch.graph_ptr is None else self.encoder.pool(nodes, batch)
 
     def loss(self, batch: MiniBatch) -> Tensor:
@@ -113,7 +107,7 @@ class LaGraph(Method):
 
     def reconstruction(self, nodes: Tensor, batch: MiniBatch) -> Tensor:
         """Mean squared error of the features of the targets, a scalar, given their embeddings."""
-        missed = self.decoder(nodes[:, -self.decoded :]) - _own_features(batch)
+        missed = self.decoder(nodes[:, -self.decoded :]) - own_features(batch)
         weight = batch.weight
         if weight is not None and batch.graph_ptr is not None:
             weight = weight[batch.graph_index()]
@@ -134,10 +128,3 @@ class LaGraph(Method):
         hidden = hidden[hidden < batch.num_targets]
         weight = None if batch.weight is None else batch.weight[hidden]
         return root_mean_square(nodes[hidden], seen[hidden], weight=weight)
-
-
-def _own_features(batch: MiniBatch) -> Tensor:
-    """Features of the targets, shape (num_targets, in_dim), float."""
-    if batch.num_targets == batch.num_nodes:
-        return dense_features(batch.x)
-    return dense_features(select_features(batch.x, torch.arange(batch.num_targets, device=batch.device)))

@@ -1,6 +1,7 @@
 """Contracts of methods that reconstruct graphs, or latents of their parts."""
 
 from gssl.methods.edgepred import EdgePred
+from gssl.methods.gala import GALA
 from gssl.methods.lagraph import LaGraph
 from gssl.testing.methods import MethodContract
 
@@ -28,3 +29,14 @@ class TestLaGraphWithFeatures(MethodContract):
     method = LaGraph
     options = {"mask_ratio": 0.3, "decoder_layers": 2, "rectified": False, "features": True}
     encoder_options = {"hidden_dim": 16, "jk": "cat", "norm": "batch"}
+
+
+class TestGALA(MethodContract):
+    method = GALA
+    encoder_options = {"hidden_dim": 16, "out_dim": 8}
+
+
+class TestGALAOfAnyFeatures(MethodContract):
+    method = GALA
+    options = {"rectified": False}
+    encoder_options = {"hidden_dim": 16, "num_layers": 1}
