@@ -62,6 +62,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "EdgePred": "gssl.methods.edgepred:EdgePred",
         "GALA": "gssl.methods.gala:GALA",
+        "MGAE": "gssl.methods.mgae:MGAE",
         "LaGraph": "gssl.methods.lagraph:LaGraph",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
         "DMGI": "gssl.methods.dmgi:DMGI",

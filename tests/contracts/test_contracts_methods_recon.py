@@ -3,7 +3,8 @@
 from gssl.methods.edgepred import EdgePred
 from gssl.methods.gala import GALA
 from gssl.methods.lagraph import LaGraph
-from gssl.testing.methods import MethodContract
+from gssl.methods.mgae import MGAE
+from gssl.testing.methods import EmbeddingContract, MethodContract
 
 
 class TestEdgePred(MethodContract):
@@ -40,3 +41,8 @@ class TestGALAOfAnyFeatures(MethodContract):
     method = GALA
     options = {"rectified": False}
     encoder_options = {"hidden_dim": 16, "num_layers": 1}
+
+
+class TestMGAE(EmbeddingContract):
+    method = MGAE
+    options = {"num_layers": 2}
