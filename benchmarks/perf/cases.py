@@ -161,7 +161,7 @@ NODE_CASES: tuple[Case[NodeSetup], ...] = (
     Case("GAE", _AUTO, ours.gae, (Peer("PyG", pyg.gae),)),
     Case("VGAE", _AUTO, ours.vgae, (Peer("PyG", pyg.vgae),)),
     Case("ARGA", _AUTO, ours.arga, (Peer("PyG", pyg.arga),)),
-    Case("ARVGA", _AUTO, ours.arvga, (Peer("PyG", pyg.argva),)),
+    Case("ARGVA", _AUTO, ours.argva, (Peer("PyG", pyg.argva),)),
     Case(
         "MaskGAE",
         NodeSetup(hidden=128, out=64, head=32),

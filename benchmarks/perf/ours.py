@@ -30,7 +30,7 @@ from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
 from gssl.methods.afgrl import AFGRL
-from gssl.methods.arga import ARGA, ARVGA
+from gssl.methods.arga import ARGA, ARGVA
 from gssl.methods.autogcl import AutoGCL
 from gssl.methods.bgrl import BGRL
 from gssl.methods.blnn import BLNN
@@ -241,9 +241,9 @@ def arga(setup: NodeSetup, graph: Graph) -> Method:
     return ARGA(_gcn(setup, graph, final_activation=False), discriminator_dims=ADVERSARY)
 
 
-def arvga(setup: NodeSetup, graph: Graph) -> Method:
+def argva(setup: NodeSetup, graph: Graph) -> Method:
     encoder = _gcn(replace(setup, out=2 * setup.out), graph, final_activation=False)
-    return ARVGA(encoder, discriminator_dims=ADVERSARY)
+    return ARGVA(encoder, discriminator_dims=ADVERSARY)
 
 
 def maskgae(setup: NodeSetup, graph: Graph) -> Method:

@@ -1,4 +1,4 @@
-"""ARGA and ARVGA."""
+"""ARGA and ARGVA."""
 
 from __future__ import annotations
 
@@ -101,10 +101,11 @@ class ARGA(GAE):
         return super().error(embedding, view, target) + self.adversarial_weight * told
 
 
-class ARVGA(VGAE, ARGA):
+class ARGVA(VGAE, ARGA):
     """Adversarially regularized variational graph autoencoder (Pan et al., 2018, arXiv:1802.04407).
 
-    As ARGA, on draws from the posterior of VGAE, whose divergence stays in the loss. The embedding is the mean.
+    As ARGA, on draws from the posterior of VGAE, whose divergence stays in the loss. The embedding is the mean. The
+    paper writes ARVGA, PyG and most others ARGVA.
 
     Args:
         encoder: ``out_dim`` is twice the latent dimension.

@@ -81,6 +81,33 @@ def uniform_negatives(pattern: Pattern, count: int, rng: torch.Generator, *, und
     n, device = pattern.num_rows, pattern.col.device  # the targets of a sampled block are its first sources
     source = torch.randint(n, (count,), generator=rng, device=device)
     target = torch.randint(n, (count,), generator=rng, device=device)
+    return _apart(pattern, source, target, undirected=undirected)
+
+
+def negatives_within(
+    pattern: Pattern, offsets: Tensor, graphs: Tensor, rng: torch.Generator, *, undirected: bool = False
+) -> Tensor:
+    """Uniform ordered pairs within graphs that stand side by side, neither edges nor self-pairs.
+
+    Args:
+        pattern: edges of all graphs, square, rows are targets.
+        offsets: of the graphs in the rows, shape (num_graphs + 1,), int64.
+        graphs: the graph of each pair to draw, shape (count,), int64; none is empty. Pairs that hit an edge are
+            dropped, so that dense graphs have fewer, and complete ones none.
+        rng: on the device of the pattern.
+        undirected: whether the opposite of an edge is no negative pair either.
+
+    Returns:
+        Shape (2, at most count), int64, in the order of ``graphs``.
+    """
+    start, size = offsets[graphs], offsets.diff()[graphs]
+    drawn = torch.rand((2, graphs.numel()), generator=rng, device=pattern.col.device, dtype=torch.float64)
+    source, target = start + (drawn * size).long()
+    return _apart(pattern, source, target, undirected=undirected)
+
+
+def _apart(pattern: Pattern, source: Tensor, target: Tensor, *, undirected: bool) -> Tensor:
+    """Those of the pairs that are neither edges nor self-pairs, shape (2, at most n), int64."""
     edges = pattern.row.long() * pattern.num_cols + pattern.col.long()
     if not bool((edges.diff() > 0).all()):
         edges = edges.sort().values

@@ -9,6 +9,7 @@ from gssl.augment.ego_net import EgoNet
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
+from gssl.augment.noise_node import NoiseNode
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.restart_walk import RestartWalk
 from gssl.augment.shuffle import Shuffle
@@ -37,6 +38,12 @@ class TestDropNode(AugmenterContract):
 class TestWalkSubgraph(AugmenterContract):
     augmenter = WalkSubgraph
     options = {"keep": 0.5}
+
+
+class TestNoiseNode(AugmenterContract):
+    augmenter = NoiseNode
+    options = {"ratio": 0.3}
+    changes_features = True
 
 
 class TestAddEdge(AugmenterContract):

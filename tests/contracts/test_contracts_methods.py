@@ -13,7 +13,7 @@ from gssl.graph.spec import Category, GraphSpec
 from gssl.method import Method
 from gssl.methods.adgcl import ADGCL
 from gssl.methods.afgrl import AFGRL
-from gssl.methods.arga import ARGA, ARVGA
+from gssl.methods.arga import ARGA, ARGVA
 from gssl.methods.attrmask import AttrMask
 from gssl.methods.autossl import AutoSSL
 from gssl.methods.bgrl import BGRL
@@ -82,8 +82,8 @@ class TestARGA(MethodContract):
     method = ARGA
 
 
-class TestARVGA(MethodContract):
-    method = ARVGA
+class TestARGVA(MethodContract):
+    method = ARGVA
 
 
 class TestMaskGAE(MethodContract):

@@ -10,6 +10,7 @@ from gssl.objectives.edges import edge_reconstruction
 from gssl.objectives.groups import group_discrimination
 from gssl.objectives.hard_negatives import debiased_info_nce, hard_info_nce
 from gssl.objectives.info_nce import info_nce
+from gssl.objectives.invariance import root_mean_square
 from gssl.objectives.jsd import jsd
 from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
@@ -77,6 +78,10 @@ class TestScattering(ObjectiveContract):
 class TestBootstrapCosine(ObjectiveContract):
     objective = bootstrap_cosine
     differentiable = (0,)
+
+
+class TestRootMeanSquare(ObjectiveContract):
+    objective = root_mean_square
 
 
 class TestScaledCosineError(ObjectiveContract):

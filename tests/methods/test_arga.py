@@ -1,4 +1,4 @@
-"""ARGA and ARVGA: a graph auto-encoder against a discriminator of its embeddings."""
+"""ARGA and ARGVA: a graph auto-encoder against a discriminator of its embeddings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch_geometric.nn.models import autoencoder
 
 from gssl.common.options import options_of, validate
 from gssl.graph.batch import MiniBatch
-from gssl.methods.arga import ARGA, ARVGA
+from gssl.methods.arga import ARGA, ARGVA
 from gssl.methods.gae import GAE
 from gssl.methods.vgae import VGAE
 from gssl.models.gcn import GCN
@@ -121,8 +121,8 @@ def test_weights_count_in_both_losses() -> None:
     torch.testing.assert_close(value(method.discriminator_loss, method, weighted), expected)
 
 
-def test_arvga_is_vgae_whose_draws_are_judged() -> None:
-    method, batch = method_of(ARVGA, adversarial_weight=0.3, kl_weight=0.1), toy_batch("node")
+def test_argva_is_vgae_whose_draws_are_judged() -> None:
+    method, batch = method_of(ARGVA, adversarial_weight=0.3, kl_weight=0.1), toy_batch("node")
     assert method.embedding_dim == 4
     assert method.discriminator.lins[0].weight.shape[1] == 4
     plain = VGAE(method.encoder, kl_weight=0.1)
@@ -137,8 +137,8 @@ def test_arvga_is_vgae_whose_draws_are_judged() -> None:
     assert fresh != value(method.discriminator_loss, method, batch, seed=5), "draws, not means, are judged"
 
 
-def test_arvga_has_the_options_of_both() -> None:
-    assert list(options_of(ARVGA)) == [
+def test_argva_has_the_options_of_both() -> None:
+    assert list(options_of(ARGVA)) == [
         *("negatives_per_edge", "kl_weight", "adversarial_weight", "discriminator_lr", "discriminator_dims")
     ]
 
