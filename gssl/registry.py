@@ -40,6 +40,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "MaskGAE": "gssl.methods.maskgae:MaskGAE",
         "S2GAE": "gssl.methods.s2gae:S2GAE",
         "GraphMAE": "gssl.methods.graphmae:GraphMAE",
+        "GraphMAE2": "gssl.methods.graphmae2:GraphMAE2",
         "AFGRL": "gssl.methods.afgrl:AFGRL",
         "MVGRL": "gssl.methods.mvgrl:MVGRL",
         "GCA": "gssl.methods.gca:GCA",
