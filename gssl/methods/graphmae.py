@@ -45,7 +45,7 @@ class Masked:
 
     @classmethod
     def of(cls, batch: MiniBatch, rows: Tensor) -> Masked:
-        """What hiding some rows (n,), int64, targets first, hides of a batch."""
+        """What hiding some rows (n,), int64, hides of a batch."""
         hidden = rows < batch.num_targets
         return cls(rows[hidden], dense_features(select_features(batch.x, rows[hidden])), rows[~hidden])
 

@@ -49,6 +49,7 @@ UNFIT = {
     **{(method, sampler): "which a history does not have" for method in ("SimMLP", "SGRL") for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{("AUG-MAE", sampler): "decides for each" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
         ("E2Neg", sampler): "add nothing"
         for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
