@@ -26,7 +26,6 @@ def mask_nodes(
     Returns:
         The view, and the masked rows, targets first, shape (num_masked,), int64.
     """
-    device = rng.device
     num_targets, num_others = batch.num_targets, batch.num_nodes - batch.num_targets
     replaced, hidden = _split(num_targets, max(1, round(rate * num_targets)), replace_rate, rng)
     masked = torch.cat([replaced, hidden])
@@ -34,15 +33,28 @@ def mask_nodes(
         parts = _split(num_others, round(rate * num_others), replace_rate, rng)
         masked = torch.cat([masked, *(part + num_targets for part in parts)])
         replaced, hidden = (torch.cat([a, b + num_targets]) for a, b in zip((replaced, hidden), parts, strict=True))
-    source = torch.arange(batch.num_nodes, device=device)
-    source[replaced] = torch.randint(batch.num_nodes, (replaced.numel(),), generator=rng, device=device)
-    is_hidden = torch.zeros(batch.num_nodes, dtype=torch.bool, device=device)
+    return hide_nodes(batch, token, replaced, hidden, rng), masked
+
+
+def hide_nodes(batch: MiniBatch, token: Tensor, replaced: Tensor, hidden: Tensor, rng: torch.Generator) -> MiniBatch:
+    """The batch with other features at some nodes.
+
+    Args:
+        batch: not changed.
+        token: mask token, shape (in_dim,); gradients reach it.
+        replaced: rows that get the features of a random node, shape (n,), int64.
+        hidden: rows that get the token, shape (m,), int64.
+        rng: on the device of the batch.
+    """
+    source = torch.arange(batch.num_nodes, device=rng.device)
+    source[replaced] = torch.randint(batch.num_nodes, (replaced.numel(),), generator=rng, device=rng.device)
+    is_hidden = torch.zeros(batch.num_nodes, dtype=torch.bool, device=rng.device)
     is_hidden[hidden] = True
     x = select_features(batch.x, source)
     if isinstance(x, SparseMatrix):
         kept = x.filter(~is_hidden[x.pattern.row.long()])
-        return batch.with_x(SparseMatrix(kept.pattern, kept.value, token, is_hidden)), masked
-    return batch.with_x(torch.where(is_hidden.unsqueeze(1), token.to(x.dtype), dense_features(x))), masked
+        return batch.with_x(SparseMatrix(kept.pattern, kept.value, token, is_hidden))
+    return batch.with_x(torch.where(is_hidden.unsqueeze(1), token.to(x.dtype), dense_features(x)))
 
 
 def _split(count: int, num_masked: int, replace_rate: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:

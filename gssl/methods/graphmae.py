@@ -43,6 +43,12 @@ class Masked:
     features: Tensor
     others: Tensor
 
+    @classmethod
+    def of(cls, batch: MiniBatch, rows: Tensor) -> Masked:
+        """What hiding some rows (n,), int64, hides of a batch."""
+        hidden = rows < batch.num_targets
+        return cls(rows[hidden], dense_features(select_features(batch.x, rows[hidden])), rows[~hidden])
+
 
 class GraphMAE(PredictiveMethod[Masked]):
     """Self-supervised masked graph autoencoders (Hou et al., 2022, arXiv:2205.10803).
@@ -120,10 +126,13 @@ class GraphMAE(PredictiveMethod[Masked]):
         self.decoder_dropout = decoder_dropout
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Masked]:
+        view, target = self.hide(batch)
+        return self.drop(view, self.rng), target
+
+    def hide(self, batch: MiniBatch) -> tuple[MiniBatch, Masked]:
+        """The batch with some nodes hidden and all of its edges, and what was hidden."""
         view, rows = mask_nodes(batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng)
-        hidden = rows < batch.num_targets
-        target = dense_features(select_features(batch.x, rows[hidden]))
-        return self.drop(view, self.rng), Masked(rows[hidden], target, rows[~hidden])
+        return view, Masked.of(batch, rows)
 
     @property
     def num_layers(self) -> int:
@@ -151,9 +160,12 @@ class GraphMAE(PredictiveMethod[Masked]):
         return before_last(view, 0 if self.decodes_rows else 1)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:
+        return self.missed(self.reconstruct(embedding, view, target), view, target)
+
+    def missed(self, prediction: Tensor, view: MiniBatch, target: Masked) -> Tensor:
+        """The scaled cosine error of reconstructed features, shape (num_masked, in_dim); a scalar."""
         items = target.rows if view.graph_ptr is None else view.graph_index()[target.rows]
         weight = None if view.weight is None else view.weight[items]
-        prediction = self.reconstruct(embedding, view, target)
         return scaled_cosine_error(prediction, target.features, gamma=self.gamma, weight=weight)
 
     def reconstruct(self, embedding: Tensor, view: MiniBatch, target: Masked) -> Tensor:

@@ -20,6 +20,7 @@ from gssl.objectives.queue_info_nce import queue_info_nce
 from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.objectives.scattering import scattering
+from gssl.objectives.uniformity import uniformity
 from gssl.registry import OBJECTIVES
 from gssl.testing.objectives import Inputs, ObjectiveContract
 
@@ -86,6 +87,14 @@ class TestRootMeanSquare(ObjectiveContract):
 
 class TestScaledCosineError(ObjectiveContract):
     objective = scaled_cosine_error
+
+
+class TestUniformity(ObjectiveContract):
+    objective = uniformity
+    differentiable = (0,)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        return super().draw(rng)[:1]
 
 
 class TestMultiPositiveNCE(ObjectiveContract):

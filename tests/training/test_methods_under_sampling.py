@@ -38,14 +38,16 @@ NODE_METHODS = [
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
 TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "GMI")
+NEEDS_CODES = ("GraphMAE", "GraphMAE2", "GALA")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
-    **{(method, sampler): "needs codes of the neighbors" for method in ("GraphMAE", "GALA") for sampler in HISTORY},
+    **{(method, sampler): "needs codes of the neighbors" for method in NEEDS_CODES for sampler in HISTORY},
     **{("GCC", sampler): "a history of embeddings is of no use" for sampler in HISTORY},
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
     **{(method, sampler): "which a history does not have" for method in ("SimMLP", "SGRL") for sampler in HISTORY},
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
+    **{("AUG-MAE", sampler): "decides for each" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
         ("E2Neg", sampler): "add nothing"
         for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
