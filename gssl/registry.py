@@ -61,6 +61,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
+        "M3S": "gssl.methods.m3s:M3S",
         "NodeProperty": "gssl.methods.node_property:NodeProperty",
         "EdgeMask": "gssl.methods.edge_mask:EdgeMask",
         "PairwiseDistance": "gssl.methods.pairwise_distance:PairwiseDistance",

@@ -239,7 +239,7 @@ WITHOUT_PEER = {
         ("NodeProperty", "EdgeMask", "PairwiseDistance", "Distance2Clusters", "PairwiseAttrSim"),
         "the authors' code needs CUDA, and packages that cannot be installed here",
     ),
-    "S2GRL": "no code of the authors is known",
+    **dict.fromkeys(("S2GRL", "M3S"), "no code of the authors is published"),
     **dict.fromkeys(
         ("Clustering", "Partitioning", "Completion"), "the authors' code is one script, which needs CUDA and labels"
     ),

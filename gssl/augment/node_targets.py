@@ -53,9 +53,9 @@ def nearness(pattern: Pattern, centers: Tensor) -> Tensor:
         Shape (n, k), float32: 1 for the center itself and its neighbors, 0 where no path leads to it.
     """
     there = centers >= 0
-    near = torch.zeros(pattern.num_rows, len(centers))
+    near = torch.zeros(pattern.num_rows, len(centers), dtype=torch.float32)
     far = hop_distances(pattern, centers[there]).T
-    near[:, there] = torch.where(far == UNREACHED, 0.0, 1 / far.clamp(min=1))
+    near[:, there] = torch.where(far == UNREACHED, 0.0, 1 / far.clamp(min=1).float())
     return near
 
 

@@ -44,7 +44,7 @@ def similar_pairs(x: Features, k: int, *, cells: int = _CELLS) -> tuple[Tensor, 
         low, high = torch.minimum(some[:, None], chosen), torch.maximum(some[:, None], chosen)
         keys.append((low * count + high).flatten())
     found, place = torch.unique(torch.cat(keys), return_inverse=True)
-    value = torch.empty(len(found)).scatter_(0, place, torch.cat(values))
+    value = torch.empty(len(found), dtype=torch.float32).scatter_(0, place, torch.cat(values))
     return torch.stack([found // count, found % count]), value
 
 

@@ -16,7 +16,7 @@ from gssl.method import Method
 from gssl.methods.edges import among_targets
 from gssl.methods.gae import GAE
 from gssl.methods.graphmae import GraphMAE
-from gssl.methods.supervised import Supervised
+from gssl.methods.labelled import Labelled
 from gssl.methods.vgae import VGAE
 from gssl.models.gcn import GCN
 from gssl.registry import ENCODERS, METHODS, PROPAGATIONS, SAMPLERS
@@ -47,6 +47,10 @@ UNFIT = {
     **{("MVGRL", sampler): "cuts its diffusion" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
+        ("M3S", sampler): "alone are drawn into sampled batches"
+        for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
+    },
+    **{
         ("E2Neg", sampler): "add nothing"
         for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
     },
@@ -62,7 +66,7 @@ def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
     made = ENCODERS.get(encoder).for_graph(DATASET.spec, hidden_dim=8, num_layers=2)
     method: Method = METHODS.get(name)(made, **{**SMALL.get(name, {}), **options})
     method.prepare(DATASET.graph, 0)
-    if isinstance(method, Supervised):
+    if isinstance(method, Labelled):
         assert DATASET.labels is not None
         method.fit_labels(DATASET.labels, DATASET.splits[0])
     return method
