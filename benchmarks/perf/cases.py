@@ -235,5 +235,13 @@ WITHOUT_PEER = {
     "GCC": "the authors' code needs dgl",
     "AttrMask": "the authors' code needs a PyG of 2019",
     "ContextPred": "the authors' code needs a PyG of 2019",
+    **dict.fromkeys(
+        ("NodeProperty", "EdgeMask", "PairwiseDistance", "Distance2Clusters", "PairwiseAttrSim"),
+        "the authors' code needs CUDA, and packages that cannot be installed here",
+    ),
+    **dict.fromkeys(("S2GRL", "M3S"), "no code of the authors is published"),
+    **dict.fromkeys(
+        ("Clustering", "Partitioning", "Completion"), "the authors' code is one script, which needs CUDA and labels"
+    ),
     "AutoSSL": "a step of the authors' code is a search over weights",
 }

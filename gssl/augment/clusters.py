@@ -10,8 +10,10 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from gssl.augment.features import as_scipy
 from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
+from gssl.graph.sparse import Features
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,11 @@ class Clusters:
     centers: Tensor
 
 
-def k_means(x: Tensor, num_clusters: int, *, steps: int, seed: int, starts: int | None = None) -> Clusters:
+def k_means(x: Features, num_clusters: int, *, steps: int, seed: int, starts: int | None = None) -> Clusters:
     """Clusters of rows by Lloyd's algorithm (scikit-learn, on the CPU).
 
     Args:
-        x: shape (n, dim), float, finite.
+        x: shape (n, dim), float, finite; dense or sparse.
         num_clusters: at most n; where fewer rows differ, some are empty.
         steps: of Lloyd's algorithm at most.
         seed: of the starts.
@@ -41,14 +43,14 @@ def k_means(x: Tensor, num_clusters: int, *, steps: int, seed: int, starts: int 
     Raises:
         InputError: more clusters than rows.
     """
-    if num_clusters > len(x):
-        raise InputError(f"{num_clusters} clusters cannot be made of {len(x)} rows")
+    if num_clusters > x.shape[0]:
+        raise InputError(f"{num_clusters} clusters cannot be made of {x.shape[0]} rows")
     state = derive_seed(seed, "k-means") % 2**32
     init = "random" if starts is None else "k-means++"
     model = KMeans(num_clusters, init=init, n_init=starts or 1, max_iter=steps, random_state=state)
     with warnings.catch_warnings():  # fewer different rows than clusters
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
-        labels = model.fit_predict(x.detach().cpu().numpy())
+        labels = model.fit_predict(as_scipy(x))
     return Clusters(
         torch.from_numpy(labels).long().to(x.device),
         torch.from_numpy(model.cluster_centers_).to(x.device, x.dtype),

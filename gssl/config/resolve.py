@@ -246,7 +246,7 @@ def _setting(method: type[Method], layers: Sequence[Layer]) -> Component:
         name = usual
     if (name == "supervised") != method.needs_labels:
         raise InputError(
-            f"--setting {name} does not fit the method: supervised learns from labels alone, and only in the setting "
+            f"--setting {name} does not fit the method: supervised and M3S learn from labels, and only in the setting "
             "supervised; leave out --setting, or choose a self-supervised method"
         )
     options = _options(layers, "setting", name, SETTINGS)

@@ -64,17 +64,21 @@ class Labelled(Method):
         """Logits, or values on the scale of the labels for regression, shape (num_items, num_classes)."""
         return self._head(self.embed(batch)) * self.scale + self.shift
 
+    def labels_of(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """What the loss compares the predictions for some items with, and where that is known, both (n, ...)."""
+        return self.targets[items], self.known[items]
+
     def label_loss(self, batch: MiniBatch) -> Tensor:
         """Weighted mean over the known labels of the training items in the batch; 0 if it has none."""
         items = batch.node_ids[: batch.num_targets] if batch.graph_ids is None else batch.graph_ids
-        known = self.known[items]
+        targets, known = self.labels_of(items)
         rows = known if known.dim() == 1 else known.any(1)
         embedding = self.embed(batch)
         # The norms of a measured batch are those of all its targets, so the head must see them all.
         logits = self._head(embedding)[rows] if batch.plan.measure else self._head(embedding[rows])
         if not len(logits):
             return logits.sum()
-        targets, known = self.targets[items[rows]], known[rows]
+        targets, known = targets[rows], known[rows]
         weight = None if batch.weight is None else batch.weight[rows]
         if self.kind == "multiclass":
             return weighted_mean(F.cross_entropy(logits, targets, reduction="none"), weight)

@@ -115,6 +115,19 @@ def metis_partition(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
         UserWarning: pymetis cannot be imported or refuses the graph, so the partition is random.
     """
     try:
+        return cut_by_metis(pattern, num_parts, seed=seed)
+    except InputError as error:
+        warnings.warn(f"{error}, so clusters are random; install pymetis, or ask for partition=random", stacklevel=2)
+        return random_partition(pattern, num_parts, seed=seed)
+
+
+def cut_by_metis(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
+    """Parts of about equal size with few edges between them; arguments and result as of :func:`metis_partition`.
+
+    Raises:
+        InputError: pymetis cannot be imported or refuses the graph.
+    """
+    try:
         import pymetis
 
         rowptr, col = _undirected(pattern)
@@ -122,12 +135,7 @@ def metis_partition(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
         graph = pymetis.CSRAdjacency(rowptr, col)
         _, part = pymetis.part_graph(num_parts, graph, options=options)
     except (ImportError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        warnings.warn(
-            f"the graph cannot be cut by METIS ({type(error).__name__}: {error}), so clusters are random; "
-            f"install pymetis, or ask for partition=random",
-            stacklevel=2,
-        )
-        return random_partition(pattern, num_parts, seed=seed)
+        raise InputError(f"the graph cannot be cut by METIS ({type(error).__name__}: {error})") from error
     return torch.from_numpy(np.asarray(part, dtype=np.int64))
 
 

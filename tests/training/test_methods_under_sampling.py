@@ -16,7 +16,7 @@ from gssl.method import Method
 from gssl.methods.edges import among_targets
 from gssl.methods.gae import GAE
 from gssl.methods.graphmae import GraphMAE
-from gssl.methods.supervised import Supervised
+from gssl.methods.labelled import Labelled
 from gssl.methods.vgae import VGAE
 from gssl.models.gcn import GCN
 from gssl.registry import ENCODERS, METHODS, PROPAGATIONS, SAMPLERS
@@ -37,7 +37,7 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "GMI")
+TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "GMI", "ARVGA", "EdgeMask")
 NEEDS_CODES = ("GraphMAE", "GraphMAE2", "GALA")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
@@ -49,10 +49,16 @@ UNFIT = {
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("AUG-MAE", sampler): "decides for each" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
+        ("M3S", sampler): "alone are drawn into sampled batches"
+        for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
+    },
+    **{
         ("E2Neg", sampler): "add nothing"
         for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
     },
 }
+# Defaults that ask for more than the toy dataset has.
+SMALL: dict[str, dict[str, Any]] = {"Partitioning": {"parts": 10}, "Completion": {"dim": 8}}
 
 
 def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
@@ -60,9 +66,9 @@ def make_method(name: str, encoder: str = "GCN", **options: Any) -> Method:
     if METHODS.get(name).default_encoder == "MLP":  # nodes are embedded without their neighbors
         encoder = "MLP"
     made = ENCODERS.get(encoder).for_graph(DATASET.spec, hidden_dim=8, num_layers=2)
-    method: Method = METHODS.get(name)(made, **options)
+    method: Method = METHODS.get(name)(made, **{**SMALL.get(name, {}), **options})
     method.prepare(DATASET.graph, 0)
-    if isinstance(method, Supervised):
+    if isinstance(method, Labelled):
         assert DATASET.labels is not None
         method.fit_labels(DATASET.labels, DATASET.splits[0])
     return method
