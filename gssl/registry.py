@@ -60,6 +60,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "BLNN": "gssl.methods.blnn:BLNN",
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
+        "GROVER": "gssl.methods.grover:GROVER",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
         "DMGI": "gssl.methods.dmgi:DMGI",
         "HeCo": "gssl.methods.heco:HeCo",
