@@ -7,6 +7,7 @@ from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.graph.spec import Category, GraphSpec
 from gssl.graph.storage import Graph
 from gssl.method import Method
+from gssl.methods.gptgnn import GPTGNN
 from gssl.methods.grover import GROVER
 from gssl.registry import ENCODERS
 from gssl.testing.methods import MethodContract
@@ -28,3 +29,13 @@ class TestGROVER(MethodContract):
         x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
         method.prepare(Graph(batch.blocks[0], x, batch.graph_ptr), seed)
         return method
+
+
+class TestGPTGNN(MethodContract):
+    method = GPTGNN
+    options = {"negatives": 12, "queue": 16}
+
+
+class TestGPTGNNWithoutQueue(MethodContract):
+    method = GPTGNN
+    options = {"negatives": 100, "queue": 0, "attribute_weight": 0.2}
