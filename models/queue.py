@@ -47,3 +47,16 @@ class NegativesQueue(nn.Module):
         self.rows[place] = keys[last].to(self.rows)
         self.weight[place] = weight[last].to(self.weight)
         self.position.add_(len(keys)).remainder_(len(self))
+
+    def newest(self, count: int) -> tuple[Tensor, Tensor]:
+        """The last keys, the newest first, at most as many as it holds.
+
+        Args:
+            count: how many; of those that were pushed, or rows that it began with come, too.
+
+        Returns:
+            Shapes (n, dim) and (n,): the keys and their weights.
+        """
+        steps = torch.arange(1, min(count, len(self)) + 1, device=self.rows.device)
+        place = (self.position - steps) % len(self)
+        return self.rows[place], self.weight[place]

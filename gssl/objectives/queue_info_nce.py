@@ -1,4 +1,4 @@
-"""InfoNCE whose negatives are the keys of former batches."""
+"""InfoNCE whose negatives are rows that all items share: the keys of former batches, or candidates."""
 
 from __future__ import annotations
 
@@ -41,10 +41,52 @@ def queue_info_nce(
     check_views("InfoNCE with a queue", query, key, weight)
     if queue.dim() != 2 or queue.shape[1] != query.shape[1]:
         raise InputError(f"the queue must have {query.shape[1]} columns as the keys have (got {tuple(queue.shape)})")
+    return candidate_info_nce(
+        query, key, queue.detach(), temperature=temperature, candidate_weight=queue_weight, weight=weight
+    )
+
+
+def candidate_info_nce(
+    query: Tensor,
+    key: Tensor,
+    candidates: Tensor,
+    *,
+    known: Tensor | None = None,
+    temperature: float = 0.1,
+    candidate_weight: Tensor | None = None,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """InfoNCE of pairs against candidates that all pairs share, in GPT-GNN the other nodes (arXiv:2006.15437, eq. 6).
+
+    As :func:`queue_info_nce`, but gradients reach the candidates, and some may be positive, too.
+
+    Args:
+        query: shape (num_items, dim), float.
+        key: what belongs to each, shape (num_items, dim).
+        candidates: shape (num_candidates, dim).
+        known: which candidates are no negatives of which item, shape (num_items, num_candidates), bool; None means
+            that all of them are.
+        temperature: of the cosine similarities.
+        candidate_weight: how often each candidate counts, shape (num_candidates,), not negative; None means once each.
+        weight: importance weight of each item, shape (num_items,), float; None means 1 each.
+
+    Returns:
+        Scalar; an item without a negative contributes 0.
+
+    Raises:
+        InputError: the shapes do not match.
+    """
+    check_views("InfoNCE with candidates", query, key, weight)
+    if candidates.dim() != 2 or candidates.shape[1] != query.shape[1]:
+        raise InputError(
+            f"the candidates must have {query.shape[1]} columns as the keys have (got {tuple(candidates.shape)})"
+        )
     anchors = normalize(query, dim=1) / temperature
     positive = (anchors * normalize(key, dim=1)).sum(1, keepdim=True)
-    negative = anchors @ normalize(queue.detach().to(anchors), dim=1).T
-    if queue_weight is not None:
-        negative = negative + queue_weight.detach().to(anchors).log()
+    negative = anchors @ normalize(candidates.to(anchors), dim=1).T
+    if candidate_weight is not None:
+        negative = negative + candidate_weight.detach().to(anchors).log()
+    if known is not None:
+        negative = negative.masked_fill(known, -torch.inf)
     terms = torch.cat([positive, negative], dim=1).logsumexp(1) - positive.squeeze(1)
     return weighted_mean(terms, weight)

@@ -16,7 +16,7 @@ from gssl.objectives.kl import gaussian_kl
 from gssl.objectives.margin import margin_ranking, multi_margin_triplet, triplet_margin
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.positives import multi_positive_nce
-from gssl.objectives.queue_info_nce import queue_info_nce
+from gssl.objectives.queue_info_nce import candidate_info_nce, queue_info_nce
 from gssl.objectives.rationale import rationale_contrast
 from gssl.objectives.scaled_cosine import scaled_cosine_error
 from gssl.objectives.scattering import scattering
@@ -191,6 +191,15 @@ class TestQueueInfoNCE(ObjectiveContract):
         queue = torch.randn(5, 4, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
         query, key = inputs
         return queue_info_nce(query, key, queue, temperature=0.5, weight=weight)
+
+
+class TestCandidateInfoNCE(ObjectiveContract):
+    objective = candidate_info_nce
+
+    def value(self, inputs: Inputs, weight: Tensor | None) -> Tensor:
+        candidates = torch.randn(5, 4, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+        query, key = inputs
+        return candidate_info_nce(query, key, candidates, temperature=0.5, weight=weight)
 
 
 def test_every_registered_objective_has_its_contract() -> None:
