@@ -61,6 +61,8 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "AttrMask": "gssl.methods.attrmask:AttrMask",
         "ContextPred": "gssl.methods.contextpred:ContextPred",
         "AutoSSL": "gssl.methods.autossl:AutoSSL",
+        "ParetoGNN": "gssl.methods.paretognn:ParetoGNN",
+        "Merged": "gssl.methods.merged:Merged",
         "DMGI": "gssl.methods.dmgi:DMGI",
         "HeCo": "gssl.methods.heco:HeCo",
         "raw": "gssl.methods.reference:Raw",

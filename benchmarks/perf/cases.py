@@ -236,4 +236,6 @@ WITHOUT_PEER = {
     "AttrMask": "the authors' code needs a PyG of 2019",
     "ContextPred": "the authors' code needs a PyG of 2019",
     "AutoSSL": "a step of the authors' code is a search over weights",
+    "ParetoGNN": "the authors' code needs dgl",
+    "Merged": "nobody has published it for graphs",
 }

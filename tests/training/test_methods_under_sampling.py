@@ -37,10 +37,12 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "GMI")
+TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "ParetoGNN", "GMI")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{("GraphMAE", sampler): "needs codes of the neighbors" for sampler in HISTORY},
+    **{("ParetoGNN", sampler): "takes a gradient of each of its methods" for sampler in HISTORY},
+    **{("Merged", sampler): "trains several encoders" for sampler in HISTORY},
     **{("GCC", sampler): "a history of embeddings is of no use" for sampler in HISTORY},
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},
     **{(method, sampler): "which a history does not have" for method in ("SimMLP", "SGRL") for sampler in HISTORY},
