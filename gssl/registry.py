@@ -79,6 +79,8 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "Clustering": "gssl.methods.clustering:Clustering",
         "Partitioning": "gssl.methods.partitioning:Partitioning",
         "Completion": "gssl.methods.completion:Completion",
+        "ParetoGNN": "gssl.methods.paretognn:ParetoGNN",
+        "Merged": "gssl.methods.merged:Merged",
         "DMGI": "gssl.methods.dmgi:DMGI",
         "HeCo": "gssl.methods.heco:HeCo",
         "raw": "gssl.methods.reference:Raw",

@@ -223,6 +223,15 @@ def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
     return x @ weight
 
 
+def destination_rows(block: Block, x: Tensor | SparseMatrix) -> Tensor | SparseMatrix:
+    """The rows of the destinations, shape (num_dst, dim), out of those of all sources, which they come first of."""
+    if block.num_dst == block.num_src:
+        return x
+    if isinstance(x, SparseMatrix):
+        return x.select_rows(torch.arange(block.num_dst, device=x.device))
+    return x[: block.num_dst]
+
+
 def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     """Dot product at each non-zero, ``out_ij = <left[i], right[j]>``, shape (nnz,); gathers in chunks.
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gssl.graph.block import Block
-from gssl.graph.sparse import Features, SparseMatrix
+from gssl.graph.sparse import Features
 from gssl.models.layers import Layer
-from gssl.models.ops import aggregates_first, matmul, mean_aggregate
+from gssl.models.ops import aggregates_first, destination_rows, matmul, mean_aggregate
 from gssl.models.stack import StackedEncoder
 
 
@@ -17,6 +17,7 @@ class SAGELayer(Layer):
 
     aggregation = "mean"
     takes_edge_weight = True
+    linear = True
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -25,12 +26,7 @@ class SAGELayer(Layer):
         self.bias = nn.Parameter(torch.zeros(out_dim))
 
     def forward(self, block: Block, x: Features) -> Tensor:
-        if block.num_dst == block.num_src:
-            own = x
-        elif isinstance(x, SparseMatrix):
-            own = x.select_rows(torch.arange(block.num_dst, device=x.device))
-        else:
-            own = x[: block.num_dst]
+        own = destination_rows(block, x)
         if isinstance(x, Tensor) and aggregates_first(block, x, self.neighbor_weight.shape[1]):
             neighbors = mean_aggregate(block, x) @ self.neighbor_weight
         else:

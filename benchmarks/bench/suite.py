@@ -29,6 +29,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -41,8 +42,6 @@ from gssl.common import yaml_io
 from gssl.common.errors import InputError, unknown
 from gssl.common.options import Amount
 from gssl.common.seeds import seed_range
-
-Value = bool | int | float | str | list[bool | int | float | str] | None
 
 
 class _Model(BaseModel):
@@ -81,7 +80,7 @@ class MethodEntry(_Model):
     encoder: str | None = None
     preset: str | None = None
     epochs: NonNegativeInt | None = None
-    options: dict[str, Value] = {}
+    options: dict[str, JsonValue] = {}
 
 
 class SamplerEntry(_Model):
@@ -95,7 +94,7 @@ class SamplerEntry(_Model):
 
     name: str
     batch_size: PositiveInt | None = None
-    options: dict[str, Value] = {}
+    options: dict[str, JsonValue] = {}
 
 
 class SettingEntry(_Model):
@@ -111,7 +110,7 @@ class SettingEntry(_Model):
     name: str
     labels: Amount | None = None
     pretrain_on: str | None = None
-    options: dict[str, Value] = {}
+    options: dict[str, JsonValue] = {}
 
 
 def _entry(value: object) -> object:
@@ -152,7 +151,7 @@ class Group(_Model):
     settings: Annotated[list[Settings], Field(min_length=1)] = [SettingEntry(name="frozen")]
     budgets: Annotated[list[Budget], Field(min_length=1)] | None = None
     seeds: Seeds | None = None
-    options: dict[str, Value] = {}
+    options: dict[str, JsonValue] = {}
 
     @model_validator(mode="after")
     def _one_way_of_saying(self) -> Self:

@@ -244,4 +244,6 @@ WITHOUT_PEER = {
         ("Clustering", "Partitioning", "Completion"), "the authors' code is one script, which needs CUDA and labels"
     ),
     "AutoSSL": "a step of the authors' code is a search over weights",
+    "ParetoGNN": "the authors' code needs dgl",
+    "Merged": "nobody has published it for graphs",
 }

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from gssl.augment.clusters import k_means
 from gssl.common.card import Card
-from gssl.common.errors import InputError, unknown
-from gssl.common.options import NonNegative, Positive, PositiveInt, validate
-from gssl.common.seeds import derive_seed
+from gssl.common.errors import InputError
+from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
-from gssl.method import MAIN, Method, OverItems, Player
+from gssl.method import OverItems
+from gssl.methods.joint import Joint
 from gssl.models.encoder import Encoder
 from gssl.objectives.homophily import pseudo_homophily, soft_clusters, soft_heterophily
-from gssl.registry import METHODS
 from gssl.samplers.base import Sampler
 
 _DECAY = (0.9, 0.999)  # of the moments, as in Adam
 _CLUSTER_STEPS = 300  # at most, as scikit-learn has it
 
 
-class AutoSSL(Method):
+class AutoSSL(Joint):
     """Automated self-supervised learning: one encoder, several methods (Jin et al., 2022, arXiv:2106.05470).
 
     The loss is a weighted sum of the losses of other methods over one encoder; heads, decoders and views are their own.
@@ -73,7 +71,6 @@ class AutoSSL(Method):
         "train.weight_decay": Float(1e-6, 1e-3, log=True),
     }
 
-    weight: Tensor
     homophily: Tensor
     moments: Tensor
     renewals: Tensor
@@ -82,39 +79,24 @@ class AutoSSL(Method):
         self,
         encoder: Encoder,
         *,
-        methods: Annotated[tuple[str, ...], Field(min_length=2)] = ("DGI", "GAE"),
-        options: Mapping[str, Mapping[str, Any]] | None = None,
         weights: tuple[NonNegative, ...] | None = None,
         weights_lr: Positive = 0.05,
         weights_epochs: PositiveInt = 1,
         clusters: PositiveInt = 5,
         cluster_starts: PositiveInt = 1,
         temperature: Positive = 1e-3,
+        **inherited: Any,
     ) -> None:
-        super().__init__(encoder)
-        self.names = _names(methods)
-        own = _options(options or {}, self.names)
-        self.parts = nn.ModuleList(_part(name, encoder, own.get(name, {})) for name in self.names)
+        super().__init__(encoder, **inherited)
         self.learns = weights is None
         self.weights_lr, self.weights_epochs = weights_lr, weights_epochs
         self.clusters, self.cluster_starts, self.temperature = clusters, cluster_starts, temperature
         count = len(self.names)
-        self.register_buffer("weight", _first_weights(weights, count))
+        if weights is not None:
+            self.weight.copy_(_given(weights, count))
         self.register_buffer("homophily", torch.zeros(()))
         self.register_buffer("moments", torch.zeros(2, count, dtype=torch.float64))
         self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
-
-    @property
-    def _members(self) -> list[Method]:
-        return list(self.parts)  # type: ignore[arg-type]  # a ModuleList does not say of what
-
-    @property
-    def num_layers(self) -> int:
-        return max(part.num_layers for part in self._members)
-
-    def extra_repr(self) -> str:
-        """The weights, for whoever prints the method."""
-        return ", ".join(f"{name}: {float(w):.3g}" for name, w in zip(self.names, self.weight, strict=True))
 
     def check_sampler(self, sampler: Sampler) -> None:
         nodes = sampler.graph.num_nodes
@@ -123,46 +105,16 @@ class AutoSSL(Method):
                 f"AutoSSL cannot make {self.clusters} clusters of {nodes} nodes; choose --set clusters of at most "
                 f"{nodes}"
             )
-        for part in self._members:
-            part.check_sampler(sampler)
+        super().check_sampler(sampler)
 
     def prepare(self, graph: Graph, seed: int) -> None:
         self._seed = seed
-        for name, part in zip(self.names, self._members, strict=True):
-            part.prepare(graph, derive_seed(seed, name))
-
-    def reseed(self, seed: int, device: torch.device) -> None:
-        super().reseed(seed, device)
-        for part in self._members:
-            part.reseed(seed, device)
-            part.rng = self.rng  # one stream for all, so that a checkpoint within an epoch holds it
+        super().prepare(graph, seed)
 
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
-        for part in self._members:
-            part.begin_epoch(epoch, over_items)
+        super().begin_epoch(epoch, over_items)
         if self.learns and epoch % self.weights_epochs == 0:
             over_items(self._renew)
-
-    def loss(self, batch: MiniBatch) -> Tensor:
-        terms = [loss(batch) * part.mass(batch) for part, loss in zip(self._members, self._losses, strict=True)]
-        total: Tensor = torch.stack(terms) @ self.weight
-        return total
-
-    def mass(self, batch: MiniBatch) -> float:
-        """Every term has its own already."""
-        return 1.0
-
-    def players(self) -> Mapping[str, Player]:
-        together = dict.fromkeys(p for part in self._members for p in _player(part).parameters)
-        return {MAIN: Player(tuple(together))}
-
-    def after_step(self, progress: float) -> None:
-        for part in self._members:
-            part.after_step(progress)
-
-    @property
-    def _losses(self) -> list[Callable[[MiniBatch], Tensor]]:
-        return [_player(part).loss or part.loss for part in self._members]
 
     def _renew(self, batch: MiniBatch) -> Tensor:
         """Move the weights by what the batch of all nodes says; embeddings without gradient come back."""
@@ -171,9 +123,9 @@ class AutoSSL(Method):
             found = k_means(embedding, self.clusters, steps=_CLUSTER_STEPS, seed=self._seed, starts=self.cluster_starts)
             pattern = batch.blocks[-1].pattern
             outer = soft_heterophily(soft_clusters(embedding, found.centers, temperature=self.temperature), pattern)
-            slope = self._gradient(outer)
+            slope = self.gradient(outer)
             # Their losses once each, and one after the other: their forward passes need not be in memory together.
-            inner = [self._gradient(loss(batch)) for loss in self._losses]
+            inner = [self.gradient(loss(batch)) for loss in self.losses]
         change = torch.stack([-torch.dot(slope, gradient) for gradient in inner])
         self.homophily.copy_(pseudo_homophily(found.labels, pattern))
         self.renewals += 1
@@ -181,12 +133,6 @@ class AutoSSL(Method):
         if bool(moved.any()):  # with no weight left there would be nothing to train
             self.weight.copy_(moved)
         return embedding.detach()
-
-    def _gradient(self, value: Tensor) -> Tensor:
-        """Of a scalar with respect to the encoder, one vector."""
-        parameters = [p for p in self.encoder.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-        return torch.cat([gradient.flatten() for gradient in gradients]).double()
 
 
 def adam_step(value: Tensor, gradient: Tensor, moments: Tensor, count: int, *, lr: float) -> Tensor:
@@ -210,59 +156,7 @@ def adam_step(value: Tensor, gradient: Tensor, moments: Tensor, count: int, *, l
     return (value - lr * step).to(value.dtype)
 
 
-def _names(methods: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(METHODS.canonical(name) for name in methods)
-    if len(names) < 2:
-        raise InputError(f"AutoSSL weighs the losses of two methods or more (got {list(names)})")
-    if len(set(names)) < len(names):
-        raise InputError(f"AutoSSL: a method may be named once (got {list(names)})")
-    return names
-
-
-def _options(options: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    by_name = {METHODS.canonical(name): values for name, values in options.items()}
-    for name in by_name:
-        if name not in names:
-            raise unknown("method in the options of AutoSSL", name, names)
-    return by_name
-
-
-def _part(name: str, encoder: Encoder, options: Mapping[str, Any]) -> Method:
-    """A method over the shared encoder.
-
-    Raises:
-        InputError: it is no method, does not train on nodes without labels, has several players or its own rate.
-    """
-    found: Any = METHODS.get(name)
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        raise InputError(f"{name} is not a method, so AutoSSL cannot weigh its loss")
-    if found.needs_labels or not found.trains:
-        raise InputError(f"AutoSSL weighs self-supervised losses, which {name} does not have")
-    if "node" not in found.levels:
-        raise InputError(f"AutoSSL is a method for nodes, but {name} is one for {' and '.join(found.levels)}s only")
-    if issubclass(found, AutoSSL):
-        raise InputError("AutoSSL cannot be a part of itself; name its methods")
-    part = found(encoder, **validate(found, options, what=f"method {name}"))
-    players = part.players()
-    if len(players) > 1:
-        raise InputError(
-            f"AutoSSL updates everything together, but {name} has players that are updated in turn: "
-            f"{', '.join(players)}; name methods without an adversary"
-        )
-    player = _player(part)
-    if player.lr is not None or player.weight_decay is not None or player.groups:
-        raise InputError(f"AutoSSL updates everything alike, but {name} has a learning rate or weight decay of its own")
-    return part
-
-
-def _player(part: Method) -> Player:
-    (player,) = part.players().values()
-    return player
-
-
-def _first_weights(weights: Sequence[float] | None, count: int) -> Tensor:
-    if weights is None:
-        return torch.full((count,), 1 / count)
+def _given(weights: Sequence[float], count: int) -> Tensor:
     if len(weights) != count or not any(weights):
         raise InputError(
             f"option 'weights' of AutoSSL: it needs one number for each of the {count} methods, not all zero "

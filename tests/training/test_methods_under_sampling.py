@@ -37,11 +37,13 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "GMI", "EdgeMask", "GPT-GNN")
+TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "ParetoGNN", "GMI", "EdgeMask", "GPT-GNN")
 NEEDS_CODES = ("GraphMAE", "GraphMAE2", "GALA")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
     **{(method, sampler): "needs codes of the neighbors" for method in NEEDS_CODES for sampler in HISTORY},
+    **{("ParetoGNN", sampler): "takes a gradient of each of its methods" for sampler in HISTORY},
+    **{("Merged", sampler): "trains several encoders" for sampler in HISTORY},
     **{("GCC", sampler): "a history of embeddings is of no use" for sampler in HISTORY},
     **{("GPT-GNN", sampler): "which a history does not have" for sampler in HISTORY},
     **{("SUBG-CON", sampler): "a history knows nothing of" for sampler in HISTORY},

@@ -1,0 +1,106 @@
+"""ParetoGNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gssl.common.card import Card
+from gssl.common.errors import InputError
+from gssl.common.space import Choice, Float, Space
+from gssl.graph.batch import MiniBatch
+from gssl.methods.joint import Joint
+from gssl.models.encoder import Encoder
+from gssl.objectives.simplex import min_norm_weights
+from gssl.samplers.base import Sampler
+from gssl.samplers.pair import PairSampler
+
+
+class ParetoGNN(Joint):
+    """Several methods over one encoder, reconciled by multiple-gradient descent (Ju et al., 2023, arXiv:2210.02016).
+
+    In every step each loss gives its gradient for the encoder. Scaled to length 1, these span a convex hull, and the
+    weights of its point of least norm are those of the losses. Heads, decoders and views are the methods' own.
+
+    The paper's five tasks are feature reconstruction, node and graph mutual information, decorrelated views, node
+    contrast and link prediction; GraphMAE, DGI, CCA-SSG, GRACE and GAE are their like here, and any methods of this
+    project for nodes that have one player may be named. As in the authors' code, which is the default, weights found
+    from scaled gradients weigh losses as they are. A step then need not lower them all: of two losses that are at odds,
+    the one with the longer gradient wins. With ``normalize=losses`` it does, for then the step is along the point of
+    least norm itself. There as here, heads take part in the weighted sum (in the algorithm of Sener and Koltun,
+    arXiv:1810.04650, they follow their own losses). Their solver never leaves a method out altogether: its line search
+    stops a thousandth before either end, which keeps it from settling, too. Here the least norm is found, and a loss
+    that does not depend on the encoder has no weight, where there it would be divided by zero.
+
+    Args:
+        encoder: shared by all methods.
+        methods: names of two or more methods.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
+        normalize: what is scaled by the length of a gradient: ``weights`` scales gradients where weights are found,
+            ``losses`` divides the losses by it, too, ``none`` gives most weight to the loss with the shortest gradient.
+
+    Attributes:
+        weight: of each method's loss in the last step, shape (num_methods,), float32, a buffer.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="combination of tasks",
+        views="those of the methods that it reconciles",
+        encoders="one for all methods; heads and decoders are their own",
+        objective="sum of their losses, weighed so that the gradient of the encoder is the shortest in their hull",
+        time="the sum over the methods, with one more backward pass of each",
+        memory="the sum over the methods",
+    )
+    search_space: ClassVar[Mapping[str, Space]] = {
+        "normalize": Choice(("weights", "losses", "none")),
+        "train.lr": Float(1e-4, 1e-2, log=True),
+        "train.weight_decay": Float(1e-6, 1e-3, log=True),
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        methods: Annotated[tuple[str, ...], Field(min_length=2)] = ("GraphMAE", "DGI", "CCA-SSG", "GRACE", "GAE"),
+        normalize: Literal["weights", "losses", "none"] = "weights",
+        **inherited: Any,
+    ) -> None:
+        super().__init__(encoder, methods=methods, **inherited)
+        self.normalize = normalize
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        if isinstance(sampler, PairSampler) and sampler.stateful:
+            raise InputError(
+                "ParetoGNN takes a gradient of each of its methods, which a sampler that observes or stores gradients "
+                "or embeddings would take for that of the step; use --sampler graphsage, labor or clustergcn"
+            )
+        super().check_sampler(sampler)
+
+    def loss(self, batch: MiniBatch) -> Tensor:
+        with torch.enable_grad():  # weights come from gradients even where nobody asks for that of the loss
+            terms = self.terms(batch)
+            self.weight.copy_(self._reconciled(terms))
+        total: Tensor = terms @ self.weight.clone()  # of this step, whatever the buffer holds by the backward pass
+        return total
+
+    def _reconciled(self, terms: Tensor) -> Tensor:
+        """Weights of the point of least norm in the hull of the gradients of the losses, shape (num_methods,)."""
+        known = terms.requires_grad and any(p.requires_grad for p in self.encoder.parameters())
+        gradients = [self.gradient(term, keep=True) for term in terms] if known else []
+        length = torch.stack([torch.linalg.vector_norm(g) for g in gradients]) if known else torch.zeros(len(terms))
+        told = length > 0
+        if not told.any():
+            return torch.full_like(self.weight, 1 / len(terms))
+        chosen = torch.stack([g for g, own in zip(gradients, told.tolist(), strict=True) if own])
+        if self.normalize != "none":
+            chosen = chosen / length[told, None]
+        found = min_norm_weights((chosen @ chosen.T).cpu()).to(length.device)
+        if self.normalize == "losses":
+            found = found / length[told]
+        weights = torch.zeros_like(length)
+        weights[told] = found / found.sum()
+        return weights
