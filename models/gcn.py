@@ -17,7 +17,7 @@ class GCNLayer(Layer):
 
     aggregation = "gcn"
     takes_edge_weight = True
-    linear = True
+    is_linear = True
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

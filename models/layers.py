@@ -39,12 +39,12 @@ class Layer(nn.Module):
         aggregation: the linear aggregation that the layer is made of, where ``forward`` equals ``update`` of the
             aggregate and the destinations' own rows; None for a layer that cannot be taken apart.
         takes_edge_weight: whether the weights of the edges enter the output, and get a gradient from it.
-        linear: whether the output is linear in all of the layer's weights together.
+        is_linear: whether the output is linear in all of the layer's weights together.
     """
 
     aggregation: Aggregation | None = None
     takes_edge_weight: bool = False
-    linear: bool = False
+    is_linear: bool = False
 
     def forward(self, block: Block, x: Features) -> Tensor:
         """From source rows ``x`` (num_src, in_dim) to destination rows (num_dst, out_dim)."""
