@@ -169,7 +169,8 @@ def routed_encoder(initial: Encoder, others: Sequence[Encoder], *, hidden_dim: i
     Raises:
         InputError: the encoder is no stack of layers that are linear in their weights.
     """
-    if not isinstance(initial, StackedEncoder) or not all(initial.layer(i).is_linear for i in range(initial.num_layers)):
+    layers = [initial.layer(i) for i in range(initial.num_layers)] if isinstance(initial, StackedEncoder) else []
+    if not isinstance(initial, StackedEncoder) or not all(layer.is_linear for layer in layers):
         raise InputError(
             f"a router mixes the outputs of layers that are linear in their weights, which those of {initial.title} "
             "are not; use --encoder GCN or SAGE, or merge=average or arithmetic"
