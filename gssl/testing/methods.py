@@ -80,10 +80,13 @@ class EmbeddingContract:
     tolerance: ClassVar[float] = 1e-4
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "kind" in metafunc.fixturenames:
-            levels = self.method.levels
-            usual = [kind for kind in KINDS if kind.partition("-")[0] in levels]
-            metafunc.parametrize("kind", HETERO_KINDS if self._encoder().needs_types else usual)
+        usual = [kind for kind in KINDS if kind.partition("-")[0] in self.method.levels]
+        forms = HETERO_KINDS if self._encoder().needs_types else usual
+        # One form of features for each level is enough where it makes no difference how they are stored.
+        kinds = {form.partition("-")[0]: form for form in reversed(forms)}
+        for name, values in (("form", forms), ("kind", list(reversed(kinds.values())))):
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, values)
         if "device" in metafunc.fixturenames:
             metafunc.parametrize("device", DEVICES)
 
@@ -129,8 +132,8 @@ class EmbeddingContract:
         for name, value in first.items():
             assert torch.equal(value, second[name]), f"{name} differs between two methods built with one seed"
 
-    def test_embedding_has_one_finite_row_an_item(self, kind: Kind, device: str) -> None:
-        method, batch = self.build(kind).to(device).eval(), toy_batch(kind).to(torch.device(device))
+    def test_embedding_has_one_finite_row_an_item(self, form: Kind, device: str) -> None:
+        method, batch = self.build(form).to(device).eval(), toy_batch(form).to(torch.device(device))
         embedding = method.embed(batch)
         assert embedding.shape[0] == batch.num_items
         assert embedding.dim() == 2
@@ -138,15 +141,15 @@ class EmbeddingContract:
         assert embedding.device.type == device
         assert bool(embedding.isfinite().all())
 
-    def test_embedding_is_repeatable_and_leaves_the_batch_alone(self, kind: Kind) -> None:
-        method, batch = self.build(kind).eval(), toy_batch(kind, attributes=True)
+    def test_embedding_is_repeatable_and_leaves_the_batch_alone(self, form: Kind) -> None:
+        method, batch = self.build(form).eval(), toy_batch(form, attributes=True)
         before = snapshot(batch)
         first = method.embed(batch)
         assert torch.equal(first, method.embed(batch)), "embed draws random numbers in evaluation mode"
         assert_unchanged(batch, before)
 
-    def test_embedding_follows_a_permutation(self, kind: Kind) -> None:
-        method, batch = self.build(kind).eval(), toy_batch(kind)
+    def test_embedding_follows_a_permutation(self, form: Kind) -> None:
+        method, batch = self.build(form).eval(), toy_batch(form)
         moved, items = permuted(batch, torch.Generator().manual_seed(1))
         self.close(method.embed(moved), method.embed(batch)[items])
 
@@ -180,16 +183,16 @@ class MethodContract(EmbeddingContract):
     def disturb(self, method: Method, batch: MiniBatch) -> None:
         train(method, batch, steps=3, lr=self.lr)
 
-    def test_loss_is_a_finite_scalar(self, kind: Kind, device: str) -> None:
-        method, batch = self.build(kind).to(device), toy_batch(kind).to(torch.device(device))
+    def test_loss_is_a_finite_scalar(self, form: Kind, device: str) -> None:
+        method, batch = self.build(form).to(device), toy_batch(form).to(torch.device(device))
         loss = seeded_loss(method, batch, 0)
         assert loss.shape == ()
         assert loss.is_floating_point()
         assert loss.device.type == device
         assert math.isfinite(loss.item())
 
-    def test_every_parameter_gets_a_finite_gradient(self, kind: Kind, device: str) -> None:
-        method, batch = self.build(kind).to(device), toy_batch(kind).to(torch.device(device))
+    def test_every_parameter_gets_a_finite_gradient(self, form: Kind, device: str) -> None:
+        method, batch = self.build(form).to(device), toy_batch(form).to(torch.device(device))
         seeded_loss(method, batch, 0).backward()
         total = 0.0
         for name, parameter in parameters_of(method).items():
@@ -222,8 +225,8 @@ class MethodContract(EmbeddingContract):
         theirs = in_other_process(loss_values, copy.deepcopy(method), batch, (0, 1))
         assert theirs == pytest.approx(loss_values(method, batch, (0, 1)), rel=1e-6)
 
-    def test_loss_leaves_the_batch_alone(self, kind: Kind) -> None:
-        method, batch = self.build(kind), with_weight(toy_batch(kind, attributes=True), 1.0)
+    def test_loss_leaves_the_batch_alone(self, form: Kind) -> None:
+        method, batch = self.build(form), with_weight(toy_batch(form, attributes=True), 1.0)
         before = snapshot(batch)
         loss = seeded_loss(method, batch, 0)
         assert_unchanged(batch, before)
