@@ -149,7 +149,8 @@ def run(contract: Any, test: str, **arguments: object) -> None:
     """Call one test with those of the arguments that it takes."""
     function = getattr(contract, test)
     wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
-    function(**{name: value for name, value in arguments.items() if name in wanted})
+    given = {"form": arguments["kind"], **arguments}
+    function(**{name: value for name, value in given.items() if name in wanted})
 
 
 @pytest.mark.filterwarnings("ignore:after 20 steps of Shrink")  # embeddings of this method are meant to become small
