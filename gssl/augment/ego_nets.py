@@ -101,14 +101,31 @@ def ego_nets(graph: Pattern, seeds: Tensor, visited: Tensor) -> EgoNets:
         seeds: shape (n,), int64; the same node may be there more than once.
         visited: nodes of each net, in any order and any number of times, shape (n, m), int64; ``NOWHERE`` is no node.
     """
-    size, dtype = graph.num_rows, graph.rowptr.dtype
-    first = torch.arange(len(seeds)) * size
+    first = torch.arange(len(seeds)) * graph.num_rows
     found = torch.cat([seeds.unsqueeze(1), visited], dim=1)
     key = (first.unsqueeze(1) + found)[found != NOWHERE].unique()  # net and node as one number
-    net, nodes = key // max(size, 1), key % max(size, 1)
-    ptr = torch.nn.functional.pad(torch.bincount(net, minlength=len(seeds)).cumsum(0), (1, 0))
-    edges, _ = graph.select_rows(nodes)
+    nodes, ptr, pattern, _ = induced_nets(graph, key, len(seeds))
+    return EgoNets(nodes, ptr, torch.searchsorted(key, first + seeds), pattern)
+
+
+def induced_nets(graph: Pattern, key: Tensor, num_nets: int) -> tuple[Tensor, Tensor, Pattern, Tensor]:
+    """Induced subgraphs side by side, without a loop over them.
+
+    Args:
+        graph: square; row i lists the neighbors of node i.
+        key: ``net * num_nodes + node`` of each node of each subgraph, distinct, ascending, shape (num_rows,), int64.
+        num_nets: how many subgraphs.
+
+    Returns:
+        The node of each row, shape (num_rows,), int64; offsets of the subgraphs in the rows, shape (num_nets + 1,),
+        int64; the edges within them, shape (num_rows, num_rows); and the edge of the graph that each is, shape (nnz,),
+        int64.
+    """
+    size, dtype = max(graph.num_rows, 1), graph.rowptr.dtype
+    net, nodes = key // size, key % size
+    ptr = torch.nn.functional.pad(torch.bincount(net, minlength=num_nets).cumsum(0), (1, 0))
+    edges, position = graph.select_rows(nodes)
     wanted = net.repeat_interleave(edges.counts.long()) * size + edges.col.long()
     place, keep = member(key, wanted)
     pattern = Pattern(edges.filter(keep).rowptr.to(dtype), place[keep].to(dtype), len(nodes))
-    return EgoNets(nodes, ptr, torch.searchsorted(key, first + seeds), pattern)
+    return nodes, ptr, pattern, position[keep]

@@ -100,13 +100,15 @@ class Cluster(Selection):
             yield Draw(ids, probability, Key(self.seed, epoch, step))
 
 
-def metis_partition(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
+def metis_partition(pattern: Pattern, num_parts: int, *, seed: int, recursive: bool | None = None) -> Tensor:
     """Parts of about equal size with few edges between them, by METIS; a random partition where it cannot be used.
 
     Args:
         pattern: square; directions and loops are ignored.
         num_parts: at most the number of nodes; METIS may leave some empty.
         seed: of METIS.
+        recursive: whether parts are halved again and again, which leaves fewer of them empty where there are about as
+            many as nodes; None for up to eight parts.
 
     Returns:
         Part of each node, shape (num_nodes,), int64.
@@ -133,7 +135,7 @@ def cut_by_metis(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
         rowptr, col = _undirected(pattern)
         options = pymetis.Options(seed=seed % 2**31)
         graph = pymetis.CSRAdjacency(rowptr, col)
-        _, part = pymetis.part_graph(num_parts, graph, options=options)
+        _, part = pymetis.part_graph(num_parts, graph, options=options, recursive=recursive)
     except (ImportError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise InputError(f"the graph cannot be cut by METIS ({type(error).__name__}: {error})") from error
     return torch.from_numpy(np.asarray(part, dtype=np.int64))

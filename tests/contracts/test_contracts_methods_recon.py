@@ -2,6 +2,7 @@
 
 from gssl.methods.edgepred import EdgePred
 from gssl.methods.gala import GALA
+from gssl.methods.graphjepa import GraphJEPA
 from gssl.methods.lagraph import LaGraph
 from gssl.methods.mgae import MGAE
 from gssl.testing.methods import EmbeddingContract, MethodContract
@@ -46,3 +47,21 @@ class TestGALAOfAnyFeatures(MethodContract):
 class TestMGAE(EmbeddingContract):
     method = MGAE
     options = {"num_layers": 2}
+
+
+class TestGraphJEPA(MethodContract):
+    """At a small rate, as the authors': its targets move, and at a great one faster than they are learnt."""
+
+    method = GraphJEPA
+    lr = 1e-3
+    options = {"targets": 2, "positions": 4, "layers": 1, "heads": 2}
+    encoder = "GIN"
+
+
+class TestGraphJEPAOfCutGraphs(MethodContract):
+    """With fewer patches than nodes, where METIS decides."""
+
+    method = GraphJEPA
+    lr = 1e-3
+    options = {"patches": 3, "targets": 2, "positions": 4, "layers": 2, "heads": 2}
+    encoder_options = {"hidden_dim": 16, "num_layers": 3}

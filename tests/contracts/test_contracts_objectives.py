@@ -9,6 +9,7 @@ from gssl.objectives.decorrelation import barlow_twins, cca_ssg, vicreg
 from gssl.objectives.edges import edge_reconstruction
 from gssl.objectives.groups import group_discrimination
 from gssl.objectives.hard_negatives import debiased_info_nce, hard_info_nce
+from gssl.objectives.hyperbola import hyperbola_error
 from gssl.objectives.info_nce import info_nce
 from gssl.objectives.invariance import root_mean_square
 from gssl.objectives.jsd import jsd
@@ -79,6 +80,15 @@ class TestScattering(ObjectiveContract):
 class TestBootstrapCosine(ObjectiveContract):
     objective = bootstrap_cosine
     differentiable = (0,)
+
+
+class TestHyperbolaError(ObjectiveContract):
+    objective = hyperbola_error
+    differentiable = (0,)
+
+    def draw(self, rng: torch.Generator) -> Inputs:
+        prediction = torch.randn(6, 2, generator=rng, dtype=torch.float64)
+        return prediction, torch.randn(6, 4, generator=rng, dtype=torch.float64)
 
 
 class TestRootMeanSquare(ObjectiveContract):
