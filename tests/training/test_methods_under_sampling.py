@@ -37,7 +37,7 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "AutoSSL", "GMI")
+TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARVGA", "MaskGAE", "S2GAE", "Bandana", "AutoSSL", "GMI")
 NEEDS_CODES = ("GraphMAE", "GraphMAE2")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
