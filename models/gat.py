@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
-from gssl.common.options import PositiveInt, Probability
+from gssl.common.options import Neutral, PositiveInt, Probability
 from gssl.graph.block import Block
 from gssl.graph.sparse import Features, SparseMatrix
-from gssl.models.layers import Activation, Layer
+from gssl.models.layers import Activation, Layer, Norm
 from gssl.models.ops import matmul, spmm
 from gssl.models.stack import StackedEncoder
 
@@ -85,6 +85,8 @@ class GAT(StackedEncoder):
     Args:
         heads: attention heads; must divide ``hidden_dim`` and ``out_dim``.
         attention_dropout: dropout probability of the attention coefficients.
+        out_heads: heads of the last layer; None means as many as the others have.
+        last_norm: whether the norm comes behind the last layer, too.
 
     The other options are those of ``StackedEncoder``.
     """
@@ -95,11 +97,18 @@ class GAT(StackedEncoder):
         *,
         heads: PositiveInt = 4,
         attention_dropout: Probability = 0.0,
+        out_heads: Annotated[PositiveInt | None, Neutral(None)] = None,
+        last_norm: Annotated[bool, Neutral(True)] = True,
         activation: Activation = "elu",
         **inherited: Any,
     ) -> None:
         self.heads, self.attention_dropout = heads, attention_dropout
         super().__init__(in_dim, activation=activation, **inherited)
+        if out_heads is not None:
+            below = self.layer_dims[-2] if self.num_layers > 1 else in_dim
+            self.layers[-1] = GATLayer(below, self.layer_dims[-1], heads=out_heads, attention_dropout=attention_dropout)
+        if not last_norm and len(self.norms) == self.num_layers:
+            self.norms[-1] = Norm("none", self.layer_dims[-1])
 
     def make_layer(self, in_dim: int, out_dim: int) -> GATLayer:
         return GATLayer(in_dim, out_dim, heads=self.heads, attention_dropout=self.attention_dropout)

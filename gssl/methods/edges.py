@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -29,9 +31,12 @@ class EdgeTarget:
 
     def weights(self, weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Importance weight of each pair: the product of its ends'."""
-        if weight is None:
-            return None, None
-        return tuple(weight[p[0]] * weight[p[1]] for p in (self.positive, self.negative))  # type: ignore[return-value]
+        return pair_weight(weight, self.positive), pair_weight(weight, self.negative)
+
+
+def pair_weight(weight: Tensor | None, pairs: Tensor) -> Tensor | None:
+    """Importance weight of each of the pairs (2, n), int64: the product of its ends'."""
+    return None if weight is None else weight[pairs[0]] * weight[pairs[1]]
 
 
 def among_targets(batch: MiniBatch) -> Pattern:
@@ -73,6 +78,31 @@ class EdgePrediction(PredictiveMethod[Told]):
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
         require_edges_among_targets(self, sampler)
+
+
+class EdgeAutoencoder(EdgePrediction[Told]):
+    """Thin base of those whose embedding is the outputs of all layers side by side, or the last one.
+
+    Args:
+        encoder: gives the embeddings.
+        embedding: outputs of ``all`` layers or the ``last`` one.
+        normalize: whether embeddings have length one.
+        negatives_per_edge: non-edges drawn for every edge that is to be told, anew at each step.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, embedding: Literal["all", "last"], normalize: bool, negatives_per_edge: Positive
+    ) -> None:
+        super().__init__(encoder, negatives_per_edge=negatives_per_edge)
+        self.layers, self.normalize = embedding, normalize
+
+    @property
+    def embedding_dim(self) -> int:
+        return sum(self.encoder.layer_dims) if self.layers == "all" else self.encoder.out_dim
+
+    def embed(self, batch: MiniBatch) -> Tensor:
+        nodes = torch.cat(self.encoder.outputs(batch), dim=1) if self.layers == "all" else self.encoder(batch)
+        return F.normalize(nodes) if self.normalize else nodes
 
 
 def require_edges_among_targets(method: Method, sampler: Sampler) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 from torch_geometric.nn import MLP
@@ -19,7 +17,7 @@ from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
-from gssl.methods.edges import EdgePrediction, EdgeTarget, among_targets
+from gssl.methods.edges import EdgeAutoencoder, EdgeTarget, among_targets
 from gssl.models.edge_decoder import HadamardMLP, InnerProduct
 from gssl.models.encoder import Encoder
 from gssl.objectives.edges import edge_cross_entropy
@@ -35,7 +33,7 @@ class HiddenTarget(EdgeTarget):
     degree: Tensor
 
 
-class MaskGAE(EdgePrediction[HiddenTarget]):
+class MaskGAE(EdgeAutoencoder[HiddenTarget]):
     """Masked graph autoencoder (Li et al., 2023, arXiv:2205.10053).
 
     Edges are hidden in both directions, one by one or along random walks; the encoder sees the others, and a decoder
@@ -98,7 +96,7 @@ class MaskGAE(EdgePrediction[HiddenTarget]):
         embedding: Literal["all", "last"] = "all",
         normalize: bool = False,
     ) -> None:
-        super().__init__(encoder, negatives_per_edge=negatives_per_edge)
+        super().__init__(encoder, embedding=embedding, normalize=normalize, negatives_per_edge=negatives_per_edge)
         length = encoder.num_layers + 1 if walk_length is None else walk_length
         self.corruption: Corruption[HiddenEdges] = (
             MaskEdges(p=p) if mask == "edge" else MaskPaths(p=p, start=start, length=length)
@@ -111,15 +109,6 @@ class MaskGAE(EdgePrediction[HiddenTarget]):
         if alpha:
             widths = [dim, *[decoder_dim] * (decoder_layers - 1), 1]
             self.degree_decoder = MLP(widths, dropout=decoder_dropout, norm=None)
-        self.layers, self.normalize = embedding, normalize
-
-    @property
-    def embedding_dim(self) -> int:
-        return sum(self.encoder.layer_dims) if self.layers == "all" else self.encoder.out_dim
-
-    def embed(self, batch: MiniBatch) -> Tensor:
-        nodes = torch.cat(self.encoder.outputs(batch), dim=1) if self.layers == "all" else self.encoder(batch)
-        return F.normalize(nodes) if self.normalize else nodes
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, HiddenTarget]:
         view, hidden = self.corruption(batch, self.rng)

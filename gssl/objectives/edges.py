@@ -44,6 +44,7 @@ def edge_cross_entropy(
     positive: Tensor,
     negative: Tensor,
     *,
+    label: Tensor | None = None,
     positive_weight: Tensor | None = None,
     negative_weight: Tensor | None = None,
 ) -> Tensor:
@@ -52,6 +53,8 @@ def edge_cross_entropy(
     Args:
         positive: logits of edges, shape (num_positive,), float.
         negative: logits of other pairs, shape (num_negative,), float.
+        label: how much of an edge each edge is, shape (num_positive,), float; it multiplies what the edge costs. None
+            means 1 each.
         positive_weight: importance weight of each edge, shape (num_positive,); None means 1 each.
         negative_weight: importance weight of each negative pair, shape (num_negative,); None means 1 each.
 
@@ -60,7 +63,8 @@ def edge_cross_entropy(
     """
     loss = positive.new_zeros(())
     if positive.numel():
-        loss = loss + weighted_mean(F.softplus(-positive), positive_weight)
+        cost = F.softplus(-positive)
+        loss = loss + weighted_mean(cost if label is None else label * cost, positive_weight)
     if negative.numel():
         loss = loss + weighted_mean(F.softplus(negative), negative_weight)
     return loss

@@ -16,6 +16,7 @@ def info_nce(
     *,
     temperature: float = 0.5,
     intra: bool = True,
+    symmetric: bool = True,
     weight: Tensor | None = None,
     chunk: int | None = None,
 ) -> Tensor:
@@ -28,6 +29,7 @@ def info_nce(
         second: those of the second view, row i is the same item, shape (num_items, dim).
         temperature: t > 0.
         intra: whether items of the anchor's own view are negatives too.
+        symmetric: whether items of both views are anchors, else those of the first view alone.
         weight: importance weight of each item, a constant, shape (num_items,), float, not negative; None means
             1 each. A weight of 2 means what including the item twice means, as anchor and as negative.
         chunk: rows of the tiles in which similarities are computed; chosen for the device by default.
@@ -38,7 +40,9 @@ def info_nce(
     Raises:
         InputError: the shapes do not match, or the temperature is out of range.
     """
-    terms = info_nce_terms(first, second, temperature=temperature, intra=intra, weight=weight, chunk=chunk)
+    terms = info_nce_terms(
+        first, second, temperature=temperature, intra=intra, symmetric=symmetric, weight=weight, chunk=chunk
+    )
     return weighted_mean(terms, weight)
 
 
@@ -48,10 +52,11 @@ def info_nce_terms(
     *,
     temperature: float = 0.5,
     intra: bool = True,
+    symmetric: bool = True,
     weight: Tensor | None = None,
     chunk: int | None = None,
 ) -> Tensor:
-    """The loss of each item, averaged over its two anchors; arguments as in :func:`info_nce`.
+    """The loss of each item, averaged over its anchors; arguments as in :func:`info_nce`.
 
     With s the cosine similarity, the loss of anchor u_i is
     ``-log(e^{s(u_i,v_i)/t} / (sum_j w_j e^{s(u_i,v_j)/t} + [intra] sum_j (w_j - 1[i=j]) e^{s(u_i,u_j)/t}))``.
@@ -63,7 +68,8 @@ def info_nce_terms(
     u, v, log_denominator = log_denominators(
         first, second, temperature=temperature, intra=intra, weight=weight, chunk=chunk
     )
-    terms: Tensor = log_denominator.mean(0) - (u * v).sum(1) / temperature
+    denominator = log_denominator.mean(0) if symmetric else log_denominator[0]
+    terms: Tensor = denominator - (u * v).sum(1) / temperature
     return terms if first.dtype == torch.float64 else terms.float()
 
 

@@ -1,6 +1,9 @@
 """Every registered augmenter keeps the contract that plug-in authors test theirs with."""
 
+import torch
+
 from gssl.augment.add_edge import AddEdge
+from gssl.augment.bandwidth import Bandwidth
 from gssl.augment.base import Identity
 from gssl.augment.diffuse_batch import DiffuseBatch
 from gssl.augment.drop_edge import DropEdge
@@ -87,6 +90,19 @@ class TestPerturbEdge(AugmenterContract):
     augmenter = PerturbEdge
     options = {"ratio": 0.3}
     adds_edges = True
+
+
+class TestBandwidth(AugmenterContract):
+    augmenter = Bandwidth
+    options = {"temperature": 0.5}
+
+    def test_edges_and_their_attributes_belong_together(self, kind: Kind) -> None:
+        """Edges and attributes stay as they are, weights are shares of one into each node."""
+        batch = self.batch(kind)
+        (block,), (before,) = self.build()(batch, generator(0)).blocks, batch.blocks
+        assert torch.equal(block.edge_index, before.edge_index)
+        assert block.edge_attr is before.edge_attr
+        torch.testing.assert_close(block.degree, (before.pattern.counts > 0).float())
 
 
 class TestMaskFeature(AugmenterContract):

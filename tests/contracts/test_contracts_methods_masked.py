@@ -1,6 +1,8 @@
 """Contracts of masked autoencoders."""
 
 from gssl.methods.augmae import AUGMAE
+from gssl.methods.bandana import Bandana
+from gssl.methods.gigamae import GiGaMAE
 from gssl.methods.graphmae2 import GraphMAE2
 from gssl.testing.methods import MethodContract
 
@@ -25,3 +27,25 @@ class TestAUGMAEOfAnAdversaryAlone(MethodContract):
     method = AUGMAE
     encoder = "GIN"
     options = {"hardness": (1.0, 1.0), "decoder": "GIN", "uniformity": 0.0}
+
+
+class TestBandana(MethodContract):
+    method = Bandana
+    options = {"temperature": 0.5, "decoder_dim": 16, "normalize": True}
+
+
+class TestBandanaOfAttention(MethodContract):
+    method = Bandana
+    encoder = "GAT"
+    options = {"embedding": "last", "decoder_layers": 1}
+
+
+class TestGiGaMAE(MethodContract):
+    method = GiGaMAE
+    options = {"structure_dim": 8, "feature_dim": 6, "walk_epochs": 2}
+
+
+class TestGiGaMAEOfTheFeaturesThemselves(MethodContract):
+    method = GiGaMAE
+    encoder = "GCN"
+    options = {"structure_dim": 8, "feature_dim": None, "walk_epochs": 1, "temperature": 0.1, "mask_edge": 0.3}

@@ -158,3 +158,18 @@ def test_dropout_of_sparse_features_keeps_the_mean() -> None:
     assert dropped.value.mean().item() == pytest.approx(1, abs=0.03)
     assert (dropped.value == 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
     assert dropout_features(x, 0.3, False) is x
+
+
+def test_the_last_layer_of_gat_may_have_other_heads_and_no_norm() -> None:
+    torch.manual_seed(0)
+    made = GAT(6, hidden_dim=8, out_dim=5, heads=1, norm="batch", out_heads=5, last_norm=False)
+    assert [layer.heads for layer in made.layers] == [1, 5]  # type: ignore[union-attr]
+    assert [norm.norm is None for norm in made.norms] == [False, True]  # type: ignore[union-attr]
+    torch.manual_seed(0)
+    usual = GAT(6, hidden_dim=8, out_dim=5, heads=1, norm="batch")
+    torch.manual_seed(0)
+    same = GAT(6, hidden_dim=8, out_dim=5, heads=1, norm="batch", out_heads=None, last_norm=True)
+    assert usual.state_dict().keys() == same.state_dict().keys()
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in usual.state_dict().items())
+    with pytest.raises(InputError, match="3 heads"):
+        GAT(6, hidden_dim=8, heads=2, out_heads=3)

@@ -37,7 +37,9 @@ NODE_METHODS = [
 ]
 HISTORY = {"mvs", "vrgcn", "gas", "lmc", "uniform+adjoint", "minvar+adjoint"}
 CUTS_EDGES = {"graphsage", "labor", "fastgcn", "ladies", "shadow"}
-TELL_EDGES = ("GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "AutoSSL", "ParetoGNN", "GMI", "EdgeMask", "GPT-GNN")
+TELL_EDGES = (
+    "GAE", "VGAE", "ARGA", "ARGVA", "MaskGAE", "S2GAE", "Bandana", "AutoSSL", "ParetoGNN", "GMI", "EdgeMask", "GPT-GNN",
+)  # fmt: skip
 NEEDS_CODES = ("GraphMAE", "GraphMAE2", "GALA")
 UNFIT = {
     **{(method, sampler): "leaves some edges among them out" for method in TELL_EDGES for sampler in CUTS_EDGES},
