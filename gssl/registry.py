@@ -73,6 +73,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "Completion": "gssl.methods.completion:Completion",
         "DMGI": "gssl.methods.dmgi:DMGI",
         "HeCo": "gssl.methods.heco:HeCo",
+        "MetaPathPred": "gssl.methods.metapathpred:MetaPathPred",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",

@@ -35,8 +35,8 @@ class M3S(Labelled):
 
     Encoder and linear head learn from the labelled nodes. At the end of a stage nodes without a label are given the
     class that is predicted for them: those of the greatest confidence, of each class as many as its share of the labels
-    says, where DeepCluster agrees. That is, k-means groups the embeddings, and the mean of those nodes of a cluster that
-    have no label must be nearest to the mean of the labelled nodes of that class.
+    says, where DeepCluster agrees. That is, k-means groups the embeddings, and the mean of those nodes of a cluster
+    that have no label must be nearest to the mean of the labelled nodes of that class.
 
     It learns from the labels of training nodes and from its own predictions, and from no other label, in the setting
     ``supervised`` (``--set setting.labels=5`` leaves five labels of each class: it is made for few). The authors' code
