@@ -103,7 +103,7 @@ class MetaPathPred(Method):
         """Cross-entropy by one meta-path, joined pairs and others alike."""
         pattern = path.pattern
         drawn = torch.randint(pattern.nnz, (self.pairs,), generator=self.rng, device=rows.device)
-        positive = torch.stack([pattern.col.long(), pattern.row.long()])[:, drawn]
+        positive = torch.stack([pattern.col[drawn], pattern.row[drawn]]).long()
         negative = uniform_negatives(pattern, self.pairs, self.rng, undirected=True)
         weights = [None if weight is None else weight[pair].prod(0) for pair in (positive, negative)]
         return 0.5 * edge_reconstruction(
