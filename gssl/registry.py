@@ -86,6 +86,7 @@ METHODS: "Resolver[type[Method]]" = Resolver(
         "Merged": "gssl.methods.merged:Merged",
         "DMGI": "gssl.methods.dmgi:DMGI",
         "HeCo": "gssl.methods.heco:HeCo",
+        "MetaPathPred": "gssl.methods.metapathpred:MetaPathPred",
         "raw": "gssl.methods.reference:Raw",
         "untrained": "gssl.methods.reference:Untrained",
         "supervised": "gssl.methods.supervised:Supervised",

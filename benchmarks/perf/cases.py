@@ -243,6 +243,7 @@ WITHOUT_PEER = {
     **dict.fromkeys(
         ("Clustering", "Partitioning", "Completion"), "the authors' code is one script, which needs CUDA and labels"
     ),
+    "MetaPathPred": "the authors' code trains beside a primary task, whose labels weigh the tasks",
     "AutoSSL": "a step of the authors' code is a search over weights",
     "ParetoGNN": "the authors' code needs dgl",
     "Merged": "nobody has published it for graphs",

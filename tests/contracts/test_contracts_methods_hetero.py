@@ -3,6 +3,7 @@
 from gssl.methods.dgi import DGI
 from gssl.methods.dmgi import DMGI
 from gssl.methods.heco import HeCo
+from gssl.methods.metapathpred import MetaPathPred
 from gssl.methods.reference import Untrained
 from gssl.testing.methods import EmbeddingContract, MethodContract
 
@@ -22,6 +23,17 @@ class TestDMGI(MethodContract):
 class TestDMGIWithAttention(MethodContract):
     method = DMGI
     encoder_options = {**OF_DMGI, "join": "node"}
+
+
+class TestMetaPathPred(MethodContract):
+    method = MetaPathPred
+    options = {"pairs": 200, "head_dim": 8}
+
+
+class TestMetaPathPredOfOnePath(MethodContract):
+    method = MetaPathPred
+    options = {"pairs": 200, "head_dim": 8, "meta_paths": ("paper-subject-paper",)}
+    encoder = "HAN"
 
 
 class TestDGIOfRelations(MethodContract):

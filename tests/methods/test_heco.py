@@ -183,10 +183,10 @@ def test_views_of_one_graph_do_not_go_with_encoders_of_relations(method: str) ->
 
 def test_methods_that_take_encoders_of_relations_say_so() -> None:
     fitting = [name for name in METHODS.names() if METHODS.get(name).takes_types or METHODS.get(name).needs_types]
-    assert set(fitting) == {"DGI", "DMGI", "HeCo", "raw", "untrained", "supervised"}
+    assert set(fitting) == {"DGI", "DMGI", "HeCo", "MetaPathPred", "raw", "untrained", "supervised"}
 
 
-@pytest.mark.parametrize("method", ["HeCo", "DMGI"])
+@pytest.mark.parametrize("method", ["HeCo", "DMGI", "MetaPathPred"])
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names() if name not in ("full", "graphs")])
 def test_sampled_batches_are_refused_before_training(method: str, sampler: str) -> None:
     encoder = MetaPathGCN.for_graph(GraphSpec.of(GRAPH), hidden_dim=8)
