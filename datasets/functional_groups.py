@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,34 +11,19 @@ import numpy as np
 import torch
 from joblib import Parallel, cpu_count, delayed
 from torch import Tensor
-from torch_geometric.utils.smiles import e_map, x_map
 
-from gssl.datasets import categories
 from gssl.datasets.molecule_codes import require_rdkit
+from gssl.datasets.translate import WORDS
 
 NUM_GROUPS = 85
 CHUNK = 2000  # molecules that a process takes at a time, some seconds' work
 _FEW = 10_000  # for fewer it does not pay to start processes
 _NUMBERS = ("atomic_num", "formal_charge", "num_hs")
-# What the codes of a vocabulary stand for. The last one of each of OGB's (ogb.utils.features) is "misc", here a dummy
-# atom, no charge, no hydrogens and a bond of no type.
-_ATOMS: dict[str, dict[str, Sequence[int]]] = {
-    categories.PYG.meaning: {name: x_map[name] for name in _NUMBERS},
-    categories.OGB.meaning: {
-        "atomic_num": [*range(1, 119), 0],
-        "formal_charge": [*range(-5, 6), 0],
-        "num_hs": [*range(9), 0],
-    },
-}
-_BONDS: dict[str, Sequence[str]] = {
-    categories.PYG.meaning: e_map["bond_type"],
-    categories.OGB.meaning: ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC", "UNSPECIFIED"),
-}
 
 
 def tells_molecules(meaning: str | None) -> bool:
     """Whether the codes of a vocabulary tell elements, charges, hydrogens and types of bonds."""
-    return meaning in _ATOMS
+    return meaning in WORDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +72,10 @@ def _groups_of(meaning: str, some: MoleculeCodes) -> np.ndarray:
     from rdkit.Chem import Fragments
 
     known = Chem.BondType.names
-    types = [known.get(name, Chem.BondType.UNSPECIFIED) for name in _BONDS[meaning]]
-    columns = [np.array(_ATOMS[meaning][name])[some.atoms[name]] for name in _NUMBERS]
+    types = [known.get(word, Chem.BondType.UNSPECIFIED) for word in WORDS[meaning]["bond_type"]]
+    # What OGB calls "misc" is a dummy atom here, no charge, no hydrogens, and a bond of no type.
+    values = {name: np.array([w if isinstance(w, int) else 0 for w in WORDS[meaning][name]]) for name in _NUMBERS}
+    columns = [values[name][some.atoms[name]] for name in _NUMBERS]
     atoms = np.stack([*columns, some.atoms["is_aromatic"]], axis=1).tolist()
     bonds = [(u, v, types[kind]) for u, v, kind in zip(*some.ends.tolist(), some.kinds.tolist(), strict=True)]
     first = np.searchsorted(some.ends[0], some.ptr)

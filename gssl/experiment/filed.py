@@ -67,11 +67,17 @@ class FiledTraining:
         """Whether it is more than what another training starts from."""
         return self.training.data is None and (bool(self.training.splits) or not self.training.task.version)
 
-    def close(self, method: Method, trained: TrainResult) -> Outcome:
-        """Judge the trained method and write what belongs to the training alone."""
+    def close(self, method: Method, trained: TrainResult, *, note: str = "") -> Outcome:
+        """Judge the trained method and write what belongs to the training alone.
+
+        Args:
+            method: in evaluation mode.
+            trained: how that went.
+            note: what else should be said of a training that others start from.
+        """
         write_text(self.folder / "curve.jsonl", _curve_text(trained.curve))
         if not self.is_judged:
-            return Outcome(trained, (), 0.0)
+            return Outcome(trained, (), 0.0, (note,) if note else ())
         embeddings = embed_dataset(method, self.training.dataset)
         write_npz(self.folder / "embeddings.npz", embeddings)
         started = time.perf_counter()

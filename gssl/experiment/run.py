@@ -12,6 +12,7 @@ from gssl.datasets.types import Dataset
 from gssl.experiment.filed import filed
 from gssl.experiment.plugins import plugin_digests
 from gssl.experiment.record import Record
+from gssl.experiment.shared import place_of
 from gssl.graph.precision import single_precision
 from gssl.method import Method
 from gssl.models.encoder import edge_attr_note
@@ -87,18 +88,20 @@ def run_experiment(
                     for part in filed(problem, seed, folder):
                         training = part.training
                         method = training.method(methods[training.source])
-                        trained = pretrain(
-                            method,
-                            training.sampler(method),
-                            training.train,
-                            seed=derive_seed(seed, "train"),
-                            device=device,
-                            checkpoint=part.checkpoint,
-                            progress=display(training.title),
-                            config_key=training.key,
-                            validate=training.validate(method),
-                        )
-                        outcomes.append(part.close(method, trained))
+                        sampler = training.sampler(method)
+                        with place_of(part, sampler, environment, say=say) as place:
+                            trained = pretrain(
+                                method,
+                                sampler,
+                                training.train,
+                                seed=derive_seed(seed, "train"),
+                                device=device,
+                                checkpoint=place.checkpoint,
+                                progress=display(training.title),
+                                config_key=place.key,
+                                validate=training.validate(method),
+                            )
+                        outcomes.append(part.close(method, trained, note=place.note))
                         methods[training] = None if part.is_judged else method  # others start from it
                 record.keep(seed, outcomes, splits[seed])
             return record.finish()

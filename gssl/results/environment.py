@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -111,6 +113,22 @@ def git_state() -> tuple[str, bool]:
 def source_digest(file: str) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a source file."""
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+
+
+def program_files() -> list[Path]:
+    """All Python files of this package, sorted."""
+    root = Path(__file__).resolve().parents[1]
+    walk = os.walk(root, followlinks=True)
+    return sorted(Path(folder, name) for folder, _, names in walk for name in names if name.endswith(".py"))
+
+
+@lru_cache(maxsize=1)
+def program_digest() -> str:
+    """First 16 hexadecimal digits of the SHA-256 of the files of this package, committed or not."""
+    root, found = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for file in program_files():
+        found.update(f"{file.relative_to(root)} {source_digest(str(file))}\n".encode())
+    return found.hexdigest()[:16]
 
 
 def processor() -> str:

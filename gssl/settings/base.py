@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.config.components import method_class
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
 from gssl.evaluate.base import ProbeScore
@@ -72,6 +73,15 @@ class Training(ABC):
         """What a checkpoint must have been written for."""
         return "-".join((self.config.hash, self.dataset.checksum, str(self.seed)))
 
+    @property
+    def recipe(self) -> Mapping[str, Any] | None:
+        """All that decides what this training leads to, apart from the environment, as plain data.
+
+        Two trainings with the same recipe, of whatever runs, give the same weights, so that one of them will do. None
+        where nobody else could use them: what is judged belongs to its run.
+        """
+        return None
+
     @abstractmethod
     def method(self, source: Method | None = None) -> Method:
         """The method before this training.
@@ -82,9 +92,14 @@ class Training(ABC):
 
     def sampler(self, method: Method) -> Sampler:
         """Where its batches come from."""
-        size, level = self.train.batch_size, self.dataset.level
-        config = self.config if level == self.task.dataset.level else sampled_for(self.config, level)
-        return make_sampler(config, self.dataset, self.seed, method, self.items, batch_size=size)
+        size = self.train.batch_size
+        return make_sampler(self.drawn, self.dataset, self.seed, method, self.items, batch_size=size)
+
+    @property
+    def drawn(self) -> RunConfig:
+        """The configuration with the sampler that its data are drawn by."""
+        level = self.dataset.level
+        return self.config if level == self.task.dataset.level else sampled_for(self.config, level)
 
     def validate(self, method: Method) -> Callable[[], float] | None:
         """Score after an epoch by which weights are chosen, higher is better; None where the loss decides."""
@@ -147,6 +162,16 @@ class Pretraining(Training):
 
     def method(self, source: Method | None = None) -> Method:
         return make_method(self.config, self.dataset, self.seed)
+
+    @property
+    def recipe(self) -> Mapping[str, Any] | None:
+        if self.splits or not (self.train.epochs and method_class(self.config.method.name).trains):
+            return None
+        content = self.drawn.mapping()
+        parts = {part: content[part] for part in ("method", "encoder", "sampler")}
+        train = {name: value for name, value in asdict(self.train).items() if name != "checkpoint_seconds"}
+        data = {"checksum": self.dataset.checksum, "spec": self.dataset.spec.mapping()}
+        return {**parts, "train": train, "data": data, "seed": self.seed}
 
     @property
     def key(self) -> str:

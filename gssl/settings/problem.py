@@ -9,6 +9,7 @@ from gssl.common.errors import InputError
 from gssl.config import components
 from gssl.config.record import RunConfig
 from gssl.datasets.load import load_dataset
+from gssl.datasets.translate import translated
 from gssl.datasets.types import Dataset
 from gssl.graph.spec import misfit
 from gssl.method import Method
@@ -100,6 +101,8 @@ def make_problem(config: RunConfig, dataset: Dataset) -> Problem:
     setting = _setting(config, load_dataset)
     problem = Problem(config, make_task(config, dataset), setting)
     if setting.source is not None:
+        if dataset.vocabulary is not None:
+            setting.source = translated(setting.source, dataset.vocabulary)
         _check_transfer(components.method_class(config.method.name), setting.source, dataset)
     return problem
 
