@@ -101,6 +101,7 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "mask_attribute": "gssl.augment.mask_attribute:MaskAttribute",
         "add_edge": "gssl.augment.add_edge:AddEdge",
         "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
+        "redraw_edge": "gssl.augment.redraw_edge:RedrawEdge",
         "spectral_filter": "gssl.augment.spectral:SpectralFilter",
         "shuffle": "gssl.augment.shuffle:Shuffle",
         "diffuse": "gssl.augment.diffuse_batch:DiffuseBatch",

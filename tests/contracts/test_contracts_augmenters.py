@@ -10,6 +10,7 @@ from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.redraw_edge import RedrawEdge
 from gssl.augment.restart_walk import RestartWalk
 from gssl.augment.shuffle import Shuffle
 from gssl.augment.spectral import SpectralFilter
@@ -79,6 +80,12 @@ class TestDiffuseBatchExactly(TestDiffuseBatch):
 class TestPerturbEdge(AugmenterContract):
     augmenter = PerturbEdge
     options = {"ratio": 0.3}
+    adds_edges = True
+
+
+class TestRedrawEdge(AugmenterContract):
+    augmenter = RedrawEdge
+    options = {"ratio": 0.5, "blocks": 3}
     adds_edges = True
 
 
