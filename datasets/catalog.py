@@ -167,6 +167,13 @@ SPECS: tuple[DatasetSpec, ...] = (
     _node("csbm", "generator", "contextual stochastic block model: csbm:nodes=10000,classes=5", "generators:csbm"),
     _node("dcsbm", "generator", "degree-corrected block model: dcsbm:nodes=10000,exponent=2.5", "generators:dcsbm"),
     _node("rmat", "generator", "recursive matrix graph: rmat:nodes=100000,degree=20", "generators:rmat"),
+    DatasetSpec(
+        name="generated",
+        family="generator",
+        level="node",
+        summary="drawn from a model fitted to other data: generated:Cora,model=vgae or generated:MUTAG",
+        loader="gssl.generate.data:generated",
+    ),
 )
 
 DATASETS: Resolver[Any] = Resolver("dataset", {spec.name: spec.loader for spec in SPECS}, group="gssl.datasets")

@@ -20,25 +20,39 @@ from gssl.datasets.types import Dataset
 _ROUNDS = 200
 
 
-def generate(name: str, generator: Callable[..., Dataset], text: str) -> Dataset:
+def generate(
+    name: str, generator: Callable[..., Dataset], text: str, load: Callable[[str], Dataset] | None = None
+) -> Dataset:
     """Run a generator with options as they stand in a dataset's name.
 
     Args:
         name: of the generator.
-        generator: one of the functions below.
+        generator: one of the functions below; or a function that draws from a model of other data, which takes first
+            what loads these, and whose option ``data`` may stand without its name.
         text: ``option=value`` pairs, separated by commas; empty for the defaults.
+        load: gives data by name, for generators that need some.
 
     Raises:
-        InputError: an unknown option, a value of the wrong type or out of range, or a text of another form.
+        InputError: an unknown option, a value of the wrong type or out of range, a text of another form, or no data for
+            a generator that needs some.
     """
+    options = options_of(generator)
+    fitted = "data" in options
     values: dict[str, object] = {}
-    for pair in filter(None, text.split(",")):
+    for number, pair in enumerate(filter(None, text.split(","))):
         key, equals, value = (part.strip() for part in pair.partition("="))
+        if fitted and not number and not equals:
+            key, equals, value = "data", "=", key
         if not equals:
-            known = ", ".join(options_of(generator))
+            known = ", ".join(options)
             raise InputError(f"write options of {name} as {name}:option=value,option=value; known: {known}")
         values[key] = value
-    return generator(**validate(generator, values, what=f"dataset {name}"))
+    checked = validate(generator, values, what=f"dataset {name}")
+    if not fitted:
+        return generator(**checked)
+    if "data" not in checked or load is None:
+        raise InputError(f"{name} is drawn from a model of other data: say which, as in {name}:Cora")
+    return generator(load, **checked)
 
 
 def csbm(
@@ -122,14 +136,14 @@ def dcsbm(
     bounds = np.searchsorted(labels, np.arange(classes + 1))
     low, high = reach[bounds[:-1]], reach[bounds[1:]]
     count = int(rng.poisson(nodes * degree / 2))
-    source = _locate(reach, rng.random(count) * reach[-1])
+    source = locate(reach, rng.random(count) * reach[-1])
     own = labels[source]
     same = (rng.random(count) < homophily) | (classes == 1)
     inside = low[own] + rng.random(count) * (high - low)[own]
     outside = rng.random(count) * (reach[-1] - (high - low)[own])
     outside += np.where(outside >= low[own], (high - low)[own], 0.0)
-    target = _locate(reach, np.where(same, inside, outside))
-    return _dataset(name, rng, _simple(np.stack([source, target]), nodes), labels, classes, features, signal)
+    target = locate(reach, np.where(same, inside, outside))
+    return _dataset(name, rng, simple_edges(np.stack([source, target]), nodes), labels, classes, features, signal)
 
 
 def rmat(
@@ -170,7 +184,7 @@ def rmat(
         if need <= 0:
             break
         drawn = _quadrants(rng, int(1.3 * need) + 64, bits, (a, b, c))
-        drawn = _simple(drawn[:, (drawn < nodes).all(axis=0)], nodes)
+        drawn = simple_edges(drawn[:, (drawn < nodes).all(axis=0)], nodes)
         found = _sorted_set(np.concatenate([found, drawn[0] * nodes + drawn[1]]))
     else:
         raise InputError(f"{name}: with this skew there are too few different edges: lower the degree")
@@ -239,13 +253,13 @@ def _pair_within(index: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return pairs
 
 
-def _locate(reach: np.ndarray, place: np.ndarray) -> np.ndarray:
+def locate(reach: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The interval of each place, where interval i is [reach[i], reach[i + 1])."""
     interval: np.ndarray = np.clip(np.searchsorted(reach, place, side="right") - 1, 0, len(reach) - 2)
     return interval
 
 
-def _simple(edges: np.ndarray, nodes: int) -> np.ndarray:
+def simple_edges(edges: np.ndarray, nodes: int) -> np.ndarray:
     """Each undirected edge once, without loops; shape (2, num_edges)."""
     low, high = np.minimum(*edges), np.maximum(*edges)
     key = _sorted_set((low * nodes + high)[low != high])

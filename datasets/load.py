@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from gssl.common.errors import InputError, unknown
@@ -52,7 +53,7 @@ def load_dataset(
             "data of your own"
         )
     if spec is not None and spec.family == "generator":
-        return generate(spec.name, DATASETS.get(spec.name), options)
+        return generate(spec.name, DATASETS.get(spec.name), options, partial(load_dataset, root=root, mirror=mirror))
     if spec is not None and not colon:
         dataset: Dataset = load_component(spec.loader, "dataset")(spec, store)
         return dataset

@@ -115,6 +115,7 @@ class Dataset:
         vocabulary: what the columns of features and edge attributes stand for; None if that is not known.
         smiles: the molecule of each graph, where the graphs are molecules.
         declared: what the user said of data of their own, name to value; it is a part of the configuration.
+        fitted_to: name of the dataset that the model was fitted to from which these data were drawn; empty for others.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Dataset:
     vocabulary: Vocabulary | None = None
     smiles: tuple[str, ...] = field(default=(), repr=False)
     declared: Mapping[str, str | bool] = field(default_factory=dict)
+    fitted_to: str = ""
 
     @property
     def spec(self) -> GraphSpec:

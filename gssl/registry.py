@@ -125,6 +125,7 @@ AUGMENTERS: "Resolver[type[Augmenter]]" = Resolver(
         "add_edge": "gssl.augment.add_edge:AddEdge",
         "perturb_edge": "gssl.augment.perturb_edge:PerturbEdge",
         "bandwidth": "gssl.augment.bandwidth:Bandwidth",
+        "redraw_edge": "gssl.augment.redraw_edge:RedrawEdge",
         "spectral_filter": "gssl.augment.spectral:SpectralFilter",
         "shuffle": "gssl.augment.shuffle:Shuffle",
         "diffuse": "gssl.augment.diffuse_batch:DiffuseBatch",

@@ -49,7 +49,7 @@ ROOMS = (
     ("method", "tasks"),
     ("registry", "training"),
     ("methods",),
-    ("config",),
+    ("config", "generate"),
     ("settings", "results", "cards", "testing"),
     ("experiment", "variance"),
     ("api", "convergence", "search"),

@@ -76,12 +76,12 @@ def draw_edges(
     col = (row + 1 + (draws[1] * (size - 1)).long()) % size
     donor = edges[graph] + (draws[2] * edges.diff()[graph]).long()
     row, col = row + nodes[graph], col + nodes[graph]
-    new = _is_new(block.pattern, row, col, undirected)
+    new = are_new(block.pattern, row, col, undirected)
     return row[new], col[new], donor[new]
 
 
-def _is_new(pattern: Pattern, row: Tensor, col: Tensor, undirected: bool) -> Tensor:
-    """Which of the drawn edges neither exist nor were drawn before, shape (num_drawn,), bool."""
+def are_new(pattern: Pattern, row: Tensor, col: Tensor, undirected: bool) -> Tensor:
+    """Which of the drawn edges neither are in ``pattern`` nor were drawn before, shape (num_drawn,), bool."""
     key = _edge_keys(row, col, pattern.num_cols, undirected)
     order = torch.argsort(key, stable=True)
     repeated = torch.zeros_like(key, dtype=torch.bool)

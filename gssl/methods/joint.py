@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -67,22 +67,19 @@ class Joint(Method):
         total: Tensor = self.terms(batch) @ self.weight
         return total
 
+    def each(self, batch: MiniBatch) -> Iterator[Tensor]:
+        """The loss of each method with its own mass, a scalar, one after the other."""
+        for part, loss in zip(self.members, self.losses, strict=True):
+            yield loss(batch) * part.mass(batch)
+
     def terms(self, batch: MiniBatch) -> Tensor:
         """The loss of each method with its own mass, shape (num_methods,)."""
-        terms = [loss(batch) * part.mass(batch) for part, loss in zip(self.members, self.losses, strict=True)]
-        return torch.stack(terms)
+        return torch.stack(list(self.each(batch)))
 
-    def gradient(self, value: Tensor, *, keep: bool = False) -> Tensor:
-        """Of a scalar with respect to the encoder, one vector of float64.
-
-        Args:
-            value: depends on the encoder.
-            keep: whether another gradient is to be taken through the same graph.
-        """
+    def gradient(self, value: Tensor) -> Tensor:
+        """Of a scalar with respect to the encoder, one vector of float64."""
         parameters = [p for p in self.encoder.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(
-            value, parameters, allow_unused=True, materialize_grads=True, retain_graph=keep or None
-        )
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in gradients]).double()
 
     def mass(self, batch: MiniBatch) -> float:

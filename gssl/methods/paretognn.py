@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -52,8 +52,8 @@ class ParetoGNN(Joint):
         views="those of the methods that it reconciles",
         encoders="one for all methods; heads and decoders are their own",
         objective="sum of their losses, weighed so that the gradient of the encoder is the shortest in their hull",
-        time="the sum over the methods, with one more backward pass of each",
-        memory="the sum over the methods",
+        time="the sum over the methods",
+        memory="the greatest of the methods', and a gradient of each",
     )
     search_space: ClassVar[Mapping[str, Space]] = {
         "normalize": Choice(("weights", "losses", "none")),
@@ -81,26 +81,64 @@ class ParetoGNN(Joint):
         super().check_sampler(sampler)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        with torch.enable_grad():  # weights come from gradients even where nobody asks for that of the loss
-            terms = self.terms(batch)
-            self.weight.copy_(self._reconciled(terms))
-        total: Tensor = terms @ self.weight.clone()  # of this step, whatever the buffer holds by the backward pass
-        return total
+        """The weighted sum, which hands on gradients that were taken already, so that each method has one backward pass.
 
-    def _reconciled(self, terms: Tensor) -> Tensor:
-        """Weights of the point of least norm in the hull of the gradients of the losses, shape (num_methods,)."""
-        known = terms.requires_grad and any(p.requires_grad for p in self.encoder.parameters())
-        gradients = [self.gradient(term, keep=True) for term in terms] if known else []
-        length = torch.stack([torch.linalg.vector_norm(g) for g in gradients]) if known else torch.zeros(len(terms))
-        told = length > 0
-        if not told.any():
-            return torch.full_like(self.weight, 1 / len(terms))
-        chosen = torch.stack([g for g, own in zip(gradients, told.tolist(), strict=True) if own])
+        They are those for the parameters, and for nothing else.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        shared = {id(p) for p in self.encoder.parameters()}
+        values, slopes = [], []
+        with torch.enable_grad():  # weights come from gradients even where nobody asks for that of the loss
+            for term in self.each(batch):
+                values.append(term.detach())
+                slopes.append(_slope(term, parameters))
+        of_encoder = [[g for p, g in zip(parameters, slope, strict=True) if id(p) in shared] for slope in slopes]
+        self.weight.copy_(self._reconciled(of_encoder))
+        total: Tensor = torch.stack(values) @ self.weight
+        return _with_slope(total, parameters, slopes, self.weight.tolist()) if torch.is_grad_enabled() else total
+
+    def _reconciled(self, slopes: Sequence[Sequence[Tensor | None]]) -> Tensor:
+        """Weights of the point of least norm in the hull of the gradients of the losses, shape (num_methods,).
+
+        Args:
+            slopes: for each loss its gradient for each parameter of the encoder, None where it does not depend on it.
+        """
+        length = torch.tensor([_inner(slope, slope) ** 0.5 for slope in slopes], dtype=torch.float64)
+        told = (length > 0).nonzero().squeeze(1)
+        if not len(told):
+            return torch.full_like(self.weight, 1 / len(slopes))
+        gram = torch.tensor([[_inner(slopes[i], slopes[j]) for j in told] for i in told], dtype=torch.float64)
         if self.normalize != "none":
-            chosen = chosen / length[told, None]
-        found = min_norm_weights((chosen @ chosen.T).cpu()).to(length.device)
+            gram = gram / torch.outer(length[told], length[told])
+        found = min_norm_weights(gram)
         if self.normalize == "losses":
             found = found / length[told]
         weights = torch.zeros_like(length)
         weights[told] = found / found.sum()
         return weights
+
+
+def _slope(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """The gradient of a scalar for each parameter, None where it does not depend on it."""
+    if not (term.requires_grad and parameters):
+        return [None] * len(parameters)
+    return torch.autograd.grad(term, parameters, allow_unused=True)
+
+
+def _inner(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> float:
+    """Inner product of two gradients, summed in float64."""
+    pairs = zip(first, second, strict=True)
+    return sum(float(torch.sum(a * b, dtype=torch.float64)) for a, b in pairs if a is not None and b is not None)
+
+
+def _with_slope(
+    value: Tensor, parameters: Sequence[Tensor], slopes: Sequence[Sequence[Tensor | None]], weights: Sequence[float]
+) -> Tensor:
+    """The value, whose gradient for each parameter is the weighted sum of slopes; of none where all slopes are None."""
+    for k, parameter in enumerate(parameters):
+        known = [(weight, slope[k]) for weight, slope in zip(weights, slopes, strict=True)]
+        parts = [weight * part for weight, part in known if part is not None]
+        if parts:
+            product = (parameter * torch.stack(parts).sum(0)).sum()
+            value = value + (product - product.detach())
+    return value

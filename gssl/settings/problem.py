@@ -104,6 +104,7 @@ def make_problem(config: RunConfig, dataset: Dataset) -> Problem:
         if dataset.vocabulary is not None:
             setting.source = translated(setting.source, dataset.vocabulary)
         _check_transfer(components.method_class(config.method.name), setting.source, dataset)
+        _check_fitted(setting.source, problem.task)
     return problem
 
 
@@ -113,6 +114,14 @@ def _setting(config: RunConfig, load: Callable[[str], Dataset | None]) -> Settin
     if setting.pretrain_on is not None:
         setting.source = load(setting.pretrain_on)
     return setting
+
+
+def _check_fitted(source: Dataset, task: Task) -> None:
+    if source.fitted_to and not task.one_graph:
+        raise InputError(
+            f"--pretrain-on {source.name}: its model was fitted to all edges of {source.fitted_to}, those that --task "
+            "link holds out too; use another task"
+        )
 
 
 def _check_transfer(method: type[Method], source: Dataset, dataset: Dataset) -> None:

@@ -14,6 +14,7 @@ from gssl.augment.mask_entry import MaskEntry
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.noise_node import NoiseNode
 from gssl.augment.perturb_edge import PerturbEdge
+from gssl.augment.redraw_edge import RedrawEdge
 from gssl.augment.restart_walk import RestartWalk
 from gssl.augment.shuffle import Shuffle
 from gssl.augment.spectral import SpectralFilter
@@ -103,6 +104,12 @@ class TestBandwidth(AugmenterContract):
         assert torch.equal(block.edge_index, before.edge_index)
         assert block.edge_attr is before.edge_attr
         torch.testing.assert_close(block.degree, (before.pattern.counts > 0).float())
+
+
+class TestRedrawEdge(AugmenterContract):
+    augmenter = RedrawEdge
+    options = {"ratio": 0.5, "blocks": 3}
+    adds_edges = True
 
 
 class TestMaskFeature(AugmenterContract):

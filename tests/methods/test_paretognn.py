@@ -91,6 +91,11 @@ def test_the_loss_and_its_gradient_are_the_weighted_ones() -> None:
     for parameter, a, b in zip(shared, *slopes, strict=True):
         expected = sum((0.5 * s for s in (a, b) if s is not None), torch.zeros_like(parameter))
         torch.testing.assert_close(parameter.grad, expected)
+    for term, part in zip(terms, method.members, strict=True):
+        for name, parameter in part.named_parameters():
+            if not name.startswith("encoder."):
+                (alone,) = torch.autograd.grad(term, [parameter], retain_graph=True)
+                torch.testing.assert_close(parameter.grad, 0.5 * alone)
 
 
 def test_without_scaling_the_weak_gradient_has_the_weight() -> None:
@@ -117,7 +122,7 @@ def test_a_small_step_lowers_every_loss_where_the_sum_would_not() -> None:
     method = make(graph, methods=(COLUMN, LOUD), normalize="losses").double()
     method.parts[1] = Against(method.encoder)
     before = [part.loss(batch).item() for part in method.members]
-    gradients = [method.gradient(term, keep=True) for term in method.terms(batch)]
+    gradients = [method.gradient(term) for term in method.each(batch)]
     assert float(gradients[0] @ sum(gradients)) < 0, "the sum raises the quiet loss"
     method.loss(batch).backward()
     with torch.no_grad():
