@@ -117,13 +117,13 @@ def metis_partition(pattern: Pattern, num_parts: int, *, seed: int, recursive: b
         UserWarning: pymetis cannot be imported or refuses the graph, so the partition is random.
     """
     try:
-        return cut_by_metis(pattern, num_parts, seed=seed)
+        return cut_by_metis(pattern, num_parts, seed=seed, recursive=recursive)
     except InputError as error:
         warnings.warn(f"{error}, so clusters are random; install pymetis, or ask for partition=random", stacklevel=2)
         return random_partition(pattern, num_parts, seed=seed)
 
 
-def cut_by_metis(pattern: Pattern, num_parts: int, *, seed: int) -> Tensor:
+def cut_by_metis(pattern: Pattern, num_parts: int, *, seed: int, recursive: bool | None = None) -> Tensor:
     """Parts of about equal size with few edges between them; arguments and result as of :func:`metis_partition`.
 
     Raises:
