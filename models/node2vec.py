@@ -60,8 +60,8 @@ class Node2Vec:
                     optimizer.zero_grad()
                     self._loss(embedding, pairs, roots, rng).backward()
                     optimizer.step()
-        table = embedding.weight.detach()
-        return table
+        learned: Tensor = embedding.weight.detach()
+        return learned
 
     def _loss(self, embedding: nn.Embedding, pairs: Pairs, roots: Tensor, rng: torch.Generator) -> Tensor:
         begin = roots.repeat(self.walks_per_node)
