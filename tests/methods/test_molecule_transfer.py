@@ -42,7 +42,7 @@ def curves(folder: Path) -> list[list[dict[str, Any]]]:
     return sorted(([json.loads(line) for line in file.read_text().splitlines()] for file in files), key=len)
 
 
-@pytest.mark.parametrize("method", ["AttrMask", "ContextPred"])
+@pytest.mark.parametrize("method", ["AttrMask", "ContextPred", "EdgePred"])
 def test_from_one_table_to_another(
     method: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +80,7 @@ def config_of(method: str) -> RunConfig:
 def test_presets_of_bbbp_differ_by_the_pretraining_alone() -> None:
     scratch = config_of("untrained")
     assert scratch.task.options["split"] == "scaffold"
-    for method in ("AttrMask", "ContextPred"):
+    for method in ("AttrMask", "ContextPred", "EdgePred"):
         config = config_of(method)
         assert (config.encoder, config.finetune, config.task, config.probe) == (
             scratch.encoder,
