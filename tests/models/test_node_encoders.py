@@ -163,8 +163,8 @@ def test_dropout_of_sparse_features_keeps_the_mean() -> None:
 def test_the_last_layer_of_gat_may_have_other_heads_and_no_norm() -> None:
     torch.manual_seed(0)
     made = GAT(6, hidden_dim=8, out_dim=5, heads=1, norm="batch", out_heads=5, last_norm=False)
-    assert [layer.heads for layer in made.layers] == [1, 5]  # type: ignore[union-attr]
-    assert [norm.norm is None for norm in made.norms] == [False, True]  # type: ignore[union-attr]
+    assert [layer.heads for layer in made.layers] == [1, 5]
+    assert [norm.norm is None for norm in made.norms] == [False, True]
     torch.manual_seed(0)
     usual = GAT(6, hidden_dim=8, out_dim=5, heads=1, norm="batch")
     torch.manual_seed(0)
