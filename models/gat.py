@@ -83,7 +83,7 @@ class GAT(StackedEncoder):
     """Graph attention network (Velickovic et al., 2018, arXiv:1710.10903), heads concatenated in every layer.
 
     Args:
-        heads: attention heads; must divide ``hidden_dim`` and ``out_dim``.
+        heads: attention heads; must divide the width of their layers.
         attention_dropout: dropout probability of the attention coefficients.
         out_heads: heads of the last layer; None means as many as the others have.
         last_norm: whether the norm comes behind the last layer, too.
@@ -100,18 +100,19 @@ class GAT(StackedEncoder):
         out_heads: Annotated[PositiveInt | None, Neutral(None)] = None,
         last_norm: Annotated[bool, Neutral(True)] = True,
         activation: Activation = "elu",
+        num_layers: PositiveInt = 2,
         **inherited: Any,
     ) -> None:
         self.heads, self.attention_dropout = heads, attention_dropout
-        super().__init__(in_dim, activation=activation, **inherited)
-        if out_heads is not None:
-            below = self.layer_dims[-2] if self.num_layers > 1 else in_dim
-            self.layers[-1] = GATLayer(below, self.layer_dims[-1], heads=out_heads, attention_dropout=attention_dropout)
-        if not last_norm and len(self.norms) == self.num_layers:
+        last = heads if out_heads is None else out_heads
+        self._heads_to_make = [last, *[heads] * (num_layers - 1)]
+        super().__init__(in_dim, activation=activation, num_layers=num_layers, **inherited)
+        if not last_norm and len(self.norms) == num_layers:
             self.norms[-1] = Norm("none", self.layer_dims[-1])
 
     def make_layer(self, in_dim: int, out_dim: int) -> GATLayer:
-        return GATLayer(in_dim, out_dim, heads=self.heads, attention_dropout=self.attention_dropout)
+        """The next layer, the first one first."""
+        return GATLayer(in_dim, out_dim, heads=self._heads_to_make.pop(), attention_dropout=self.attention_dropout)
 
 
 def _attend(block: Block, edge: Tensor, own: Tensor, x: Tensor) -> Tensor:
