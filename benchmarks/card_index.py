@@ -7,41 +7,53 @@ python -m gssl.benchmarks.card_index --check   # exit with code 1 if it is not f
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
-from gssl.benchmarks.measured import measured_of
-from gssl.benchmarks.publications import entries_of
+from gssl.benchmarks.agreement import numbers_of
 from gssl.cards.cards import FAMILIES
 from gssl.cards.facts import facts_of, modules_of, training_options
 from gssl.cards.index import FILE, TRAINING, declarations
-from gssl.registry import METHODS
+from gssl.common.resolve import Resolver
+from gssl.registry import METHODS, PROPAGATIONS, SAMPLERS, SELECTIONS
+from gssl.samplers.pair import make_pair
 
 
 def content() -> str:
     """The file as it should be; installed plug-ins are left out."""
     components: dict[str, dict[str, object]] = {}
-    published, measured = {}, {}
+    numbers: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for kind, family in FAMILIES.items():
         if kind == "dataset":  # the catalogue is light
             continue
-        for name, path in family.paths.items():
-            if not path.startswith("gssl."):
-                continue
+        for name, module in _shipped(family).items():
             found = family.get(name)
-            modules = sorted({*modules_of(found), path.partition(":")[0]})
+            modules = sorted({*modules_of(found), module})
             entry = {"modules": modules, "digest": declarations(modules), "facts": facts_of(kind, name, found)}
             components.setdefault(kind, {})[name] = entry
-            if family is METHODS and (entries := entries_of(name)):
-                published[name] = entries
-            if family is METHODS and (rows := measured_of(name)):
-                measured[name] = rows
+            if family is METHODS:
+                numbers[name] = {kind: rows for kind, rows in numbers_of(name).items() if rows}
     training = {"digest": declarations([TRAINING]), "options": training_options()}
-    whole = {"components": components, "training": training, "published": published, "measured": measured}
+    whole = {"components": components, "training": training, "numbers": numbers}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _shipped(family: Resolver[Any]) -> dict[str, str]:
+    """Name of every component of the project and the module that registers it; of samplers, all pairs of halves too."""
+    if family is not SAMPLERS:
+        return _own(family)
+    pairs = itertools.product(_own(SELECTIONS), _own(PROPAGATIONS))
+    return _own(family) | {f"{selection}+{way}": make_pair.__module__ for selection, way in pairs}
+
+
+def _own(family: Resolver[Any]) -> dict[str, str]:
+    modules = {name: path.partition(":")[0] for name, path in family.paths.items()}
+    return {name: module for name, module in modules.items() if module.startswith("gssl.")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gssl.benchmarks.publications import entries_of
 from gssl.benchmarks.rows import ResultRow, read_rows
 from gssl.common.errors import InputError
 
@@ -88,11 +87,6 @@ def measured(folder: Path = FOLDER) -> tuple[Measured, ...]:
 def measured_of(method: str) -> list[dict[str, Any]]:
     """What was measured of a method, as plain data."""
     return [one.model_dump(exclude={"method"}) for one in measured() if one.method == method]
-
-
-def numbers_of(method: str) -> dict[str, list[dict[str, Any]]]:
-    """Both kinds of numbers on the card of a method: ``published`` and ``measured``."""
-    return {"published": entries_of(method), "measured": measured_of(method)}
 
 
 def _of_row(row: ResultRow, file: str) -> Measured:

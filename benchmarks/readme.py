@@ -19,7 +19,9 @@ from typing import Any
 
 from rich.console import Console
 
+from gssl.benchmarks.agreement import agreement_table
 from gssl.benchmarks.bench.schema import schema_tables
+from gssl.benchmarks.measured import Measured, measured
 from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
 from gssl.cards import cards
 from gssl.common.errors import InputError, unknown
@@ -75,6 +77,32 @@ def results_table(folder: Path) -> str:
     return "\n\n".join(parts) or "No results are committed yet."
 
 
+def catalogue_table() -> str:
+    """One table for each suite of the catalogue whose results are committed."""
+    files: dict[str, list[Measured]] = {}
+    for row in measured():
+        if row.file.startswith("catalogue/"):
+            files.setdefault(row.file, []).append(row)
+    header = ["dataset", "method", "metric", "test", "probe", "seeds", "epochs", "pretraining (s)"]
+    parts = []
+    for file, rows in files.items():
+        cells = [
+            (
+                row.dataset,
+                row.method if row.preset else f"*{row.method}*",
+                row.metric,
+                f"{100 * row.mean:.1f}" + ("" if row.std is None else f" ± {100 * row.std:.1f}"),
+                row.probe,
+                str(row.seeds),
+                str(row.epochs),
+                f"{row.seconds:.1f}",
+            )
+            for row in sorted(rows, key=lambda row: (row.dataset, -row.mean))
+        ]
+        parts.append(f"**{Path(file).stem}**\n\n" + markdown_table(header, cells))
+    return "\n\n".join(parts) or "No results of the catalogue's suites are committed yet."
+
+
 def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     r"""The document with every generated part written anew.
 
@@ -102,11 +130,11 @@ def renew(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
 FAMILIES = {f"{kind}s": family for kind, family in cards.FAMILIES.items() if family is not DATASETS}
 # Which parts stand in which document.
 DOCUMENTS: dict[str, tuple[str, ...]] = {
-    "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives"),
+    "docs/catalogue.md": ("methods", "encoders", "datasets", "probes", "augmenters", "objectives", "parts"),
     "docs/tasks.md": ("tasks", "settings"),
     "docs/samplers.md": ("samplers", "selections", "propagations"),
     "docs/suites.md": ("suite-keys",),
-    "docs/measured.md": ("results",),
+    "docs/measured.md": ("results", "catalogue", "agreement"),
 }
 
 
@@ -118,6 +146,8 @@ def all_parts() -> dict[str, Callable[[], str]]:
         "datasets": dataset_list,
         "suite-keys": schema_tables,
         "results": lambda: results_table(ROOT / "benchmarks" / "results"),
+        "catalogue": catalogue_table,
+        "agreement": agreement_table,
     }
 
 

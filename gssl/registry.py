@@ -208,6 +208,29 @@ SAMPLERS = SamplerResolver(
     group="gssl.samplers",
 )
 
+# What methods share beside views and objectives; each is used from Python, by its import path.
+PARTS: Resolver[Any] = Resolver(
+    "part",
+    {
+        "mlp_head": "gssl.models.heads:mlp_head",
+        "ema_target": "gssl.models.ema:EMATarget",
+        "negatives_queue": "gssl.models.queue:NegativesQueue",
+        "weight_noise": "gssl.models.noise:noisy_twin",
+        "twin": "gssl.models.twin:twin",
+        "inner_product": "gssl.models.edge_decoder:InnerProduct",
+        "hadamard_mlp": "gssl.models.edge_decoder:HadamardMLP",
+        "cross_correlation_mlp": "gssl.models.edge_decoder:CrossCorrelationMLP",
+        "feature_decoder": "gssl.models.decoder:make_decoder",
+        "structural_encoder": "gssl.models.structural:StructuralEncoder",
+        "ego_nets": "gssl.augment.ego_nets:ego_nets",
+        "restart_walks": "gssl.augment.ego_nets:restart_walks",
+        "beta_mixture": "gssl.objectives.beta_mixture:BetaMixture",
+        "reweighted_info_nce": "gssl.objectives.hardness:reweighted_info_nce",
+        "mixed_info_nce": "gssl.objectives.hardness:mixed_info_nce",
+    },
+    group="gssl.parts",
+)
+
 PROBES: "Resolver[type[Judge]]" = Resolver(
     "probe",
     {

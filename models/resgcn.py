@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.common.options import Fraction, PositiveInt, Probability, UsedWith
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
 from gssl.models.encoder import EdgeAttr, Encoder, Readout
@@ -40,7 +42,7 @@ class ResGCN(Encoder):
         num_layers: PositiveInt = 3,
         residual: bool = True,
         norm: NormKind = "batch",
-        norm_momentum: Fraction = 0.1,
+        norm_momentum: Annotated[Fraction, UsedWith("norm", "batch")] = 0.1,
         dropout: Probability = 0.0,
         readout: Readout = "sum",
         edge_attr: EdgeAttr = None,

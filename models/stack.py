@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
+from typing import Annotated
 
 from torch import Tensor, nn
 
-from gssl.common.options import Fraction, PositiveInt, Probability
+from gssl.common.options import Fraction, PositiveInt, Probability, UsedWith
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import BatchFeatures
 from gssl.models.encoder import EdgeAttr, Readout
@@ -55,7 +56,7 @@ class StackedEncoder(LayeredEncoder):
         activation: Activation = "relu",
         final_activation: bool = True,
         norm: NormKind = "none",
-        norm_momentum: Fraction = 0.1,
+        norm_momentum: Annotated[Fraction, UsedWith("norm", "batch")] = 0.1,
         dropout: Probability = 0.0,
         in_dropout: Probability = 0.0,
         jk: JumpingKnowledge = "last",

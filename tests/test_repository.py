@@ -14,7 +14,7 @@ import pytest
 
 from gssl.cli.main import main
 from gssl.common.resolve import Resolver
-from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PROBES
+from gssl.registry import AUGMENTERS, ENCODERS, METHODS, OBJECTIVES, PARTS, PROBES
 
 ROOT = Path(__file__).resolve().parents[1]
 LINKED = ("samplers", "models", "datasets", "benchmarks")
@@ -288,7 +288,7 @@ def test_a_method_cites_its_paper(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("family", "name"),
-    [(family, name) for family in (METHODS, ENCODERS, AUGMENTERS, OBJECTIVES, PROBES) for name in family.paths],
+    [(family, name) for family in (METHODS, ENCODERS, AUGMENTERS, OBJECTIVES, PARTS, PROBES) for name in family.paths],
     ids=lambda value: getattr(value, "family", value),
 )
 def test_a_component_says_what_it_is_in_one_line(family: Resolver[object], name: str) -> None:

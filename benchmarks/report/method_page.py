@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gssl.benchmarks.measured import numbers_of
+from gssl.benchmarks.agreement import numbers_of
 from gssl.benchmarks.report.bibtex import entry_of
 from gssl.cards.answer import Table
 from gssl.cards.cards import cards

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
 
 from gssl.api.given import without_labels
 from gssl.api.run import RunResult, training_folder
@@ -41,18 +41,19 @@ class RunEncoder(nn.Module):
         method: with its weights.
         spec: of the data that it was trained on.
         seed: of the run.
+        of_graphs: whether its items were graphs, so that one ``Data`` is a set of one graph.
     """
 
-    def __init__(self, method: Method, spec: GraphSpec, seed: int) -> None:
+    def __init__(self, method: Method, spec: GraphSpec, seed: int, *, of_graphs: bool = False) -> None:
         super().__init__()
         self.method = method
         self.spec = spec
-        self.seed = seed
+        self.seed, self.of_graphs = seed, of_graphs
         self.eval()
 
     @single_precision()
     def forward(self, data: Any) -> Tensor:
-        """Embed all nodes of a graph, or all graphs of a set.
+        """Embed all nodes of a graph, or all graphs of a set; one ``Data`` is one graph where graphs were trained on.
 
         Features are taken as they are: where the dataset of the run was normalised by its loader, others must be too.
 
@@ -65,8 +66,11 @@ class RunEncoder(nn.Module):
 
         Raises:
             InputError: its features, or the edge attributes that the encoder uses, have another number of columns than
-                those that it was trained on, or it has other types of nodes or relations than the encoder reads.
+                those that it was trained on, or it has other types of nodes or relations than the encoder reads; or
+                it is one graph with names of its own where graphs were trained on.
         """
+        if self.of_graphs and type(data) is Data:
+            data = [data]
         named = isinstance(data, str | Path)
         facts = self._declared(data)
         dataset = load_dataset(str(data)) if named else as_dataset(without_labels(data), declared=facts)
@@ -84,6 +88,11 @@ class RunEncoder(nn.Module):
         return Declared(target_type=types.target, meta_paths="+".join(types.meta_paths) if named else None)
 
     def _check(self, dataset: Dataset) -> None:
+        if self.of_graphs and dataset.level == "node":
+            raise InputError(
+                f"the run embeds whole graphs, but {dataset.name} is one graph whose nodes are its items: give a list "
+                "of PyG's Data, [torch_geometric.utils.from_networkx(graph)] for one of networkx"
+            )
         encoder, types = self.method.encoder, dataset.spec.hetero
         if isinstance(encoder, TypedEncoder) and (types is None or encoder.read(types) != encoder.read(encoder.types)):
             raise InputError(
@@ -144,7 +153,7 @@ class LoadedRun:
         missing, _ = method.load_state_dict({k: v for k, v in own.items() if k in known}, strict=False)
         if missing:
             raise InputError(f"{file} lacks {missing[0]}: another version of the program or of a plug-in wrote it")
-        return RunEncoder(method, self.spec, seed)
+        return RunEncoder(method, self.spec, seed, of_graphs=self.config.task.name == "graph")
 
 
 def load(run_dir: str | Path | RunResult) -> LoadedRun:

@@ -19,6 +19,7 @@ from gssl.registry import (
     ENCODERS,
     METHODS,
     OBJECTIVES,
+    PARTS,
     PROBES,
     PROPAGATIONS,
     SAMPLERS,
@@ -35,6 +36,7 @@ FAMILIES: dict[str, Resolver[Any]] = {
     "encoder": ENCODERS,
     "augmenter": AUGMENTERS,
     "objective": OBJECTIVES,
+    "part": PARTS,
     "probe": PROBES,
     "sampler": SAMPLERS,
     "selection": SELECTIONS,
@@ -46,7 +48,7 @@ FAMILIES: dict[str, Resolver[Any]] = {
 # Keys of a card that are shown in tables of their own, or not at all.
 _SHOWN_ELSEWHERE = (
     "name", "kind", "summary", "description", "options", "train", "finetune", "search_space", "presets", "published",
-    "measured", "has_finetuning", "card",
+    "measured", "agreement", "has_finetuning", "card",
 )  # fmt: skip
 
 _PLACE = {
@@ -65,7 +67,7 @@ def cards(name: str, numbers: Numbers = lambda _: {}) -> list[Answer]:
 
     Args:
         name: of a component or dataset, or an import path.
-        numbers: the committed numbers about a method, ``published`` and ``measured``.
+        numbers: the committed numbers about a method: ``published``, ``measured`` and their ``agreement``.
 
     Raises:
         InputError: nothing has that name; the nearest names are listed.
@@ -113,7 +115,7 @@ def _card(facts: Mapping[str, Any], numbers: Numbers) -> Answer:
     if facts["kind"] == "method":
         return _method_card(facts, numbers(facts["name"]))
     kind = facts["kind"]
-    prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler."}.get(
+    prefix = {"augmenter": "", "objective": "", "selection": "sampler.", "propagation": "sampler.", "part": ""}.get(
         kind, f"{kind}."
     )
     data = {key: value for key, value in facts.items() if key != "has_finetuning"}
@@ -134,6 +136,7 @@ def _method_card(facts: Mapping[str, Any], numbers: Mapping[str, list[dict[str, 
         "presets": {preset: _preset_data(layer) for preset, layer in presets.items()},
         "published": numbers.get("published", []),
         "measured": numbers.get("measured", []),
+        "agreement": numbers.get("agreement", []),
     }
     space = [(key, _space_text(space)) for key, space in facts["search_space"].items()]
     blocks = [
@@ -145,6 +148,7 @@ def _method_card(facts: Mapping[str, Any], numbers: Mapping[str, list[dict[str, 
         *_nonempty(_preset_table(presets)),
         *_nonempty(_number_table("published", data["published"])),
         *_nonempty(_number_table("measured here (benchmarks/results)", data["measured"])),
+        *_nonempty(_number_table("against print (gap = mean - print)", data["agreement"])),
     ]
     return Answer(data, blocks)
 

@@ -40,8 +40,9 @@ def training_options() -> dict[str, list[dict[str, Any]]] | None:
 
 
 def numbers(method: str) -> dict[str, list[dict[str, Any]]]:
-    """Committed numbers that are about a method: ``published`` and, by this project, ``measured``."""
-    return {kind: _content().get(kind, {}).get(method, []) for kind in ("published", "measured")}
+    """Committed numbers that are about a method: ``published``, ``measured`` here, and the ``agreement`` of the two."""
+    found: dict[str, list[dict[str, Any]]] = _content().get("numbers", {}).get(method, {})
+    return found
 
 
 def declarations(modules: Iterable[str]) -> str:

@@ -73,6 +73,7 @@ FAMILIES: dict[str, Callable[[], list[Entry]]] = {
     "probes": _components("PROBES"),
     "augmenters": _components("AUGMENTERS"),
     "objectives": _components("OBJECTIVES"),
+    "parts": _components("PARTS"),
     "tasks": _components("TASKS"),
     "settings": _components("SETTINGS"),
     "suites": _suites,

@@ -35,7 +35,7 @@ def run(args: Namespace) -> Answer:
 
 def _numbers(method: str) -> dict[str, list[dict[str, Any]]]:
     """Committed numbers, for a method that the index of cards does not know as it is now."""
-    from gssl.benchmarks.measured import numbers_of
+    from gssl.benchmarks.agreement import numbers_of
 
     return numbers_of(method)
 

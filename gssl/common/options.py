@@ -1,7 +1,7 @@
 """Typed options: the configuration of a component is its keyword-only ``__init__`` signature."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -47,6 +47,25 @@ class Neutral:
 
 
 @dataclass(frozen=True)
+class UsedWith:
+    """Marks an option that changes nothing unless another one has some of its values.
+
+    ``Annotated[Positive, UsedWith("kernel", "heat")]``: whoever sets it beside another kernel is told so.
+
+    Attributes:
+        option: name of the other option of the same component.
+        values: of the other option, with which this one is used.
+    """
+
+    option: str
+    values: tuple[object, ...]
+
+    def __init__(self, option: str, *values: object) -> None:
+        object.__setattr__(self, "option", option)
+        object.__setattr__(self, "values", values)
+
+
+@dataclass(frozen=True)
 class Option:
     """One keyword-only parameter: its annotation and default (``inspect.Parameter.empty`` if required)."""
 
@@ -68,6 +87,34 @@ def neutral_of(option: Option) -> Neutral | None:
     """
     marks = getattr(option.annotation, "__metadata__", ())
     return next((mark for mark in marks if isinstance(mark, Neutral)), None)
+
+
+def idle_options(
+    component: Callable[..., object], values: Mapping[str, object], given: Iterable[str]
+) -> tuple[str, ...]:
+    """What to say of options that were given and change nothing, one sentence each.
+
+    Args:
+        component: whose options they are.
+        values: of all of them.
+        given: names of those that somebody chose.
+
+    Example:
+        >>> def diffuse(*, kernel: str = "ppr", time: Annotated[float, UsedWith("kernel", "heat")] = 5.0) -> None: ...
+        >>> idle_options(diffuse, {"kernel": "ppr", "time": 3.0}, ["time"])
+        ("option 'time' changes nothing here: it is used with kernel=heat, but kernel is ppr",)
+    """
+    options, told = options_of(component), []
+    for name in dict.fromkeys(given):
+        marks = getattr(options[name].annotation, "__metadata__", ()) if name in options else ()
+        for mark in marks:
+            if isinstance(mark, UsedWith) and values[mark.option] not in mark.values:
+                fitting = " or ".join(f"{mark.option}={value}" for value in mark.values)
+                told.append(
+                    f"option {name!r} changes nothing here: it is used with {fitting}, but {mark.option} is "
+                    f"{values[mark.option]}"
+                )
+    return tuple(told)
 
 
 def options_of(component: Callable[..., object]) -> dict[str, Option]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gssl.common import yaml_io
 from gssl.common.errors import InputError
-from gssl.common.options import options_of
+from gssl.common.options import idle_options, options_of
 from gssl.common.resolve import Resolver
 from gssl.common.seeds import seed_range
 from gssl.config import components, presets
@@ -95,13 +95,15 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
     task = _task(layers, subject)
     _check_assignments(layers[-1], method, name, layers, subject)
     setting = _setting(method, layers)
-    sampler, train = _sampling(layers, subject)
+    sampler, train = _sampling(layers, subject, method)
     probe = _probe(layers, subject, task.name, setting.name)
+    own = component(name, method, _options(layers, "method"), what=f"method {name}")
+    encoder = _encoder(method, layers)
     return RunConfig(
         dataset=subject.name,
         data=subject.data,
-        method=component(name, method, _options(layers, "method"), what=f"method {name}"),
-        encoder=_encoder(method, layers),
+        method=own,
+        encoder=encoder,
         sampler=sampler,
         train=train,
         probe=probe,
@@ -110,7 +112,7 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
         task=task,
         setting=setting,
         finetune=_finetune(setting, layers, train),
-        notes=() if preset is None else _protocol_notes(*preset, probe.name),
+        notes=(*(() if preset is None else _protocol_notes(*preset, probe.name)), *_idle(request, own, encoder)),
         declared=subject.declared,
     )
 
@@ -215,6 +217,18 @@ def _protocol_notes(preset: str, layer: Layer, probe: str) -> tuple[str, ...]:
     return (f"the values of preset {preset} were made for {layer.protocol}, this run is judged by {probe}",)
 
 
+def _idle(request: Request, method: Component, encoder: Component) -> tuple[str, ...]:
+    """Which options that the user chose change nothing, because of others."""
+    told: list[str] = []
+    for kind, part, factory in (
+        ("method", method, METHODS.get(method.name)),
+        ("encoder", encoder, components.encoder_factory(encoder.name)),
+    ):
+        given = [key.partition(".")[0] for layer in _own_layers(request) for key in layer.section(kind).options]
+        told += [f"{kind} {part.name}: {note}" for note in idle_options(factory, part.options, given)]
+    return tuple(told)
+
+
 def _task(layers: Sequence[Layer], subject: Subject) -> Component:
     name = _name("task", subject.task, layers, TASKS)
     if name in ("node", "graph") and name != subject.level:
@@ -257,7 +271,7 @@ def _finetune(setting: Component, layers: Sequence[Layer], train: TrainConfig) -
     return TrainConfig(**values)
 
 
-def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, TrainConfig]:
+def _sampling(layers: Sequence[Layer], subject: Subject, method: type[Method]) -> tuple[Component, TrainConfig]:
     default = "full" if subject.level == "node" else "graphs"
     name = _name("sampler", default, layers, SAMPLERS)
     if name not in ("full", "graphs") and subject.level == "graph" and ":" not in name:
@@ -267,6 +281,10 @@ def _sampling(layers: Sequence[Layer], subject: Subject) -> tuple[Component, Tra
     if name == "graphs" and subject.level == "node":
         raise InputError(
             f"the sampler 'graphs' needs a set of graphs, but {subject.name} is one graph; leave out --sampler"
+        )
+    if name not in ("full", "graphs") and method.card is not None and method.card.whole_graph is not None:
+        raise InputError(
+            f"{method.__name__} trains on whole graphs only: {method.card.whole_graph}; leave out --sampler {name}"
         )
     sampler = components.sampler_factory(name)
     values = settled(TrainConfig, _options(layers, "train"), what="train")

@@ -15,7 +15,7 @@ from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.sketch import gaussian_sketch
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import Positive, PositiveInt, Probability
+from gssl.common.options import Positive, PositiveInt, Probability, UsedWith
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
 from gssl.methods.pairwise import PairwiseMethod, pair_objective
@@ -82,7 +82,7 @@ class COSTA(PairwiseMethod):
         ratio: Ratio = 0.5,
         temperature: Positive = 0.4,
         projector_dim: PositiveInt = 256,
-        intra: bool = False,
+        intra: Annotated[bool, UsedWith("mode", "multi")] = False,
     ) -> None:
         views = [Compose(DropEdge(p=e), MaskFeature(p=f)) for e, f in zip(drop_edge, mask_feature, strict=True)]
         super().__init__(

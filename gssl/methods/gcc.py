@@ -153,8 +153,8 @@ class GCC(Method):
             )
         if self.queue is None and at_once < 2:
             raise InputError(
-                "GCC without a queue tells the items of a batch apart, but a batch has only 1; set train.batch_size to "
-                "2 at least, or a queue"
+                "GCC without a queue tells the items of a batch apart, but a batch has only 1; use --batch-size 2 at "
+                "least, or --set queue=N for the keys of N former items"
             )
 
     def prepare(self, graph: Graph, seed: int) -> None:

@@ -14,7 +14,7 @@ from gssl.augment.diffuse import Diffuse, Kernel
 from gssl.augment.shuffle import Shuffle
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import Positive, PositiveInt
+from gssl.common.options import Positive, PositiveInt, UsedWith
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
@@ -79,8 +79,8 @@ class MVGRL(ContrastiveMethod):
         encoder: Encoder,
         *,
         diffusion: Kernel = "ppr",
-        alpha: Share = 0.2,
-        t: Positive = 5.0,
+        alpha: Annotated[Share, UsedWith("diffusion", "ppr")] = 0.2,
+        t: Annotated[Positive, UsedWith("diffusion", "heat")] = 5.0,
         eps: Share = 1e-4,
         top_k: PositiveInt | None = 128,
     ) -> None:

@@ -39,7 +39,8 @@ class PolyGCL(ContrastiveMethod):
     those of the code uniformly by the number of inputs.
 
     Args:
-        encoder: shared by both views; the paper's is one linear layer.
+        encoder: shared by both views; the paper's is one linear layer. One that reads edges smooths once more what was
+            filtered.
         order: degree of the polynomials.
         drop_features: dropout probability of the features before the filters.
         drop_filtered: dropout probability of the filtered features.

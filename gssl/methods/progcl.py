@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from gssl.augment.centrality import Centrality, Ends
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, Positive, PositiveInt, Probability
+from gssl.common.options import Fraction, Positive, PositiveInt, Probability, UsedWith
 from gssl.common.seeds import derive_seed
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
@@ -43,7 +43,8 @@ class ProGCL(GCA):
     Args:
         encoder: shared by both views.
         mode: whether hard negatives count more, or are mixed into further ones.
-        start: share of the training after which hardness counts, from the next epoch on; the epochs before are GCA's.
+        start: share of the training after which hardness counts, from the next epoch on; the epochs before are GCA's,
+            which alone is what a share of 1 would be.
         upper_share: share of the upper distribution where fitting begins, ``weight_init`` of the code.
         fit_steps: of expectation and maximisation.
         fit_columns: nodes whose similarities to all others the mixture is fitted to.
@@ -84,11 +85,11 @@ class ProGCL(GCA):
         encoder: Encoder,
         *,
         mode: Literal["weight", "mix"] = "weight",
-        start: Fraction = 0.16,
+        start: Probability = 0.16,
         upper_share: Fraction = 0.05,
         fit_steps: PositiveInt = 10,
         fit_columns: PositiveInt = 100,
-        synthetic: PositiveInt = 1000,
+        synthetic: Annotated[PositiveInt, UsedWith("mode", "mix")] = 1000,
         drop_edge: tuple[Probability, Probability] = (0.3, 0.4),
         mask_feature: tuple[Probability, Probability] = (0.1, 0.0),
         temperature: Positive = 0.4,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -26,6 +25,7 @@ from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
 from gssl.training.device import build_fabric, make_optimizer, resolve_device
 from gssl.training.embed import over_items
+from gssl.training.finite import checked
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.progress import Progress, Quiet
@@ -36,10 +36,6 @@ from gssl.training.state import Best, Position, TrainingRun, Turn
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-# A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
-# pairs of a large graph reach 1e8 honestly, so the bound is relative.
-EXPLODED = 1e8
 
 
 def pretrain(
@@ -193,7 +189,7 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                 run.last.optimizer.zero_grad()
                 method.train()
                 continue
-            value = _checked(run, loss.item(), "loss")
+            value = checked(run, loss.item(), "loss")
             position.loss_sum += value
             position.batches += 1
             pending = not batch.plan.step
@@ -275,7 +271,7 @@ def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
             with run.fabric.autocast():
                 loss = scalar(turn.loss(batch)) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
-        _checked(run, loss.item(), f"loss of {turn.name}")
+        checked(run, loss.item(), f"loss of {turn.name}")
         if batch.plan.step:
             _update(run, turn, run.position.batches)
 
@@ -303,7 +299,7 @@ def _update(run: TrainingRun, turn: Turn, done: int) -> None:
         group["lr"] = (config.lr if turn.player.lr is None else turn.player.lr) * factor * group.get("rate", 1.0)
     norm = _clipped(run, turn)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
-        _checked(run, norm, "gradient norm")
+        checked(run, norm, "gradient norm")
     turn.optimizer.step()
     turn.optimizer.zero_grad()
 
@@ -350,24 +346,6 @@ def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None
     criterion = record.loss if score is None else -score
     if run.best is None or criterion < run.best.score:
         run.best = Best.copy_of(run.method, done.epoch, criterion)
-
-
-def _checked(run: TrainingRun, value: float, what: str) -> float:
-    """The value itself.
-
-    Raises:
-        TrainingError: it is not finite or, for a loss, exploded.
-    """
-    largest = math.inf
-    if what == "loss" and run.curve:
-        largest = EXPLODED * max(1.0, abs(run.curve[0].loss))
-    if math.isfinite(value) and abs(value) <= largest:
-        return value
-    last = f"{run.curve[-1].loss:.6g}" if run.curve else "none, this is the first epoch"
-    raise TrainingError(
-        f"the {what} is {value:g} in epoch {run.position.epoch} (last good mean loss: {last}); "
-        f"try a lower --set train.lr (now {run.config.lr:g}) or --set train.clip_norm=1"
-    )
 
 
 class _Saver:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import networkx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -154,6 +155,9 @@ def test_sets_of_graphs() -> None:
     assert encoder(few).shape == (5, result.embeddings.shape[1])
     single = [Data(x=torch.eye(4), edge_index=torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]))]
     assert encoder(single).shape == (1, result.embeddings.shape[1])
+    assert torch.equal(encoder(single[0]), encoder(single)), "one Data is one graph where graphs were trained on"
+    with pytest.raises(InputError, match=r"embeds whole graphs.*from_networkx"):
+        encoder(networkx.path_graph(4))
 
 
 def test_a_transferred_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,13 @@ def test_the_index_is_fresh() -> None:
     assert index.FILE.read_text(encoding="utf-8") == content(), "run `make docs`"
 
 
-def test_a_card_from_the_index_is_that_of_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = cards("GRACE")[0]
+@pytest.mark.parametrize("name", ["GRACE", "minvar+labor", "walk+saint"])
+def test_a_card_from_the_index_is_that_of_the_class(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert index.stored("method" if name == "GRACE" else "sampler", name) is not None
+    stored = cards(name)[0]
     monkeypatch.setattr(index, "stored", lambda kind, name: None)
     monkeypatch.setattr(index, "training_options", lambda: None)
-    made = cards("GRACE", index.numbers)[0]
+    made = cards(name, index.numbers)[0]
     assert json.loads(json.dumps(made.data)) == json.loads(json.dumps(stored.data))
     assert made.blocks == stored.blocks
 

@@ -138,6 +138,7 @@ def test_list_json_names_everything_once(capfd: pytest.CaptureFixture[str]) -> N
         "probes",
         "augmenters",
         "objectives",
+        "parts",
         "tasks",
         "settings",
     ]

@@ -97,6 +97,16 @@ def test_wrong_assignments_say_what_to_change(text: str, message: str) -> None:
         ask(NODES, text)
 
 
+def test_an_option_that_another_one_makes_idle_is_said() -> None:
+    told = ask(NODES, "t=3", "encoder.norm_momentum=0.3", method="MVGRL").notes
+    assert any("option 't' changes nothing here: it is used with diffusion=heat" in note for note in told)
+    assert any("encoder GCN: option 'norm_momentum'" in note for note in told)
+    used = ask(NODES, "t=3", "diffusion=heat", "encoder.norm=batch", "encoder.norm_momentum=0.3", method="MVGRL")
+    assert not any("changes nothing" in note for note in used.notes)
+    # A preset may set it without a word: nobody asked for it here.
+    assert not any("changes nothing" in note for note in ask(NODES, method="MVGRL").notes)
+
+
 def test_the_same_key_twice_or_against_its_flag() -> None:
     with pytest.raises(InputError, match="twice"):
         ask(NODES, "temperature=1", "temperature=2")
@@ -115,6 +125,7 @@ def test_the_same_key_twice_or_against_its_flag() -> None:
         ({"sampler": "graphs"}, NODES, "needs a set of graphs"),
         ({"encoder": "GCNN"}, NODES, "did you mean 'GCN'"),
         ({"batch_size": 64}, NODES, "has no batch size.*leave out --batch-size"),
+        ({"method": "E2Neg", "sampler": "graphsage"}, NODES, "whole graphs only.*leave out --sampler graphsage"),
         ({"method": "gssl.method:Nothing"}, NODES, "Nothing"),
         ({"method": "gssl.registry:METHODS"}, NODES, "is not a method"),
         ({"method": "no.such.module:X"}, NODES, "no module"),
