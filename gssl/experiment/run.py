@@ -89,7 +89,7 @@ def run_experiment(
                         training = part.training
                         method = training.method(methods[training.source])
                         sampler = training.sampler(method)
-                        with place_of(part, sampler, environment, say=say) as place:
+                        with place_of(part, sampler, environment, beside=folder.path, say=say) as place:
                             trained = pretrain(
                                 method,
                                 sampler,

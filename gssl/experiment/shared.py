@@ -16,7 +16,6 @@ from filelock import FileLock, Timeout
 from gssl.common.files import cannot_write, write_json
 from gssl.experiment.filed import FiledTraining
 from gssl.results.environment import Environment, program_digest, program_files
-from gssl.results.places import runs_root
 from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
@@ -36,15 +35,15 @@ class Place:
 
 @contextmanager
 def place_of(
-    part: FiledTraining, sampler: Sampler, environment: Environment, *, say: Callable[[str], None]
+    part: FiledTraining, sampler: Sampler, environment: Environment, *, beside: Path, say: Callable[[str], None]
 ) -> Iterator[Place]:
     """The place of a training while it is carried out.
 
     Fine-tuning on several sets, or on several shares of labels, begins with the same pretraining, seed by seed. Its
-    checkpoint is kept in ``shared`` in the folder of runs, below the hash of its recipe, of the environment and of the
-    program's own files, under a lock: whoever comes first trains, or goes on where another one was killed, and whoever
-    comes later finds a training that is finished. The weights are those of a training of one's own, bit by bit, and
-    times those that it took. At the end the run's own folder has a copy, so that it needs no other.
+    checkpoint is kept in ``shared`` beside the folders of runs, below the hash of its recipe, of the environment and of
+    the program's own files, under a lock: whoever comes first trains, or goes on where another one was killed, and
+    whoever comes later finds a training that is finished. The weights are those of a training of one's own, bit by bit,
+    and times those that it took. At the end the run's own folder has a copy, so that it needs no other.
 
     A training is not shared if nobody else could use it, if its folder has begun it already, if its sampler keeps a
     history, or if a file of the program has changed since this process read it, which the hash would then belie.
@@ -53,6 +52,7 @@ def place_of(
         part: the training and its folder.
         sampler: where its batches come from.
         environment: of this process.
+        beside: folder of the run.
         say: told of the waiting and of what is taken over.
 
     Raises:
@@ -67,7 +67,7 @@ def place_of(
     # What the files are decides, not which commit they are of.
     surroundings = {**asdict(replace(environment, git_hash="", git_dirty=False)), "program": program_digest()}
     key = digest({"recipe": recipe, "environment": surroundings})
-    folder = runs_root() / _FOLDER / key
+    folder = beside.absolute().parent / _FOLDER / key
     with _locked(folder, say):
         file = folder / "checkpoint.pt"
         note = f"{training.title}: taken over from {_FOLDER}/{key}" if (folder / "finished.json").exists() else ""

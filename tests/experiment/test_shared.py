@@ -79,12 +79,11 @@ class Bench:
         return len(self.steps) - before, found
 
     def places(self) -> list[Path]:
-        return sorted((self.root / "runs" / "shared").glob("*"))
+        return sorted((self.root / "shared").glob("*"))
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setenv("GSSL_RUNS", str(tmp_path / "runs"))
     (tmp_path / "toy_shared.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(shared, "_READ", time.time() + 1e6)  # whoever edits the program meanwhile

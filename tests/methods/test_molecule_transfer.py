@@ -9,6 +9,10 @@ import pytest
 from gssl.cli.main import main
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
+from gssl.datasets import categories
+from gssl.datasets.load import load_dataset
+from gssl.datasets.translate import translated
+from gssl.settings.problem import make_problem
 
 pytest.importorskip("rdkit")
 
@@ -42,7 +46,7 @@ def curves(folder: Path) -> list[list[dict[str, Any]]]:
     return sorted(([json.loads(line) for line in file.read_text().splitlines()] for file in files), key=len)
 
 
-@pytest.mark.parametrize("method", ["AttrMask", "ContextPred", "EdgePred"])
+@pytest.mark.parametrize("method", ["AttrMask", "ContextPred", "EdgePred", "GROVER"])
 def test_from_one_table_to_another(
     method: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +84,7 @@ def config_of(method: str) -> RunConfig:
 def test_presets_of_bbbp_differ_by_the_pretraining_alone() -> None:
     scratch = config_of("untrained")
     assert scratch.task.options["split"] == "scaffold"
-    for method in ("AttrMask", "ContextPred", "EdgePred"):
+    for method in ("AttrMask", "ContextPred", "EdgePred", "GROVER", "GraphCL", "InfoGraph"):
         config = config_of(method)
         assert (config.encoder, config.finetune, config.task, config.probe) == (
             scratch.encoder,
@@ -89,3 +93,27 @@ def test_presets_of_bbbp_differ_by_the_pretraining_alone() -> None:
             scratch.probe,
         )
         assert config.setting.options == {**scratch.setting.options, "pretrain_on": "MOSES"}
+
+
+def test_molecules_are_pretrained_on_in_the_words_of_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set of OGB's has other columns than PyG's; the encoder is one for the target."""
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("GSSL_MIRROR", raising=False)
+    source, target = tables(tmp_path)
+    dataset = translated(load_dataset(str(target)), categories.OGB)
+    options = ("encoder.hidden_dim=8", f"setting.pretrain_on={source}", "task.split=usual")
+    request = Request("GROVER", setting="finetune", preset="default-finetune", assignments=options)
+    problem = make_problem(resolve(request, Subject("few", "few", "graph", "LBFGS")), dataset)
+    before, after = problem.trainings(0)[:2]
+    assert before.dataset.vocabulary == after.dataset.vocabulary == categories.OGB
+    assert before.dataset.spec == dataset.spec
+    method = before.method()
+    loss = method.loss(before.dataset.graph.full_batch())
+    assert loss.item() > 0
+    tuned = after.method(method)
+    assert tuned.encoder.in_dim == dataset.graph.in_dim
+    assert any("told as atoms and bonds of ogb" in note for note in problem.notes)
+    # What was told in other words is other data.
+    assert problem.sources != {"data:many": load_dataset(str(source)).checksum}
