@@ -81,7 +81,7 @@ class ParetoGNN(Joint):
         super().check_sampler(sampler)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        """The weighted sum, which hands on gradients that were taken already: each method has one backward pass.
+        """The weighted sum, which hands on gradients that were taken already, so that none is taken twice.
 
         They are those for the parameters, and for nothing else.
         """
