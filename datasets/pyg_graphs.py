@@ -19,7 +19,7 @@ from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers, check_range, edge_ids
 from gssl.datasets.declared import NOTHING, Declared, split_off
 from gssl.datasets.own import own_dataset
-from gssl.datasets.own_splits import own_splits, split_of_flags
+from gssl.datasets.own_splits import own_splits, says_split, split_of_flags
 from gssl.datasets.types import Dataset
 from gssl.graph.sparse import SparseMatrix
 
@@ -65,7 +65,8 @@ def from_arrays(
     values, own = split_off(values, name)
     values, renamed = canonical(values)
     x, num_nodes = _features_or_count(values, others)
-    splits = {key: value for key, value in values.items() if is_of_split(key)}
+    others_too = {key: value for key, value in values.items() if key not in _READ}
+    splits = {key: value for key, value in others_too.items() if is_of_split(key) or says_split(value, num_nodes)}
     preset, read = own_splits(splits, num_nodes)
     arrays = Arrays(
         edge_index=_edges(values),
@@ -136,7 +137,10 @@ def _features_or_count(
         if not isinstance(x, SparseMatrix) and getattr(x, "ndim", None) != 2:
             shape = tuple(getattr(x, "shape", ()))
             raise InputError(f"x must have shape (num_nodes, features), but is {type(x).__name__} of shape {shape}")
-        return x, int(x.shape[0])
+        count = int(x.shape[0])
+        if values.get("num_nodes") is not None and (stated := _count(values["num_nodes"])) != count:
+            raise InputError(f"x has {count} rows, but num_nodes is {stated}: give one row for each node")
+        return x, count
     if values.get("num_nodes") is not None:
         return None, _count(values["num_nodes"])
     for key in () if of_list else ("y", *(key for key in values if key.endswith("_mask"))):
@@ -173,8 +177,10 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
         except InputError as error:
             raise InputError(f"graph {number}: {error}") from None
         counts.append(count + counts[-1])
-    splits, _ = own_splits(split_of_flags(items), len(items))
-    keys = {key for values in items for key in values if not is_of_split(key)}
+    others = [{key: value for key, value in values.items() if key not in _READ} for values in items]
+    flags, told = split_of_flags(others)
+    splits, _ = own_splits(flags, len(items))
+    keys = {key for values in items for key in values if key not in told}
     arrays = Arrays(
         edge_index=torch.cat(edges, dim=1),
         x=_stacked(items, "x"),

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from gssl.common.errors import InputError
-from gssl.datasets.array_names import NAMES, is_of_split
+from gssl.datasets.array_names import NAMES
 from gssl.datasets.convert import as_dataset, from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.network_file import edge_list_with_attributes
 from gssl.datasets.formats.text import check_text
 from gssl.datasets.nodes_beside import nodes_beside, stem_of
+from gssl.datasets.table_columns import is_number, label_of, refuse_split_columns, splits_of, with_texts
 from gssl.datasets.types import Dataset
 
 _ENDS = (
@@ -149,8 +150,10 @@ def _table(path: Path, **options: Any) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose a cell
-            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False}
-            frame: pd.DataFrame = pd.read_csv(path, **{**known, **options})
+            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False, **options}
+            frame: pd.DataFrame = pd.read_csv(path, **known)
+            if frame.isna().any(axis=None):
+                frame = with_texts(frame, pd.read_csv(path, **known, dtype=str, keep_default_na=False, na_values=[""]))
     except PermissionError:
         raise
     except Exception as error:  # a damaged file can fail in any way
@@ -227,11 +230,12 @@ def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str,
             f"row {line + 1} of the edges names the node {edges.ends[end].iloc[line]!r}, which {name} lacks"
         )
     rest = [column for column in nodes.columns if column != key]
-    label = next((column for column in rest if column.lower() in ("y", *NAMES["y"], "class")), None)
-    splits = [column for column in rest if is_of_split(column)]
+    label, named = label_of(nodes, rest, items="nodes")
+    splits = splits_of(nodes, (column for column in rest if column != label))
     values: dict[str, Any] = {"edge_index": rows, "num_nodes": len(nodes)}
     others = [column for column in rest if column != label and column not in splits]
-    features = [column for column in others if pd.api.types.is_numeric_dtype(nodes[column])]
+    refuse_split_columns(nodes, others)
+    features = [column for column in others if is_number(nodes[column])]
     if features:
         values["x"] = nodes[features].to_numpy(dtype=np.float64)
     if label is not None:
@@ -240,11 +244,11 @@ def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str,
     texts = [column for column in others if column not in features]
     said = {"features are the columns": features, "columns without numbers left out:": texts}
     origin = f"nodes are the {len(nodes)} rows of {name}" + ("" if key else ", numbered from 0")
-    return values, (origin, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
+    return values, (origin, *named, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
 
 
 def _labels(column: pd.Series) -> Any:
-    if pd.api.types.is_numeric_dtype(column):
+    if is_number(column):
         return column.to_numpy()
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 

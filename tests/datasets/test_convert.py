@@ -39,6 +39,7 @@ def test_weights_and_directions_are_kept() -> None:
     assert _edges(data) == {(0, 1), (1, 2)}
     assert data.graph.block.weight is not None
     assert data.graph.block.weight.tolist() == [2.0, 1.0]
+    assert "1 of 2 edges have no w: they weigh 1" in data.notes
     undirected = from_networkx(graph.to_undirected(), x="size", weight="w")
     assert _edges(undirected) == {(0, 1), (1, 0), (1, 2), (2, 1)}
     assert undirected.graph.block.weight is not None
