@@ -209,7 +209,11 @@ def _from_list(values: Sequence[Any], what: str) -> np.ndarray:
     rows = [np.asarray(value).reshape(-1) for value in present]
     widths = {row.size for row in rows}
     if len(widths) > 1:
-        raise InputError(f"{what} has different widths at different items: {sorted(widths)}")
+        other = next(i for i, row in enumerate(rows) if row.size != rows[0].size)
+        raise InputError(
+            f"{what} has different widths: {rows[0].size} at the first item with a label, "
+            f"{rows[other].size} at item {[i for i, value in enumerate(values) if value is not None][other]}"
+        )
     if len(present) == len(values):
         return np.stack(rows) if rows else np.zeros((0, 1))
     full = np.full((len(values), widths.pop() if widths else 1), np.nan)

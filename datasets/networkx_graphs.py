@@ -113,7 +113,7 @@ def _flags(nodes: Sequence[tuple[Any, dict[str, Any]]], taken: set[str | None]) 
     found: dict[str, Any] = {}
     for key in _SPLITS[:3]:
         if any(key in values for _, values in nodes):
-            found[key] = np.array([bool(values.get(key, False)) for _, values in nodes])
+            found[key] = np.array([_truth(values.get(key, False), key) for _, values in nodes])
     words = [values.get("split") for _, values in nodes]
     if any(words):
         wrong = next((word for word in words if word is not None and part_of(word) is None), None)
@@ -125,6 +125,15 @@ def _flags(nodes: Sequence[tuple[Any, dict[str, Any]]], taken: set[str | None]) 
         if key not in (*_SPLITS, *taken) and says_split(words, len(nodes)):
             found[key] = words
     return found
+
+
+def _truth(value: Any, key: str) -> bool:
+    """A truth value, also as a format without them writes it."""
+    if isinstance(value, str):
+        if value.lower() not in ("true", "false", "1", "0"):
+            raise InputError(f"the node attribute {key} is {value!r}, but must be true or false")
+        return value.lower() in ("true", "1")
+    return bool(value)
 
 
 def _features(nodes: Sequence[tuple[Any, dict[str, Any]]], keys: list[str]) -> np.ndarray:

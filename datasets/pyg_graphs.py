@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
@@ -16,7 +17,7 @@ from gssl.common.errors import InputError
 from gssl.datasets.adjacency import with_edges
 from gssl.datasets.array_names import NAMES, canonical, is_of_split, is_read, unread
 from gssl.datasets.assemble import Arrays
-from gssl.datasets.clean import as_numbers, check_range, edge_ids
+from gssl.datasets.clean import as_numbers, check_range, clean_features, edge_ids, of_edges, weights_of_edges
 from gssl.datasets.declared import NOTHING, Declared, split_off
 from gssl.datasets.own import own_dataset
 from gssl.datasets.own_splits import own_splits, says_split, split_of_flags
@@ -93,10 +94,7 @@ def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
     if isinstance(data, HeteroData):
         raise InputError(f"{where}a HeteroData is no graph with one kind of nodes: give data.to_homogeneous()")
     if not isinstance(data, Mapping | Data | BaseStorage):
-        raise InputError(
-            f"{where}a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, a "
-            "list of them, or a graph of networkx"
-        )
+        raise InputError(f"{where}{_how_to_give(data)}")
     try:
         values = with_edges({key: value for key, value in _parts_of(data).items() if value is not None})
         _refuse_sparse(values)
@@ -105,6 +103,25 @@ def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
         raise InputError(f"{where}{error}") from None
     except Exception as error:  # one that comes from a damaged file may lack any of its parts
         raise InputError(f"{where}the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _how_to_give(data: Any) -> str:
+    """What to say of an object that is no graph of PyG, with the line that makes it one."""
+    kind = type(data).__name__
+    if hasattr(data, "nodes") and hasattr(data, "is_directed"):
+        return (
+            f"a {kind} of networkx cannot stand in a list: give [torch_geometric.utils.from_networkx(graph, "
+            "group_node_attrs=['x']) for graph in graphs], or without group_node_attrs where nodes have no features"
+        )
+    if scipy.sparse.issparse(data):
+        return (
+            f"a {kind} is a matrix without features and labels: give torch_geometric.data.Data(edge_index="
+            "torch_geometric.utils.from_scipy_sparse_matrix(matrix)[0], x=x, y=y)"
+        )
+    return (
+        f"a {kind} is no graph: give a torch_geometric.data.Data with edge_index and x, a list of them, or a graph of "
+        "networkx"
+    )
 
 
 def _refuse_sparse(values: Mapping[str, Any]) -> None:
@@ -181,22 +198,32 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
     flags, told = split_of_flags(others)
     splits, _ = own_splits(flags, len(items))
     keys = {key for values in items for key in values if key not in told}
-    arrays = Arrays(
-        edge_index=torch.cat(edges, dim=1),
-        x=_stacked(items, "x"),
-        num_nodes=counts[-1],
-        edge_attr=_stacked(items, "edge_attr"),
-        edge_weight=_stacked(items, "edge_weight"),
-        ptr=torch.tensor(counts),
-        splits=splits,
-        notes=(
-            *dict.fromkeys(note for _, notes in named for note in notes),
-            *unread(keys, _READ),
-        ),
-    )
     y = [values.get("y") for values in items]
     given = None if all(label is None for label in y) else y
-    return own_dataset(arrays, given, declared, name=name, level="graph")
+    try:
+        arrays = Arrays(
+            edge_index=torch.cat(edges, dim=1),
+            x=_stacked(items, "x"),
+            num_nodes=counts[-1],
+            edge_attr=_stacked(items, "edge_attr"),
+            edge_weight=_stacked(items, "edge_weight"),
+            ptr=torch.tensor(counts),
+            splits=splits,
+            notes=(*dict.fromkeys(note for _, notes in named for note in notes), *unread(keys, _READ)),
+        )
+        return own_dataset(arrays, given, declared, name=name, level="graph")
+    except InputError as error:
+        raise _of_its_graph(items, error) from None
+
+
+def _of_its_graph(items: Sequence[Mapping[str, Any]], error: InputError) -> InputError:
+    """The error with the number of the first graph whose values are to blame; as it is if none is."""
+    for number, values in enumerate(items):
+        try:
+            _check_values(values)
+        except InputError as own:
+            return InputError(f"graph {number}: {own}")
+    return error
 
 
 def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
@@ -214,6 +241,21 @@ def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
     return edges
 
 
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Refuse features, weights and attributes of edges of one graph that no graph may have.
+
+    Raises:
+        InputError: they are no finite numbers, or a weight is negative.
+    """
+    if isinstance(x := values.get("x"), np.ndarray | Tensor):
+        clean_features(x, "x")
+    count = int(np.shape(values["edge_index"])[1])
+    if isinstance(attributes := values.get("edge_attr"), np.ndarray | Tensor):
+        of_edges(attributes, count, "edge_attr")
+    if isinstance(weights := values.get("edge_weight"), np.ndarray | Tensor):
+        weights_of_edges(weights, count)
+
+
 def _stacked(items: list[dict[str, Any]], key: str) -> Tensor | None:
     present = [values[key] for values in items if values.get(key) is not None]
     if not present:
@@ -228,8 +270,9 @@ def _stacked(items: list[dict[str, Any]], key: str) -> Tensor | None:
     try:
         return torch.cat(tensors)
     except RuntimeError:
-        raise InputError(f"{key} has different widths in different graphs: {_widths(tensors)}") from None
-
-
-def _widths(tensors: Sequence[Tensor]) -> str:
-    return ", ".join(map(str, sorted({tuple(tensor.shape[1:]) for tensor in tensors})))
+        first = tensors[0].shape[1:]
+        other = next((i for i, tensor in enumerate(tensors) if tensor.shape[1:] != first), 0)
+        raise InputError(
+            f"{key} has different widths: {tuple(first)} in graph 0 and {tuple(tensors[other].shape[1:])} in graph "
+            f"{other}"
+        ) from None

@@ -13,7 +13,15 @@ import pandas as pd
 from gssl.common.errors import InputError
 from gssl.common.files import require_regular
 from gssl.datasets.molecule_codes import is_molecule
-from gssl.datasets.table_columns import is_number, is_text, label_of, refuse_split_columns, splits_of, with_texts
+from gssl.datasets.table_columns import (
+    is_number,
+    is_text,
+    label_of,
+    refuse_split_columns,
+    refuse_twice,
+    splits_of,
+    with_texts,
+)
 from gssl.datasets.unzip import check_gzip_fits_memory
 
 SUFFIXES = (".csv", ".csv.gz", ".smi", ".smi.gz")
@@ -133,10 +141,11 @@ def _read(path: Path) -> pd.DataFrame:
         if str(suffix_of(path.name)).startswith(".smi"):
             return _lines(path)
         frame: pd.DataFrame = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
+        refuse_twice(pd.read_csv(path, encoding="utf-8-sig", header=None, nrows=1, dtype=str).iloc[0])
         if frame.isna().any(axis=None):
             plain = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False, na_values=[""])
             frame = with_texts(frame, plain)
-    except PermissionError:
+    except (InputError, PermissionError):
         raise
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error).strip().partition("\n")[0]

@@ -51,6 +51,19 @@ def refuse_split_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:
     refuse_splits(column for column in columns if not _is_real(frame[column]))
 
 
+def refuse_twice(names: Iterable[object]) -> None:
+    """Refuse a header in which a name stands twice, where pandas makes up another one, as whose column it would count.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    held: set[str] = set()
+    for name in (name.strip() for name in names if isinstance(name, str)):
+        if name and name in held:
+            raise InputError(f"it has the column {name!r} twice: leave out or rename one of them")
+        held.add(name)
+
+
 def is_number(column: pd.Series) -> bool:
     """Whether a column holds numbers or truth values."""
     return bool(pd.api.types.is_numeric_dtype(column))

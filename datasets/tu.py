@@ -68,7 +68,12 @@ class TuSource(PygSource):
         unpack_texts(archive, into / "raw")
 
     def process(self, folder: Path) -> None:
-        held = checked_counts(folder / "raw", Path(self.folder).name)
+        try:
+            held = checked_counts(folder / "raw", Path(self.folder).name)
+        except InputError as error:
+            if self.origin is None:
+                raise
+            raise InputError(str(error).replace(str(folder / "raw"), str(self.origin))) from None  # not of the copy
         super().process(folder)
         stored = read_processed(folder / self.processed[0])
         found = TuCounts(stored.num_graphs, stored.num_nodes, stored.edge_index.shape[1])

@@ -192,3 +192,32 @@ def test_a_second_column_of_labels_is_no_feature(tmp_path: Path) -> None:
     assert named.labels is not None
     assert named.labels.y.tolist() == [0, 1] * 3
     assert "Label names the nodes, so it is no class" in named.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 1 3\n1 2\n", r"column 3 \(the weight\) is empty in row 2"),
+        ("0 1 3\n1 2 a\n", r"column 3 \(the weight\) is no number in row 2 \('a'\)"),
+        ("0 1\n1 2 3\n", "line 2 has 3 cells, but those before it have 2"),
+    ],
+)
+def test_weights_of_some_lines_alone(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "g.edgelist").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "g.edgelist", NOTHING)
+
+
+def test_a_column_that_is_there_twice_is_not_renamed_to_a_feature(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,y,y\n0,1,1\n1,0,0\n")
+    with pytest.raises(InputError, match="the column 'y' twice"):
+        _table(tmp_path, "source,target\n0,1\n")
+    (tmp_path / "m.csv").write_text("smiles,a,a\nC,1,0\nN,0,1\n")
+    with pytest.raises(InputError, match="the column 'a' twice"):
+        load_dataset(tmp_path / "m.csv")
+
+
+def test_messages_name_ids_as_people_write_them(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,x0\n3,1\n4,2\n")
+    with pytest.raises(InputError, match="names the node 9, which"):
+        _table(tmp_path, "source,target\n3,9\n")

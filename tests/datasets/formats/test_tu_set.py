@@ -113,3 +113,17 @@ def test_of_two_files_with_labels_the_one_that_is_read_is_said_and_can_be_chosen
     )
     again = load_dataset(path, declared=Declared(task="regression"))
     assert again.checksum == reals.checksum
+
+
+def test_messages_name_the_users_file_and_where_real_targets_belong(root: Path, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a", "MINE", graph_labels="0.5\nnan\n")
+    with pytest.raises(
+        InputError, match=r"MINE_graph_labels.txt holds '0.5' in line 1.*MINE_graph_attributes.txt"
+    ) as caught:
+        load_dataset(folder)
+    assert "delete" not in str(caught.value)
+    edges = _folder(tmp_path / "b", "MINE", A="1, 9\n")
+    with pytest.raises(InputError) as caught:
+        load_dataset(edges)
+    assert str(edges / "MINE_A.txt") in str(caught.value)
+    assert str(root) not in str(caught.value).replace(str(edges), "")
