@@ -13,7 +13,7 @@ from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.own import own_dataset
-from gssl.datasets.own_splits import own_splits, says_split
+from gssl.datasets.own_splits import own_splits, says_split, unusual
 from gssl.datasets.types import Dataset
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def from_networkx(
         num_nodes=len(nodes),
         splits=own_splits(flags, len(nodes))[0],
         edge_weight=weights,
-        notes=(*_unread(graph, x, y, weight, tuple(flags)), *lacking),
+        notes=(*unusual(tuple(flags)), *_unread(graph, x, y, weight, tuple(flags)), *lacking),
     )
     labels = None if y is None else [values.get(y) for _, values in nodes]
     return own_dataset(arrays, labels, declared, name=name, level="node", what=str(y), direction_is_known=True)

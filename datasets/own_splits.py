@@ -16,6 +16,8 @@ from gssl.datasets.missing import is_nothing
 from gssl.datasets.splits import mask_splits
 from gssl.datasets.types import Split
 
+_LONGEST = 16  # characters of a word, more than "validation" has
+
 
 def own_splits(values: Mapping[str, Any], num_items: int) -> tuple[tuple[Split, ...], tuple[str, ...]]:
     """The preset splits among named arrays, and the names that were read for them.
@@ -58,6 +60,18 @@ def says_split(value: Any, num_items: int) -> bool:
         return False
     parts = {part_of(word) for word in words if not is_nothing(word)}
     return None not in parts and len(parts) > 1
+
+
+def may_say_split(dtype: np.dtype[Any], shape: Sequence[int]) -> bool:
+    """Whether an array that has not been read could be one of such words: short texts, one for each item."""
+    characters = dtype.itemsize // (4 if dtype.kind == "U" else 1)
+    return dtype.kind in "US" and len(shape) == 1 and characters <= _LONGEST
+
+
+def unusual(read: Sequence[str]) -> tuple[str, ...]:
+    """A note on what was read as a split because of its words, under a name that is none of a split."""
+    names = [name for name in dict.fromkeys(read) if not is_of_split(name)]
+    return (f"{', '.join(names)} says train, val and test, and is read as the split",) if names else ()
 
 
 def split_of_flags(items: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -20,7 +20,7 @@ from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers, check_range, clean_features, edge_ids, of_edges, weights_of_edges
 from gssl.datasets.declared import NOTHING, Declared, split_off
 from gssl.datasets.own import own_dataset
-from gssl.datasets.own_splits import own_splits, says_split, split_of_flags
+from gssl.datasets.own_splits import own_splits, says_split, split_of_flags, unusual
 from gssl.datasets.types import Dataset
 from gssl.graph.sparse import SparseMatrix
 
@@ -76,7 +76,7 @@ def from_arrays(
         num_nodes=num_nodes,
         edge_attr=values.get("edge_attr"),
         edge_weight=values.get("edge_weight"),
-        notes=(*renamed, *unread((*values, *others), (*_READ, *read))),
+        notes=(*renamed, *unusual(read), *unread((*values, *others), (*_READ, *read))),
     )
     return own_dataset(arrays, values.get("y"), declared.over(own), name=name, level="node")
 
@@ -209,7 +209,11 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
             edge_weight=_stacked(items, "edge_weight"),
             ptr=torch.tensor(counts),
             splits=splits,
-            notes=(*dict.fromkeys(note for _, notes in named for note in notes), *unread(keys, _READ)),
+            notes=(
+                *dict.fromkeys(note for _, notes in named for note in notes),
+                *unusual(told),
+                *unread(keys, _READ),
+            ),
         )
         return own_dataset(arrays, given, declared, name=name, level="graph")
     except InputError as error:

@@ -83,7 +83,7 @@ class MoleculeFile(Source):
         for split in splits:
             for number, name in enumerate(_PARTS, start=1):
                 part[getattr(split, name).numpy()] = number
-        notes = (f"the split is that of {', '.join(dict.fromkeys(read))}",) if read else ()
+        notes = (f"the split is read from {', '.join(dict.fromkeys(read))}",) if read else ()
         (folder / _PROCESSED).parent.mkdir()
         np.savez(
             folder / _PROCESSED,

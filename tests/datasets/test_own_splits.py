@@ -126,7 +126,9 @@ def test_words_of_a_split_are_one_in_every_kind_of_graph() -> None:
     for data, train in ((one[0], [0, 1]), (one[1], [0, 1]), (many, [0, 1, 3])):
         (split,) = data.splits
         assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [train, [2], [4, 5]]
-        assert not any("phase" in note for note in data.notes)
+        assert [note for note in data.notes if "phase" in note] == [
+            "phase says train, val and test, and is read as the split"
+        ]
 
 
 def test_classes_that_are_called_train_are_labels() -> None:
