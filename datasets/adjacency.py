@@ -19,15 +19,16 @@ def with_edges(values: Mapping[str, Any]) -> dict[str, Any]:
     Its values are weights unless all are 1. Where there is an ``edge_index``, nothing changes.
 
     Raises:
-        InputError: the matrix is not square, or none.
+        InputError: the matrix is not square, none, or of another number of nodes than is stated.
     """
     if "adj_t" not in values or values.get("edge_index") is not None:
         return dict(values)
     edges, weights, count = edges_of(values["adj_t"], "adj_t")
     found = {key: value for key, value in values.items() if key != "adj_t"}
     found["edge_index"] = edges.flip(0)
-    if "x" not in found:
-        found.setdefault("num_nodes", count)
+    stated = found.setdefault("num_nodes", count)
+    if isinstance(stated, int) and stated != count:
+        raise InputError(f"adj_t has {count} rows, but num_nodes is {stated}: give one row for each node")
     return found if weights is None else {"edge_weight": weights} | found
 
 

@@ -19,15 +19,20 @@ NAMES: dict[str, tuple[str, ...]] = {
     "num_nodes": ("n_nodes", "number_of_nodes"),
 }
 _PARTS = {
-    "train": ("train", "training"),
+    "train": ("train", "training", "trn"),
     "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
+    "test": ("test", "testing", "tst"),
 }
-_PART = {word: part for part, words in _PARTS.items() for word in words}
+_LONG = {word: part for part, words in _PARTS.items() for word in words}
+_SHORT = {"tr": "train", "va": "val", "te": "test"}  # too short to mean it without a form, as in tr_mask
+_PART = _LONG | _SHORT
 _FORM = r"(mask|masks|idx|index|indices|ids|id|nodes|split)"
-_SPLIT = re.compile(rf"(?:{_FORM}_)?({'|'.join(_PART)})(?:_{_FORM})?")
-_SUSPICIOUS = re.compile(rf"(?:^|_)({'|'.join(_PART)}|splits?|folds?)(?:_|$|[0-9])")
-CONTAINERS = ("split_idx", "splits", "split", "split_dict", "idx_split", "masks")
+_SPLIT = re.compile(rf"(?:{_FORM}_)?({'|'.join(_LONG)})(?:_{_FORM})?")
+_SPLIT_SHORT = re.compile(rf"(?:{_FORM}_({'|'.join(_SHORT)})|({'|'.join(_SHORT)})_{_FORM})")
+_SUSPICIOUS = re.compile(
+    rf"(?:^|_)({'|'.join(_LONG)}|splits?|folds?|partitions?)(?:_|$|[0-9])|^({'|'.join(_SHORT)})(?:_|$|[0-9])"
+)
+CONTAINERS = ("split_idx", "splits", "split", "split_dict", "idx_split", "masks", "partition")
 
 
 def canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -66,10 +71,13 @@ def split_name(key: str) -> tuple[str, str] | None:
         >>> split_name("valid_idx"), split_name("train_mask"), split_name("idx_test"), split_name("x")
         (('val', 'idx'), ('train', 'mask'), ('test', 'idx'), None)
     """
-    match = _SPLIT.fullmatch(key.lower())
-    if match is None:
+    if (match := _SPLIT.fullmatch(key.lower())) is not None:
+        before, part, after = match.groups()
+    elif (match := _SPLIT_SHORT.fullmatch(key.lower())) is not None:
+        before, last, first, after = match.groups()
+        part = last or first
+    else:
         return None
-    before, part, after = match.groups()
     form = before or after or ""
     kind = "mask" if form.startswith("mask") else "idx" if form not in ("", "split") else ""
     return _PART[part], kind
@@ -102,13 +110,22 @@ def unread(keys: Iterable[str], read: Iterable[str], *, what: str = "arrays") ->
         InputError: one of these looks like a split, which must not be replaced by a random one.
     """
     left = sorted(set(keys) - set(read))
-    for key in left:
+    refuse_splits(left)
+    return (f"{what} that are not read: {', '.join(left)}",) if left else ()
+
+
+def refuse_splits(keys: Iterable[str]) -> None:
+    """Refuse what looks like a split and is not read as one.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    for key in keys:
         if _SUSPICIOUS.search(key.lower()):
             raise InputError(
                 f"{key} looks like a split but cannot be read: give train_mask, val_mask and test_mask, or train_idx, "
-                "val_idx and test_idx, or rename it"
+                "val_idx and test_idx, or split with one of the words train, val and test for each item, or rename it"
             )
-    return (f"{what} that are not read: {', '.join(left)}",) if left else ()
 
 
 def _known(key: str) -> str | None:

@@ -53,18 +53,8 @@ def clean_graph(
     if count == 0:
         raise InputError("there are no nodes: give x one row for each node")
     check_range(edges, count)
-    attributes = None if edge_attr is None else _of_edges(edge_attr, edges.shape[1], "edge_attr")
-    weights = None if edge_weight is None else _of_edges(edge_weight, edges.shape[1], "edge_weight")
-    if weights is not None and weights.dim() == 2:
-        if weights.shape[1] != 1:
-            raise InputError(f"edge_weight must be one number an edge, but has shape {tuple(weights.shape)}")
-        weights = weights[:, 0]
-    if weights is not None and weights.numel() and float(weights.min()) < 0:
-        edge = int(weights.argmin())
-        raise InputError(
-            f"edge_weight is negative at edge {edge} ({float(weights[edge]):g}): degrees and their square roots are "
-            "not defined for negative weights; give weights of at least 0, or name them edge_attr"
-        )
+    attributes = None if edge_attr is None else of_edges(edge_attr, edges.shape[1], "edge_attr")
+    weights = None if edge_weight is None else weights_of_edges(edge_weight, edges.shape[1])
     if attributes is not None and attributes.dim() == 1:
         attributes = attributes.unsqueeze(1)
     _check_collection(edges, ptr, count)
@@ -98,9 +88,7 @@ def clean_features(x: Array | SparseMatrix, what: str) -> Features:
         sparse = sparse_from_torch(tensor)
         _check_finite(sparse.value, what)
         return sparse
-    tensor = tensor.detach().float().contiguous()
-    _check_finite(tensor, what)
-    return compact_features(tensor)
+    return compact_features(_single(tensor.detach(), what).contiguous())
 
 
 def as_numbers(array: Array, what: str) -> Tensor:
@@ -175,13 +163,54 @@ def _count_nodes(features: Features | None, num_nodes: int | None) -> int:
     return count
 
 
-def _of_edges(values: Array, num_edges: int, what: str) -> Tensor:
+def weights_of_edges(values: Array, num_edges: int) -> Tensor:
+    """Weights, shape (num_edges,), float32.
+
+    Raises:
+        InputError: another number of them, or some are negative or not finite.
+    """
+    weights = of_edges(values, num_edges, "edge_weight")
+    if weights.dim() == 2:
+        if weights.shape[1] != 1:
+            raise InputError(f"edge_weight must be one number an edge, but has shape {tuple(weights.shape)}")
+        weights = weights[:, 0]
+    if weights.numel() and float(weights.min()) < 0:
+        edge = int(weights.argmin())
+        raise InputError(
+            f"edge_weight is negative at edge {edge} ({float(weights[edge]):g}): degrees and their square roots are "
+            "not defined for negative weights; give weights of at least 0, or name them edge_attr"
+        )
+    return weights
+
+
+def of_edges(values: Array, num_edges: int, what: str) -> Tensor:
+    """A row of numbers for each edge, shape (num_edges,) or (num_edges, dim), float32.
+
+    Raises:
+        InputError: another number of rows, or values that are not finite.
+    """
     tensor = as_numbers(values, what)
     if tensor.dim() not in (1, 2) or tensor.shape[0] != num_edges:
         raise InputError(f"{what} has shape {tuple(tensor.shape)}, but there are {num_edges} edges: one row for each")
-    tensor = tensor.float()
-    _check_finite(tensor, what)
-    return tensor
+    return _single(tensor, what)
+
+
+def _single(values: Tensor, what: str) -> Tensor:
+    """The values in float32.
+
+    Raises:
+        InputError: some are not finite, or too large for float32.
+    """
+    found = values.float()
+    try:
+        _check_finite(found, what)
+    except InputError as error:
+        if values.dtype == torch.float64 and bool((values.isfinite() & ~found.isfinite()).any()):
+            largest = float(values[values.isfinite()].abs().max())
+            why = f"too large for float32, which ends at 3.4e38 (they are up to {largest:.3g}), or NaN or infinite"
+            raise InputError(str(error).replace("NaN or infinite", why)) from None
+        raise
+    return found
 
 
 def _check_finite(values: Tensor, what: str) -> None:

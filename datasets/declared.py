@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.common.files import parse_json
+from gssl.common.files import parse_json, require_regular
 from gssl.common.options import options_of, validate
 from gssl.datasets.catalog import Normalize
 from gssl.datasets.types import LabelKind, Metric
@@ -50,6 +51,7 @@ class Declared:
 
 
 FACTS = tuple(options_of(Declared))
+_MOST_BYTES = 1 << 20  # of a file that declares facts
 NOTHING = Declared()
 
 
@@ -66,27 +68,45 @@ def declared(values: Mapping[str, Any], origin: str) -> Declared:
     return Declared(**validate(Declared, {key: _scalar(value) for key, value in values.items()}, what=origin))
 
 
-def beside(path: Path) -> Declared:
-    """What the JSON beside a file or folder says: ``graph.npz.json`` or ``graph.json`` for ``graph.npz``.
+def beside(path: Path) -> tuple[Declared, tuple[str, ...]]:
+    """What the JSON beside a file or folder says: ``graph.npz.json`` or ``graph.json`` for ``graph.npz``; and a note.
+
+    A ``graph.json`` without any fact, or name that is nearly one, is something else, and the note says so.
 
     Raises:
-        InputError: it is damaged, or not facts alone. A ``graph.json`` without any fact is something else.
+        InputError: it is damaged, states a fact twice, or not facts alone.
     """
+    notes: tuple[str, ...] = ()
     for file in (path.with_name(f"{path.name}.json"), path.with_name(f"{path.stem}.json")):
         if not file.is_file() or file == path:
             continue
         own = file.name == f"{path.name}.json"
-        try:
-            values = parse_json(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            if own:
-                raise InputError(f"{file} is not JSON: {error}") from None
+        if own:
+            require_regular(file, _MOST_BYTES)
+        if file.stat().st_size > _MOST_BYTES:
+            notes = (f"{file.name} beside the data is too large to declare facts: not read",)
             continue
-        if isinstance(values, dict) and (own or any(key in FACTS for key in values)):
-            return declared(values, str(file))
+        text = file.read_text(encoding="utf-8", errors="replace")
+        try:
+            values = parse_json(text, no_key_twice=True)
+        except ValueError as error:
+            if own or any(f'"{fact}"' in text for fact in FACTS):
+                raise InputError(f"{file} is not JSON: {error}") from None
+            notes = (f"{file.name} beside the data is not JSON: not read",)
+            continue
+        if isinstance(values, dict) and (own or _are_facts(values)):
+            return declared(values, str(file)), ()
         if own:
             raise InputError(f'{file} must be an object such as {{"task": "regression"}}')
-    return NOTHING
+        notes = (f"{file.name} beside the data declares no fact ({', '.join(FACTS)}): not read",)
+    return NOTHING, notes
+
+
+def _are_facts(values: Mapping[str, Any]) -> bool:
+    """Whether a name is one of a fact, or a few plain values have a name that is nearly one."""
+    plain = all(isinstance(value, str | bool | int | float) or value is None for value in values.values())
+    nearly = any(get_close_matches(key.lower(), FACTS, n=1) for key in values)
+    return any(key in FACTS for key in values) or (plain and nearly)
 
 
 def split_off(values: Mapping[str, Any], origin: str) -> tuple[dict[str, Any], Declared]:

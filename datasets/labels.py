@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.datasets.clean import as_numbers
+from gssl.datasets.missing import is_nothing
 from gssl.datasets.types import LabelKind, Labels, Split
 
 # Whole numbers with more different values than this, of which each stands for fewer than five items, are targets to
@@ -20,6 +21,7 @@ _MANY = 20
 _ITEMS_PER_CLASS = 5
 _NUMERIC = (bool, int, float, np.number, np.bool_, np.ndarray, Tensor, list, tuple)
 _SAY = "--data task={} says otherwise"
+_FEW_NAMES = 10  # as many names of classes a note shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ def make_labels(y: Tensor | None, num_items: int, *, kind: LabelKind | None = No
     if kind is None:
         y, kind, _ = _inferred(y, what)
     elif kind == "multiclass":
-        y = _from_one_hot(y) if y.dim() == 2 else y
+        y = _from_rows(y) if y.dim() == 2 else y
     return _of_kind(y, kind, what)
 
 
@@ -65,7 +67,8 @@ def own_labels(values: Any, num_items: int, *, kind: LabelKind | None = None, wh
 
     Args:
         values: an array or a list with one entry, or a row of them, for each item; None, NaN and -1 among class
-            numbers mean that an item has no label. Texts are names of classes.
+            numbers mean that an item has no label. Texts are names of classes, but for those that say that there is
+            none, such as ``"nan"`` and ``"None"`` (:mod:`gssl.datasets.missing`).
         num_items: nodes or graphs.
         kind: what the user declared; None to infer it. One column of whole numbers is classes if there are few of
             them, rows of zeros and a single 1 are one-hot classes, other columns of zeros and ones are one task each,
@@ -75,26 +78,47 @@ def own_labels(values: Any, num_items: int, *, kind: LabelKind | None = None, wh
     Raises:
         InputError: as :func:`make_labels`, or names of classes were declared to be something else.
     """
-    y, names = _numbers(values, what)
+    y, names, said = _numbers(values, what)
     y = given = _checked(y, num_items, what)
-    notes: list[str] = []
+    notes = list(said)
     if y.is_floating_point() and bool(y.isnan().all()):
-        return OwnLabels(None, (f"{what} holds no value, so there are no labels",))
-    if names:
+        return OwnLabels(None, (*notes, f"{what} holds no value, so there are no labels"))
+    if y.dim() == 1 and kind in (None, "multiclass") and bool((y == -1).all()):
+        why = "holds no name" if names is not None else "is -1 everywhere"
+        return OwnLabels(None, (*notes, f"{what} {why}, so no item has a label"))
+    if names is not None:
         if kind not in (None, "multiclass"):
             raise InputError(f"{what} holds names such as {names[0]!r}, which are classes: declare task=multiclass")
         kind = "multiclass"
-        notes.append(f"classes are the {len(names)} sorted values of {what}")
+        notes.append(f"classes are the {len(names)} sorted values of {what}{_shown(names)}")
     elif kind is None:
         y, kind, note = _inferred(y, what)
         notes.append(note)
     elif kind == "multiclass":
-        y = _two_signs(_from_one_hot(y)) if y.dim() == 2 else _two_signs(y)
+        y = _two_signs(_from_rows(y)) if y.dim() == 2 else _two_signs(y)
     labels, renumbered = compact(_of_kind(y, kind, what))
     assert labels is not None
-    minus = not names and kind == "multiclass" and given.dim() == 1 and bool(((given == -1) & (y == -1)).any())
-    missing = unlabelled_note(labels, what if not minus else f"{what} is -1")
-    return OwnLabels(labels, (*notes, *renumbered, *missing), minus)
+    minus = names is None and kind == "multiclass" and given.dim() == 1 and bool(((given == -1) & (y == -1)).any())
+    missing = unlabelled_note(labels, what if not minus else f"-1 in {what}")
+    return OwnLabels(labels, (*notes, *renumbered, *missing, *_partly_missing(labels)), minus)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The names of classes as the end of a note, the first ones where there are many."""
+    few = ", ".join(name if len(name) <= 40 else f"{name[:40]}..." for name in names[:_FEW_NAMES])
+    warning = "; NA is one of them: leave it empty where it means that there is no label" if "NA" in names else ""
+    return f": {few}{', ...' if len(names) > _FEW_NAMES else ''}{warning}"
+
+
+def _partly_missing(labels: Labels) -> tuple[str, ...]:
+    """What should be said of items that have labels in some columns only."""
+    if labels.kind == "multiclass":
+        return ()
+    empty = labels.y[labels.labelled].isnan()
+    if not bool(empty.any()):
+        return ()
+    items, columns = int(empty.any(dim=1).sum()), int(empty.any(dim=0).sum())
+    return (f"{items} items have no value in some of the columns ({int(empty.sum())} values in {columns} columns)",)
 
 
 def compact(labels: Labels | None) -> tuple[Labels | None, tuple[str, ...]]:
@@ -114,7 +138,7 @@ def unlabelled_note(labels: Labels, why: str = "") -> tuple[str, ...]:
     count = int((~labels.labelled).sum())
     if count == 0:
         return ()
-    reason = f" ({why})" if why.endswith("-1") else ""
+    reason = f" ({why})" if why.startswith("-1") else ""
     return (f"{count} of {len(labels.y)} items have no label{reason}; splits and scores are of the others",)
 
 
@@ -149,23 +173,30 @@ def labelled_only(
     return tuple(kept), ((f"{left} items of the preset splits have no label and are left out of them",) if left else ())
 
 
-def _numbers(values: Any, what: str) -> tuple[Tensor, list[str]]:
-    """The values as numbers with NaN (or, of class names, -1) where there is none; and the names of the classes."""
+def _numbers(values: Any, what: str) -> tuple[Tensor, list[str] | None, tuple[str, ...]]:
+    """The values as numbers with NaN (or, of class names, -1) where there is none; names of classes; a note on texts.
+
+    The names are None where the values are numbers.
+    """
     if isinstance(values, Tensor):
-        return as_numbers(values, what), []
+        return as_numbers(values, what), None, ()
     array = np.asarray(values) if not isinstance(values, list | tuple) else _from_list(values, what)
     if array.dtype.kind not in "USO":
-        return as_numbers(array, what), []
+        return as_numbers(array, what), None, ()
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.ndim != 1:
         raise InputError(f"{what} holds texts in shape {array.shape}, but a class needs one name for each item")
-    found = [None if _is_nothing(value) else value for value in flat.tolist()]
+    given = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in flat.tolist()]
+    found = [None if is_nothing(value) else value for value in given]
     other = next((value for value in found if not isinstance(value, Hashable)), None)
     if other is not None:
         raise InputError(f"{what} holds a {type(other).__name__}, but a label is a number or the name of a class")
     names = sorted({value for value in found if value is not None}, key=str)
     number = {name: i for i, name in enumerate(names)}
-    return torch.tensor([-1 if value is None else number[value] for value in found]), [str(name) for name in names]
+    codes = torch.tensor([-1 if value is None else number[value] for value in found])
+    texts = sorted({value for value in given if isinstance(value, str) and value and is_nothing(value)})
+    note = (f"{', '.join(texts)} in {what} is no class but means that an item has no label",) if texts else ()
+    return codes, [str(name) for name in names], note
 
 
 def _from_list(values: Sequence[Any], what: str) -> np.ndarray:
@@ -178,16 +209,16 @@ def _from_list(values: Sequence[Any], what: str) -> np.ndarray:
     rows = [np.asarray(value).reshape(-1) for value in present]
     widths = {row.size for row in rows}
     if len(widths) > 1:
-        raise InputError(f"{what} has different widths at different items: {sorted(widths)}")
+        other = next(i for i, row in enumerate(rows) if row.size != rows[0].size)
+        raise InputError(
+            f"{what} has different widths: {rows[0].size} at the first item with a label, "
+            f"{rows[other].size} at item {[i for i, value in enumerate(values) if value is not None][other]}"
+        )
     if len(present) == len(values):
         return np.stack(rows) if rows else np.zeros((0, 1))
     full = np.full((len(values), widths.pop() if widths else 1), np.nan)
     full[[i for i, value in enumerate(values) if value is not None]] = rows
     return full
-
-
-def _is_nothing(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and value != value)
 
 
 def _checked(y: Tensor, num_items: int, what: str) -> Tensor:
@@ -198,6 +229,8 @@ def _checked(y: Tensor, num_items: int, what: str) -> Tensor:
         raise InputError(f"{what} is complex: labels are class numbers, 0/1 columns or real targets")
     if y.is_floating_point() and y.isinf().any():
         raise InputError(f"{what} has an infinite value at item {_first(y.isinf())}: replace it, or NaN for missing")
+    if y.dtype == torch.uint8:  # in which -1 is 255
+        y = y.long()
     return y[:, 0] if y.dim() == 2 and y.shape[1] == 1 else y
 
 
@@ -220,16 +253,33 @@ def _inferred(y: Tensor, what: str) -> tuple[Tensor, LabelKind, str]:
 
 def _inferred_columns(y: Tensor, what: str) -> tuple[Tensor, LabelKind, str]:
     if not _is_binary(y):
-        if not y.is_floating_point():
+        known = y[~y.isnan()] if y.is_floating_point() else y
+        if bool((known == known.round()).all()) if known.is_floating_point() else True:
+            signs = bool(((known == -1) | (known == 0) | (known == 1)).all())
+            how = ", or NaN in place of -1 if that means no label of a task" if signs else ""
             raise InputError(
-                f"{what} has several columns of whole numbers other than 0 and 1: keep one column of classes, or "
-                "declare task=regression"
+                f"{what} has {y.shape[1]} columns of whole numbers other than 0 and 1: keep one column of "
+                f"classes{how}, or declare them targets (--data task=regression)"
             )
         return y, "regression", f"{what} has {y.shape[1]} columns of real numbers: read as regression"
     if _is_one_hot(y):
         note = f"rows of {what} sum to 1: read as one-hot, {y.shape[1]} classes; {_SAY.format('multilabel')}"
         return _from_one_hot(y), "multiclass", note
-    return y, "multilabel", f"{what} has {y.shape[1]} columns of 0 and 1: read as one task each"
+    note = f"{what} has {y.shape[1]} columns of 0 and 1: read as one task each"
+    if _is_one_hot(_empty_as_missing(y)):
+        empty = int((y.double().sum(dim=1) == 0).sum())
+        note += f"; no row has more than one 1, and {empty} have none: --data task=multiclass takes these as unlabelled"
+    return y, "multilabel", note
+
+
+def _empty_as_missing(y: Tensor) -> Tensor:
+    """Rows of zeros alone as rows without values."""
+    return y.double().masked_fill((y == 0).all(dim=1, keepdim=True), float("nan"))
+
+
+def _from_rows(y: Tensor) -> Tensor:
+    """Class numbers of one-hot rows that were declared to be classes, where a row of zeros has none."""
+    return _from_one_hot(_empty_as_missing(y)) if _is_one_hot(_empty_as_missing(y)) else y
 
 
 def _is_binary(y: Tensor) -> bool:

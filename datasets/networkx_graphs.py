@@ -13,7 +13,7 @@ from gssl.datasets.assemble import Arrays
 from gssl.datasets.clean import as_numbers
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.own import own_dataset
-from gssl.datasets.own_splits import own_splits
+from gssl.datasets.own_splits import own_splits, says_split, unusual
 from gssl.datasets.types import Dataset
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def from_networkx(
             features.
         y: node attribute with the label: a number, or a class name of any type; a node without it has no label. None
             if there are no labels.
-        weight: edge attribute with the weight of an edge; edges without it weigh 1.
+        weight: edge attribute with the weight of an edge; edges without it weigh 1, as they do in networkx, and a note
+            counts them.
         name: of the dataset.
         declared: what is known of the data.
 
@@ -52,20 +53,21 @@ def from_networkx(
     number = {node: i for i, (node, _) in enumerate(nodes)}
     ends = list(graph.edges(data=True))
     edges = np.array([[number[u], number[v]] for u, v, _ in ends], dtype=np.int64).reshape(-1, 2).T
-    weights = None if weight is None else as_numbers(np.array([v.get(weight, 1.0) for _, _, v in ends]), weight).numpy()
+    weights, lacking = (None, ()) if weight is None else _weights(ends, weight)
     if not graph.is_directed():
         edges = np.concatenate([edges, edges[::-1]], axis=1)
         weights = None if weights is None else np.concatenate([weights, weights])
     if nodes and y is not None and not any(y in values for _, values in nodes):
         raise InputError(f"no node has the attribute {y!r}: name another, or leave out y")
     features = None if x is None else _features(nodes, [x] if isinstance(x, str) else list(x))
+    flags = _flags(nodes, {y, x} if isinstance(x, str) else {y, *(x or ())})
     arrays = Arrays(
         edge_index=edges,
         x=features,
         num_nodes=len(nodes),
-        splits=own_splits(_flags(nodes), len(nodes))[0],
+        splits=own_splits(flags, len(nodes))[0],
         edge_weight=weights,
-        notes=_unread(graph, x, y, weight),
+        notes=(*unusual(tuple(flags)), *_unread(graph, x, y, weight, tuple(flags)), *lacking),
     )
     labels = None if y is None else [values.get(y) for _, values in nodes]
     return own_dataset(arrays, labels, declared, name=name, level="node", what=str(y), direction_is_known=True)
@@ -84,8 +86,18 @@ def by_usual_names(graph: nx.Graph, *, name: str, declared: Declared = NOTHING) 
     return from_networkx(graph, x=x, y=y, weight=weight, name=name, declared=declared)
 
 
-def _unread(graph: nx.Graph, x: str | Sequence[str] | None, y: str | None, weight: str | None) -> tuple[str, ...]:
-    read = {y, *_SPLITS, *([x] if isinstance(x, str) else x or ())}
+def _weights(ends: Sequence[tuple[Any, Any, dict[str, Any]]], weight: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The weight of each edge, 1 where none is stated, and a note on how many these are."""
+    given = [values.get(weight) for *_, values in ends]
+    lacking = sum(value is None for value in given)
+    numbers = as_numbers(np.array([1.0 if value is None else value for value in given]), weight).numpy()
+    return numbers, ((f"{lacking} of {len(ends)} edges have no {weight}: they weigh 1",) if lacking else ())
+
+
+def _unread(
+    graph: nx.Graph, x: str | Sequence[str] | None, y: str | None, weight: str | None, splits: Sequence[str]
+) -> tuple[str, ...]:
+    read = {y, *_SPLITS, *splits, *([x] if isinstance(x, str) else x or ())}
     of_nodes = {str(key) for _, values in graph.nodes(data=True) for key in values}
     of_edges = {str(key) for *_, values in graph.edges(data=True) for key in values}
     told = "which from_networkx takes by their names"
@@ -96,19 +108,32 @@ def _unread(graph: nx.Graph, x: str | Sequence[str] | None, y: str | None, weigh
     return tuple(f"{note}, {told}" if note.startswith("node") else note for note in notes)
 
 
-def _flags(nodes: Sequence[tuple[Any, dict[str, Any]]]) -> dict[str, Any]:
-    """The split that nodes carry, as arrays over the nodes."""
+def _flags(nodes: Sequence[tuple[Any, dict[str, Any]]], taken: set[str | None]) -> dict[str, Any]:
+    """The split that nodes carry, as arrays over the nodes; attributes that are taken for something else are none."""
     found: dict[str, Any] = {}
     for key in _SPLITS[:3]:
         if any(key in values for _, values in nodes):
-            found[key] = np.array([bool(values.get(key, False)) for _, values in nodes])
+            found[key] = np.array([_truth(values.get(key, False), key) for _, values in nodes])
     words = [values.get("split") for _, values in nodes]
     if any(words):
         wrong = next((word for word in words if word is not None and part_of(word) is None), None)
         if wrong is not None:
             raise InputError(f"the node attribute split is {wrong!r}, but must be train, val or test")
         found["split"] = words
+    for key in dict.fromkeys(str(key) for _, values in nodes for key in values):
+        words = [values.get(key) for _, values in nodes]
+        if key not in (*_SPLITS, *taken) and says_split(words, len(nodes)):
+            found[key] = words
     return found
+
+
+def _truth(value: Any, key: str) -> bool:
+    """A truth value, also as a format without them writes it."""
+    if isinstance(value, str):
+        if value.lower() not in ("true", "false", "1", "0"):
+            raise InputError(f"the node attribute {key} is {value!r}, but must be true or false")
+        return value.lower() in ("true", "1")
+    return bool(value)
 
 
 def _features(nodes: Sequence[tuple[Any, dict[str, Any]]], keys: list[str]) -> np.ndarray:

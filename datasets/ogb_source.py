@@ -128,7 +128,7 @@ def from_folder(folder: Path, *, in_store: bool) -> OgbSource:
         InputError: ``meta.json`` is damaged or lacks a key.
     """
     try:
-        meta = parse_json((folder / META).read_text(encoding="utf-8"))
+        meta = parse_json((folder / META).read_text(encoding="utf-8"), no_key_twice=True)
     except ValueError as error:
         raise InputError(f"{folder / META} is not JSON: {error}") from None
     name = folder.name.replace("_", "-")

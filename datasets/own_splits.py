@@ -12,8 +12,11 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.datasets.array_names import CONTAINERS, is_of_split, part_of, split_name
 from gssl.datasets.clean import as_numbers
+from gssl.datasets.missing import is_nothing
 from gssl.datasets.splits import mask_splits
 from gssl.datasets.types import Split
+
+_LONGEST = 16  # characters of a word, more than "validation" has
 
 
 def own_splits(values: Mapping[str, Any], num_items: int) -> tuple[tuple[Split, ...], tuple[str, ...]]:
@@ -45,15 +48,46 @@ def own_splits(values: Mapping[str, Any], num_items: int) -> tuple[tuple[Split, 
     return mask_splits("preset", masks["train"], masks.get("val", nothing), masks["test"]), tuple(read)
 
 
-def split_of_flags(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The parts of a split that the graphs of a list carry one by one, as arrays over the graphs.
+def says_split(value: Any, num_items: int) -> bool:
+    """Whether an array, whatever it is called, has one of the words train, val and test (or none) for each item.
 
-    A graph says where it belongs by flags (``train_mask=True``) or by a word (``split="train"``).
+    Example:
+        >>> says_split(["train", "test", None], 3), says_split(["train", "bus"], 2), says_split([0, 1], 2)
+        (True, False, False)
+    """
+    words = _words(value)
+    if words is None or len(words) != num_items:
+        return False
+    parts = {part_of(word) for word in words if not is_nothing(word)}
+    return None not in parts and len(parts) > 1
+
+
+def may_say_split(dtype: np.dtype[Any], shape: Sequence[int]) -> bool:
+    """Whether an array that has not been read could be one of such words: short texts, one for each item."""
+    characters = dtype.itemsize // (4 if dtype.kind == "U" else 1)
+    return dtype.kind in "US" and len(shape) == 1 and characters <= _LONGEST
+
+
+def unusual(read: Sequence[str]) -> tuple[str, ...]:
+    """A note on what was read as a split because of its words, under a name that is none of a split."""
+    names = [name for name in dict.fromkeys(read) if not is_of_split(name)]
+    return (f"{', '.join(names)} says train, val and test, and is read as the split",) if names else ()
+
+
+def split_of_flags(items: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The parts of a split that the graphs of a list carry one by one, as arrays over the graphs; and their names.
+
+    A graph says where it belongs by flags (``train_mask=True``) or by a word (``split="train"``, or under any other
+    name that holds nothing else).
 
     Raises:
         InputError: some graphs say it and others don't, or a flag is one of the nodes.
     """
-    keys = [key for key in dict.fromkeys(key for values in items for key in values) if is_of_split(key)]
+    keys = [
+        key
+        for key in dict.fromkeys(key for values in items for key in values)
+        if is_of_split(key) or says_split([values.get(key) for values in items], len(items))
+    ]
     found: dict[str, Any] = {}
     for key in keys:
         flags = [_flag(values, key, number) for number, values in enumerate(items)]
@@ -65,7 +99,7 @@ def split_of_flags(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             wrong = parts.index(None)
             raise InputError(f"graph {wrong}: {key} is {flags[wrong]!r}, but must be train, val or test")
         found |= {f"{part}_mask": np.array([own == part for own in parts]) for part in dict.fromkeys(parts)}
-    return found
+    return found, tuple(keys)
 
 
 def _flag(values: Mapping[str, Any], key: str, number: int) -> object:
@@ -93,19 +127,37 @@ def _given(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Any]]:
                 if part is None:
                     raise InputError(f"{key} has the part {word!r}, but train, valid and test are known")
                 yield f"{key}[{word!r}]", part, "mask" if key.lower() == "masks" else "", ids
-        elif key.lower() in CONTAINERS:
-            yield from _of_words(key, value)
         elif (found := split_name(key)) is not None:
             yield key, *found, value
+        else:
+            yield from _of_words(key, value)
+
+
+def _words(value: Any) -> list[Any] | None:
+    """The texts of an array or list, with whatever stands for a missing one; None if it holds anything else."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "USO" or value.ndim == 0 or value.size != len(value):
+            return None
+        value = value.reshape(-1).tolist()
+    if not isinstance(value, list | tuple):
+        return None
+    texts = [word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in value]
+    return texts if all(isinstance(word, str) or is_nothing(word) for word in texts) else None
 
 
 def _of_words(key: str, value: Any) -> Iterator[tuple[str, str, str, Any]]:
     """The parts in an array with one of the words train, val and test for each item; nothing in any other array."""
-    words = np.asarray(value) if isinstance(value, np.ndarray | list | tuple) else np.zeros(0)
-    parts = [part_of(word) for word in words.reshape(-1).tolist()] if words.dtype.kind in "UO" else []
-    if any(parts):
-        for part in dict.fromkeys(filter(None, parts)):
-            yield f"{key}[{part!r}]", part, "mask", np.array([own == part for own in parts])
+    words = _words(value) or []
+    parts = [None if is_nothing(word) else part_of(word) for word in words]
+    if not any(parts):
+        return
+    for number, (word, own) in enumerate(zip(words, parts, strict=True)):
+        if own is None and not is_nothing(word):
+            raise InputError(
+                f"{key} is {word!r} at item {number}, but must be train, val or test, or empty for an item in no part"
+            )
+    for part in dict.fromkeys(filter(None, parts)):
+        yield f"{key}[{part!r}]", part, "mask", np.array([own == part for own in parts])
 
 
 def _as_mask(value: Any, key: str, form: str, num_items: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
@@ -16,10 +17,10 @@ from gssl.common.errors import InputError
 from gssl.datasets.adjacency import with_edges
 from gssl.datasets.array_names import NAMES, canonical, is_of_split, is_read, unread
 from gssl.datasets.assemble import Arrays
-from gssl.datasets.clean import as_numbers, check_range, edge_ids
+from gssl.datasets.clean import as_numbers, check_range, clean_features, edge_ids, of_edges, weights_of_edges
 from gssl.datasets.declared import NOTHING, Declared, split_off
 from gssl.datasets.own import own_dataset
-from gssl.datasets.own_splits import own_splits, split_of_flags
+from gssl.datasets.own_splits import own_splits, says_split, split_of_flags, unusual
 from gssl.datasets.types import Dataset
 from gssl.graph.sparse import SparseMatrix
 
@@ -65,7 +66,8 @@ def from_arrays(
     values, own = split_off(values, name)
     values, renamed = canonical(values)
     x, num_nodes = _features_or_count(values, others)
-    splits = {key: value for key, value in values.items() if is_of_split(key)}
+    others_too = {key: value for key, value in values.items() if key not in _READ}
+    splits = {key: value for key, value in others_too.items() if is_of_split(key) or says_split(value, num_nodes)}
     preset, read = own_splits(splits, num_nodes)
     arrays = Arrays(
         edge_index=_edges(values),
@@ -74,7 +76,7 @@ def from_arrays(
         num_nodes=num_nodes,
         edge_attr=values.get("edge_attr"),
         edge_weight=values.get("edge_weight"),
-        notes=(*renamed, *unread((*values, *others), (*_READ, *read))),
+        notes=(*renamed, *unusual(read), *unread((*values, *others), (*_READ, *read))),
     )
     return own_dataset(arrays, values.get("y"), declared.over(own), name=name, level="node")
 
@@ -92,10 +94,7 @@ def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
     if isinstance(data, HeteroData):
         raise InputError(f"{where}a HeteroData is no graph with one kind of nodes: give data.to_homogeneous()")
     if not isinstance(data, Mapping | Data | BaseStorage):
-        raise InputError(
-            f"{where}a {type(data).__name__} is no graph: give a torch_geometric.data.Data with edge_index and x, a "
-            "list of them, or a graph of networkx"
-        )
+        raise InputError(f"{where}{_how_to_give(data)}")
     try:
         values = with_edges({key: value for key, value in _parts_of(data).items() if value is not None})
         _refuse_sparse(values)
@@ -104,6 +103,25 @@ def attributes_of(data: Any, where: str = "") -> dict[str, Any]:
         raise InputError(f"{where}{error}") from None
     except Exception as error:  # one that comes from a damaged file may lack any of its parts
         raise InputError(f"{where}the PyG Data is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _how_to_give(data: Any) -> str:
+    """What to say of an object that is no graph of PyG, with the line that makes it one."""
+    kind = type(data).__name__
+    if hasattr(data, "nodes") and hasattr(data, "is_directed"):
+        return (
+            f"a {kind} of networkx cannot stand in a list: give [torch_geometric.utils.from_networkx(graph, "
+            "group_node_attrs=['x']) for graph in graphs], or without group_node_attrs where nodes have no features"
+        )
+    if scipy.sparse.issparse(data):
+        return (
+            f"a {kind} is a matrix without features and labels: give torch_geometric.data.Data(edge_index="
+            "torch_geometric.utils.from_scipy_sparse_matrix(matrix)[0], x=x, y=y)"
+        )
+    return (
+        f"a {kind} is no graph: give a torch_geometric.data.Data with edge_index and x, a list of them, or a graph of "
+        "networkx"
+    )
 
 
 def _refuse_sparse(values: Mapping[str, Any]) -> None:
@@ -136,7 +154,10 @@ def _features_or_count(
         if not isinstance(x, SparseMatrix) and getattr(x, "ndim", None) != 2:
             shape = tuple(getattr(x, "shape", ()))
             raise InputError(f"x must have shape (num_nodes, features), but is {type(x).__name__} of shape {shape}")
-        return x, int(x.shape[0])
+        count = int(x.shape[0])
+        if values.get("num_nodes") is not None and (stated := _count(values["num_nodes"])) != count:
+            raise InputError(f"x has {count} rows, but num_nodes is {stated}: give one row for each node")
+        return x, count
     if values.get("num_nodes") is not None:
         return None, _count(values["num_nodes"])
     for key in () if of_list else ("y", *(key for key in values if key.endswith("_mask"))):
@@ -173,24 +194,40 @@ def _collection(items: list[dict[str, Any]], name: str, declared: Declared) -> D
         except InputError as error:
             raise InputError(f"graph {number}: {error}") from None
         counts.append(count + counts[-1])
-    splits, _ = own_splits(split_of_flags(items), len(items))
-    keys = {key for values in items for key in values if not is_of_split(key)}
-    arrays = Arrays(
-        edge_index=torch.cat(edges, dim=1),
-        x=_stacked(items, "x"),
-        num_nodes=counts[-1],
-        edge_attr=_stacked(items, "edge_attr"),
-        edge_weight=_stacked(items, "edge_weight"),
-        ptr=torch.tensor(counts),
-        splits=splits,
-        notes=(
-            *dict.fromkeys(note for _, notes in named for note in notes),
-            *unread(keys, _READ),
-        ),
-    )
+    others = [{key: value for key, value in values.items() if key not in _READ} for values in items]
+    flags, told = split_of_flags(others)
+    splits, _ = own_splits(flags, len(items))
+    keys = {key for values in items for key in values if key not in told}
     y = [values.get("y") for values in items]
     given = None if all(label is None for label in y) else y
-    return own_dataset(arrays, given, declared, name=name, level="graph")
+    try:
+        arrays = Arrays(
+            edge_index=torch.cat(edges, dim=1),
+            x=_stacked(items, "x"),
+            num_nodes=counts[-1],
+            edge_attr=_stacked(items, "edge_attr"),
+            edge_weight=_stacked(items, "edge_weight"),
+            ptr=torch.tensor(counts),
+            splits=splits,
+            notes=(
+                *dict.fromkeys(note for _, notes in named for note in notes),
+                *unusual(told),
+                *unread(keys, _READ),
+            ),
+        )
+        return own_dataset(arrays, given, declared, name=name, level="graph")
+    except InputError as error:
+        raise _of_its_graph(items, error) from None
+
+
+def _of_its_graph(items: Sequence[Mapping[str, Any]], error: InputError) -> InputError:
+    """The error with the number of the first graph whose values are to blame; as it is if none is."""
+    for number, values in enumerate(items):
+        try:
+            _check_values(values)
+        except InputError as own:
+            return InputError(f"graph {number}: {own}")
+    return error
 
 
 def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
@@ -208,6 +245,21 @@ def _checked_edges(values: Mapping[str, Any], num_nodes: int) -> Tensor:
     return edges
 
 
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Refuse features, weights and attributes of edges of one graph that no graph may have.
+
+    Raises:
+        InputError: they are no finite numbers, or a weight is negative.
+    """
+    if isinstance(x := values.get("x"), np.ndarray | Tensor):
+        clean_features(x, "x")
+    count = int(np.shape(values["edge_index"])[1])
+    if isinstance(attributes := values.get("edge_attr"), np.ndarray | Tensor):
+        of_edges(attributes, count, "edge_attr")
+    if isinstance(weights := values.get("edge_weight"), np.ndarray | Tensor):
+        weights_of_edges(weights, count)
+
+
 def _stacked(items: list[dict[str, Any]], key: str) -> Tensor | None:
     present = [values[key] for values in items if values.get(key) is not None]
     if not present:
@@ -222,8 +274,9 @@ def _stacked(items: list[dict[str, Any]], key: str) -> Tensor | None:
     try:
         return torch.cat(tensors)
     except RuntimeError:
-        raise InputError(f"{key} has different widths in different graphs: {_widths(tensors)}") from None
-
-
-def _widths(tensors: Sequence[Tensor]) -> str:
-    return ", ".join(map(str, sorted({tuple(tensor.shape[1:]) for tensor in tensors})))
+        first = tensors[0].shape[1:]
+        other = next((i for i, tensor in enumerate(tensors) if tensor.shape[1:] != first), 0)
+        raise InputError(
+            f"{key} has different widths: {tuple(first)} in graph 0 and {tuple(tensors[other].shape[1:])} in graph "
+            f"{other}"
+        ) from None

@@ -11,26 +11,30 @@ import torch
 
 from gssl.common.errors import InputError
 from gssl.datasets import categories
+from gssl.datasets.array_names import refuse_splits
 from gssl.datasets.assemble import default_metric
 from gssl.datasets.catalog import DatasetSpec
 from gssl.datasets.checksums import dataset_checksum, file_hash
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.download import download
-from gssl.datasets.labels import OwnLabels, own_labels
+from gssl.datasets.labels import OwnLabels, labelled_only, own_labels
 from gssl.datasets.molecule_codes import Molecules, read_molecules, require_rdkit
+from gssl.datasets.own_splits import own_splits
 from gssl.datasets.prepare import origin_notes, prepared
 from gssl.datasets.smiles_table import read_table, suffix_of
 from gssl.datasets.source import Source, copy_parts
+from gssl.datasets.splits import mask_splits
 from gssl.datasets.store import Store
-from gssl.datasets.types import Dataset
+from gssl.datasets.types import Dataset, Split
 from gssl.graph.block import Block
 from gssl.graph.sparse import Pattern, index_dtype
 from gssl.graph.storage import Graph
 
 _MOSES = "https://github.com/molecularsets/moses/raw/master/moses/dataset/data/train.csv.gz"
 _MOSES_ROWS = 250_000
-_PROCESSED = "processed/molecules-1.npz"  # another number for other contents
+_PROCESSED = "processed/molecules-2.npz"  # another number for other contents
 _ARRAYS = ("sizes", "atoms", "degrees", "neighbors", "bonds")
+_PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +77,23 @@ class MoleculeFile(Source):
             raise InputError(
                 f"none of its {len(table.smiles)} molecules can be used ({'; '.join(_left_out(molecules))})"
             )
+        splits, read = own_splits(table.splits, len(table.smiles))
+        refuse_splits(sorted(set(table.splits) - set(read)))
+        part = np.zeros(len(table.smiles), dtype=np.uint8)
+        for split in splits:
+            for number, name in enumerate(_PARTS, start=1):
+                part[getattr(split, name).numpy()] = number
+        notes = (f"the split is read from {', '.join(dict.fromkeys(read))}",) if read else ()
         (folder / _PROCESSED).parent.mkdir()
         np.savez(
             folder / _PROCESSED,
             **{name: getattr(molecules, name) for name in _ARRAYS},
             smiles=np.frombuffer("\n".join(table.smiles[i] for i in molecules.kept).encode(), dtype=np.uint8),
             labels=np.array([column[molecules.kept] for column in table.columns.values()], dtype=np.float64),
-            notes=np.array([*_left_out(molecules), *table.notes], dtype=str),
+            classes=np.array([table.classes[i] for i in molecules.kept] if table.classes else [], dtype=str),
+            label=np.array(table.label),
+            part=part[molecules.kept] if splits else part[:0],
+            notes=np.array([*_left_out(molecules), *table.notes, *notes], dtype=str),
         )
 
 
@@ -110,19 +124,21 @@ def _load(source: MoleculeFile, store: Store, name: str, declared: Declared = NO
             raise InputError(f"{fact} has no meaning for molecules: leave it out")
     arrays = prepared(source, store, _read)
     graph = _graph(arrays)
-    columns = torch.from_numpy(arrays["labels"])
+    values = arrays["classes"].tolist() or list(arrays["labels"].T)
     found = (
         OwnLabels(None)
-        if len(columns) == 0
-        else own_labels(columns.T, graph.num_graphs, kind=declared.task, what="the labels")
+        if len(values) == 0
+        else own_labels(values, graph.num_graphs, kind=declared.task, what=arrays["label"].item())
     )
+    splits, without = labelled_only(_splits(arrays["part"]), found.labels, refuse=found.by_minus_one)
     return Dataset(
         name=name,
         level="graph",
         graph=graph,
         labels=found.labels,
+        splits=splits,
         metric=declared.metric or default_metric(found.labels),
-        notes=(*origin_notes(source, store), *arrays["notes"].tolist(), categories.NOTE, *found.notes),
+        notes=(*origin_notes(source, store), *arrays["notes"].tolist(), categories.NOTE, *found.notes, *without),
         checksum=dataset_checksum(graph, found.labels),
         vocabulary=categories.PYG,
         smiles=tuple(arrays["smiles"].tobytes().decode().split("\n")),
@@ -134,7 +150,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     path = folder / _PROCESSED
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in (*_ARRAYS, "smiles", "labels", "notes")}
+            return {name: file[name] for name in (*_ARRAYS, "smiles", "labels", "classes", "label", "part", "notes")}
     except PermissionError:
         raise
     except Exception as error:  # a damaged file can fail in any way
@@ -154,6 +170,14 @@ def _graph(arrays: dict[str, np.ndarray]) -> Graph:
     return Graph(
         Block(pattern, edge_attr=bonds), categories.atoms(torch.from_numpy(arrays["atoms"]), categories.PYG), ptr
     )
+
+
+def _splits(part: np.ndarray) -> tuple[Split, ...]:
+    """The split of the file's own, from the number of each molecule's part; 0 is none."""
+    if len(part) == 0:
+        return ()
+    own = torch.from_numpy(part)
+    return mask_splits("preset", *(own == number for number in range(1, len(_PARTS) + 1)))
 
 
 def _left_out(molecules: Molecules) -> list[str]:

@@ -31,10 +31,12 @@ class TuSource(PygSource):
     Attributes:
         origin: folder or zip of the raw files where they are not in a store.
         depth: folders in the zip around its files.
+        without: raw files of ``origin`` that are left where they are.
     """
 
     origin: Path | None = None
     depth: int = 1
+    without: tuple[str, ...] = ()
 
     def adopt(self, place: Path, into: Path) -> bool:
         if self.origin is not None:
@@ -53,6 +55,8 @@ class TuSource(PygSource):
             unpack_texts(origin, raw, strip=self.depth)
         else:
             copy_parts(origin, raw, tuple(path.name for path in origin.glob(f"{self.name}_*.txt")))
+        for name in self.without:
+            (raw.parent / name).unlink(missing_ok=True)
         if not all((raw.parent / name).is_file() for name in self.raw):
             raise InputError(f"{origin} lacks one of {', '.join(Path(name).name for name in self.raw)}: provide it")
         return True
@@ -64,7 +68,12 @@ class TuSource(PygSource):
         unpack_texts(archive, into / "raw")
 
     def process(self, folder: Path) -> None:
-        held = checked_counts(folder / "raw", Path(self.folder).name)
+        try:
+            held = checked_counts(folder / "raw", Path(self.folder).name)
+        except InputError as error:
+            if self.origin is None:
+                raise
+            raise InputError(str(error).replace(str(folder / "raw"), str(self.origin))) from None  # not of the copy
         super().process(folder)
         stored = read_processed(folder / self.processed[0])
         found = TuCounts(stored.num_graphs, stored.num_nodes, stored.edge_index.shape[1])

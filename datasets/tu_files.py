@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from gssl.common.errors import InputError
 from gssl.datasets.raw_text import count_lines
 
+_WHOLE = re.compile(r"[-+]?[0-9]+")
 _OF_NODES = ("node_labels", "node_attributes")
 _OF_EDGES = ("edge_labels", "edge_attributes")
 _OF_GRAPHS = ("graph_labels", "graph_attributes")
@@ -56,6 +58,7 @@ def checked_counts(folder: Path, name: str) -> TuCounts:
         for path in (folder / f"{name}_{part}.txt" for part in parts):
             if path.is_file() and (lines := count_lines(path)) != count:
                 raise InputError(f"{path} has {lines} lines, but there are {count} {what}: it needs one for each")
+    _check_classes(folder / f"{name}_graph_labels.txt")
     keys = edges[0] * np.int64(nodes + 1) + edges[1]
     return TuCounts(graphs, nodes, len(np.unique(keys[edges[0] != edges[1]])))
 
@@ -72,6 +75,21 @@ def _integers(path: Path, columns: int) -> NDArray[np.int64]:
         raise InputError(f"{path} has {table.shape[1]} numbers in a line, but needs {columns}")
     numbers: NDArray[np.int64] = table.to_numpy().T
     return numbers
+
+
+def _check_classes(path: Path) -> None:
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        cells = [cell.strip() for cell in line.split(",")]
+        wrong = next((cell for cell in cells if not _WHOLE.fullmatch(cell)), None) if line.strip() else None
+        if wrong is not None:
+            targets = path.name.replace("graph_labels", "graph_attributes")
+            raise InputError(
+                f"{path} holds {wrong[:40]!r} in line {number}, but classes are whole numbers: real targets belong in "
+                f"{targets}, where nan means that a graph has none"
+            )
 
 
 def _check_graphs(graph_of: NDArray[np.int64], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from gssl.common.errors import InputError
@@ -64,12 +65,13 @@ def load_path(path: Path, store: Store, said: Declared = NOTHING) -> Dataset:
     if not path.exists():
         raise InputError(f"there is no file or folder {path}: give a dataset's name or the path of a graph")
     try:
-        facts = said.over(beside(path))
-        if path.is_dir():
-            return _load_folder(path, store, facts)
+        told, notes = beside(path)
+        facts = said.over(told)
         suffix = next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
-        if suffix is not None:
-            return READERS[suffix](path, store, facts)
+        if path.is_dir() or suffix is not None:
+            read = _load_folder if path.is_dir() else READERS[str(suffix)]
+            found = read(path, store, facts)
+            return replace(found, notes=(*notes, *found.notes)) if notes else found
     except PermissionError:
         raise InputError(f"{path} may not be read: change its permissions") from None
     except InputError as error:

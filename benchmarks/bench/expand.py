@@ -288,6 +288,8 @@ class _Names:
         # A set in OGB's layout may lie on one machine and not on another: its cells are skipped there.
         if name.startswith(("ogbn-", "ogbg-")) and not get_close_matches(name, known.values(), cutoff=0.85):
             return name
+        if is_path(name) or (path.suffix and not get_close_matches(name, known.values(), cutoff=0.85)):
+            raise InputError(f"there is no file {name}: a suite reads paths from the folder that it is started in")
         raise unknown("dataset", name, known.values())
 
     @cached_property
@@ -348,8 +350,10 @@ def _digest_of_module(module: str) -> str:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    if spec is None:
         raise InputError(f"there is no module {module!r}")
+    if spec.origin is None or not Path(spec.origin).is_file():
+        raise InputError(f"the module {module!r} has no file of its own, so nothing of it can be a part of a suite")
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
 
 

@@ -9,6 +9,8 @@ from gssl.datasets.array_names import NAMES, is_read
 from gssl.datasets.convert import from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.mapped import open_array
+from gssl.datasets.npy_header import check_array_file
+from gssl.datasets.own_splits import may_say_split, says_split
 from gssl.datasets.types import Dataset
 
 
@@ -36,5 +38,16 @@ def load_arrays(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         InputError: a file is damaged or holds Python objects.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
-    others = tuple(name for name in files if not is_read(name))
-    return {key: open_array(path) for key, path in files.items() if is_read(key)}, others
+    found = {key: open_array(path) for key, path in files.items() if is_read(key) or _is_split(path)}
+    return found, tuple(name for name in files if name not in found)
+
+
+def _is_split(path: Path) -> bool:
+    """Whether an array says train, val and test of each item, whatever it is called."""
+    if not path.is_file():  # reading a pipe may never end
+        return False
+    header = check_array_file(path)
+    if not may_say_split(header.dtype, header.shape):
+        return False
+    words = open_array(path)
+    return says_split(words, len(words))

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from gssl.common.errors import InputError
-from gssl.datasets.array_names import NAMES, is_of_split
+from gssl.datasets.array_names import NAMES
 from gssl.datasets.convert import as_dataset, from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.network_file import edge_list_with_attributes
 from gssl.datasets.formats.text import check_text
 from gssl.datasets.nodes_beside import nodes_beside, stem_of
+from gssl.datasets.table_columns import is_number, label_of, refuse_split_columns, refuse_twice, splits_of, with_texts
 from gssl.datasets.types import Dataset
 
 _ENDS = (
@@ -37,6 +38,7 @@ _ENDS = (
 _IDS = ("id", "node", "node_id", "nodeid", "name", "index")
 _COMMENTS = ("#", "%")
 _PER_BYTE = 20
+_CELLS = re.compile(r"Expected ([0-9]+) fields in line ([0-9]+), saw ([0-9]+)")
 EXPECTED = (
     "a table of edges has the columns source and target (and weight), with the nodes in a table beside it "
     "(g_nodes.csv for g.csv, nodes.csv for edges.csv: id, y and columns of features); a table of molecules has a "
@@ -149,12 +151,21 @@ def _table(path: Path, **options: Any) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose a cell
-            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False}
-            frame: pd.DataFrame = pd.read_csv(path, **{**known, **options})
-    except PermissionError:
+            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False, **options}
+            frame: pd.DataFrame = pd.read_csv(path, **known)
+            if frame.isna().any(axis=None):
+                frame = with_texts(frame, pd.read_csv(path, **known, dtype=str, keep_default_na=False, na_values=[""]))
+            if "header" not in known:
+                refuse_twice(pd.read_csv(path, **{**known, "header": None, "nrows": 1, "dtype": str}).iloc[0])
+    except (InputError, PermissionError):
         raise
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error).strip().partition("\n")[0]
+        if (cells := _CELLS.search(reason)) is not None:
+            expected, line, seen = cells.groups()
+            raise InputError(
+                f"{path} is no whole table: line {line} has {seen} cells, but those before it have {expected}"
+            ) from None
         raise InputError(f"{path} is no whole table ({type(error).__name__}: {reason}): save it again") from None
     frame.columns = frame.columns.astype(str).str.strip()
     return frame
@@ -190,7 +201,10 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     values = pd.to_numeric(column, errors="coerce")
     if values.isna().any():
         line = int(values.isna().to_numpy().argmax())
-        raise InputError(f"{name} is no number in row {line + 1} ({str(column.iloc[line])[:40]!r}): correct it")
+        what = f"column {int(name) + 1} (the weight)" if name.isdigit() else name  # of a table without a header
+        if pd.isna(column.iloc[line]):
+            raise InputError(f"{what} is empty in row {line + 1}: give a weight to every edge or none")
+        raise InputError(f"{what} is no number in row {line + 1} ({str(column.iloc[line])[:40]!r}): correct it")
     return values.to_numpy(dtype=np.float64)
 
 
@@ -217,21 +231,22 @@ def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str,
     key = _named(list(nodes.columns), _IDS)
     ids = nodes[key] if key is not None else pd.Series(np.arange(len(nodes)))
     if ids.duplicated().any():
-        raise InputError(f"{name} has the node {ids[ids.duplicated()].iloc[0]!r} twice in {key}: keep one")
+        raise InputError(f"{name} has the node {ids[ids.duplicated()].tolist()[0]!r} twice in {key}: keep one")
     as_text = ids.map(type).nunique() > 1 or any(end.dtype != ids.dtype for end in edges.ends)
     index = pd.Index(ids.astype(str) if as_text else ids)
     rows = np.stack([index.get_indexer(pd.Index(end.astype(str) if as_text else end)) for end in edges.ends])
     if (rows < 0).any():
         end, line = (int(i) for i in np.argwhere(rows < 0)[0])
         raise InputError(
-            f"row {line + 1} of the edges names the node {edges.ends[end].iloc[line]!r}, which {name} lacks"
+            f"row {line + 1} of the edges names the node {edges.ends[end].tolist()[line]!r}, which {name} lacks"
         )
     rest = [column for column in nodes.columns if column != key]
-    label = next((column for column in rest if column.lower() in ("y", *NAMES["y"], "class")), None)
-    splits = [column for column in rest if is_of_split(column)]
+    label, named = label_of(nodes, rest, items="nodes")
+    splits = splits_of(nodes, (column for column in rest if column != label))
     values: dict[str, Any] = {"edge_index": rows, "num_nodes": len(nodes)}
     others = [column for column in rest if column != label and column not in splits]
-    features = [column for column in others if pd.api.types.is_numeric_dtype(nodes[column])]
+    refuse_split_columns(nodes, others)
+    features = [column for column in others if is_number(nodes[column])]
     if features:
         values["x"] = nodes[features].to_numpy(dtype=np.float64)
     if label is not None:
@@ -240,11 +255,11 @@ def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str,
     texts = [column for column in others if column not in features]
     said = {"features are the columns": features, "columns without numbers left out:": texts}
     origin = f"nodes are the {len(nodes)} rows of {name}" + ("" if key else ", numbered from 0")
-    return values, (origin, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
+    return values, (origin, *named, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
 
 
 def _labels(column: pd.Series) -> Any:
-    if pd.api.types.is_numeric_dtype(column):
+    if is_number(column):
         return column.to_numpy()
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 

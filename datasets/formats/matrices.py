@@ -73,7 +73,7 @@ def graph_arrays(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, 
     Raises:
         InputError: a shape does not fit.
     """
-    names = {str(role_of(name)): name for name in values}
+    names = {role_of(name) or name: name for name in values}
     found = {role: values[name] for role, name in names.items()}
     notes = [f"{name} is read as {role}" for role, name in names.items() if role in ("x", "y") and name.lower() != role]
     if "adjacency" in found:
@@ -94,9 +94,11 @@ def _take_adjacency(found: dict[str, Any], name: str, notes: list[str]) -> None:
     notes.append(f"edges go from the rows to the columns of {name}" + ("" if weights is None else ", with its weights"))
     if weights is not None:
         found["edge_weight"] = weights
-    x = found.get("x")
+    x, stated = found.get("x"), found.get("num_nodes")
+    if stated is not None and np.size(stated) == 1 and np.asarray(stated).item() != count:
+        raise InputError(f"{name} has {count} rows, but num_nodes is {np.asarray(stated).item()}: leave out num_nodes")
     if x is None:
-        found["num_nodes"] = count
+        found["num_nodes"] = stated if stated is not None else count
     elif x.shape[0] != count:
         raise InputError(f"{name} has {count} rows, but x has {x.shape[0]}: both have one for each node")
 

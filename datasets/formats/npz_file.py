@@ -16,13 +16,15 @@ import numpy as np
 import scipy.sparse
 
 from gssl.common.errors import InputError
+from gssl.datasets.array_names import is_read
 from gssl.datasets.convert import from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.matrices import EXPECTED, chosen, graph_arrays
 from gssl.datasets.npy_header import unreadable
+from gssl.datasets.own_splits import may_say_split, says_split
 from gssl.datasets.sparse_check import check_archive
 from gssl.datasets.types import Dataset
-from gssl.datasets.unzip import check_fits_memory, is_zip
+from gssl.datasets.unzip import array_headers, is_zip
 
 _PARTS = ("data", "indices", "indptr", "shape")
 _OF_SCIPY = {"format", "shape", "data"}
@@ -61,14 +63,19 @@ def load_npz(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     if not is_zip(path):
         raise InputError(f"{path} is not an npz file: write it with numpy.savez(path, edge_index=..., x=..., y=...)")
     try:
-        check_fits_memory(path)
+        headers = array_headers(path)
     except InputError as error:
         advice = "numpy cannot map arrays inside an npz, so save the graph as a folder with edge_index.npy and x.npy"
         raise InputError(f"{error}; {advice}" if "unpacks to" in str(error) else str(error)) from None
     check_archive(path)
+    texts = [name for name, held in headers.items() if may_say_split(held.dtype, held.shape) and not is_read(name)]
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return _read(archive.files, archive.__getitem__)
+            values, others = _read(archive.files, archive.__getitem__)
+            # A split may have any name, if it says train, val and test of each item.
+            held = {name: archive[name] for name in texts}
+            splits = {name: words for name, words in held.items() if says_split(words, len(words))}
+            return {**values, **splits}, tuple(name for name in others if name not in splits)
     except (InputError, PermissionError):
         raise
     except Exception as error:  # a damaged file can fail in any way

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from gssl.common.errors import InputError
@@ -16,6 +17,7 @@ from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import names_in
 
 _EDGES = "_A.txt"
+_CLASSES, _REALS = "graph_labels", "graph_attributes"
 
 
 def name_in(folder: Path) -> str | None:
@@ -37,9 +39,11 @@ def read_folder(folder: Path, store: Store, declared: Declared) -> Dataset:
         )
     raw, name = found[0].parent, found[0].name.removesuffix(_EDGES)
     digest = hashlib.sha256()
-    for path in sorted(raw.glob(f"{name}_*.txt")):
+    files = sorted(raw.glob(f"{name}_*.txt"))
+    for path in files:
         digest.update(f"{path.name}|{file_hash(path)}|".encode())
-    return _load(name, digest.hexdigest(), raw.absolute(), 0, store, declared)
+    held = {path.name for path in files}
+    return _load(name, digest.hexdigest(), raw.absolute(), 0, held, store, declared)
 
 
 def read_zip(path: Path, store: Store, declared: Declared) -> Dataset:
@@ -56,20 +60,37 @@ def read_zip(path: Path, store: Store, declared: Declared) -> Dataset:
             "the path of the graph in it"
         )
     name = inside(Path(), found[0].name, path).name.removesuffix(_EDGES)
-    return _load(name, file_hash(path), path.absolute(), len(found[0].parts) - 1, store, declared)
+    held = {other.name for other in names if other.parent == found[0].parent}
+    return _load(name, file_hash(path), path.absolute(), len(found[0].parts) - 1, held, store, declared)
 
 
-def _load(name: str, content: str, origin: Path, depth: int, store: Store, declared: Declared) -> Dataset:
+def _load(
+    name: str, content: str, origin: Path, depth: int, held: set[str], store: Store, declared: Declared
+) -> Dataset:
+    targets, left = _targets(name, held, declared)
     source = TuSource(
         dataset="TUDataset",
-        folder=f"tu-files/{name}-{content[:16]}/{name}",
+        folder=f"tu-files/{name}-{content[:16]}{'-classes' if left and targets == _CLASSES else ''}/{name}",
         name=name,
         raw=raw_files(name),
         origin=origin,
         depth=depth,
+        without=raw_files(name, left)[2:] if left else (),
     )
     arrays = read_arrays(source, store)
-    return own_dataset(arrays, arrays.y, declared, name=name, level="graph", what="graph_labels")
+    if left:
+        task = "regression" if targets == _CLASSES else "multiclass"
+        note = f"{name}_{targets}.txt is read as labels and {name}_{left}.txt is not: --data task={task} reads that one"
+        arrays = replace(arrays, notes=(*arrays.notes, note))
+    return own_dataset(arrays, arrays.y, declared, name=name, level="graph", what=targets)
+
+
+def _targets(name: str, held: set[str], declared: Declared) -> tuple[str, str | None]:
+    """The file that holds the labels of graphs, and the other one that could and is left out."""
+    there = [part for part in (_REALS, _CLASSES) if f"{name}_{part}.txt" in held]
+    if len(there) < 2:
+        return (there or [_CLASSES])[0], None
+    return (_CLASSES, _REALS) if declared.task == "multiclass" else (_REALS, _CLASSES)
 
 
 def _edge_files(folder: Path) -> list[Path]:

@@ -91,16 +91,30 @@ def write_json(path: Path, data: Mapping[str, object]) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, no_key_twice: bool = False) -> Any:
     """What a text in JSON stands for.
 
+    Args:
+        text: the whole of it.
+        no_key_twice: whether an object that has a key twice is refused, of which the last one would count otherwise;
+            for what people write by hand.
+
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is no JSON, nested too deeply, or has a key twice.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_single_keys if no_key_twice else None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"it has the key {key!r} twice")
+        found[key] = value
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:

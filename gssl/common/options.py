@@ -212,7 +212,8 @@ def _convert(option: Option, value: object, what: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         told = _list_hint(option, value, first["type"]) or first["msg"].removeprefix("Value error, ").lower()
-        raise InputError(f"option {option.name!r} of {what}: {told} (got {value!r})") from None
+        given = "nothing" if value is None else repr(value)
+        raise InputError(f"option {option.name!r} of {what}: {told} (got {given})") from None
 
 
 def _list_hint(option: Option, value: object, kind: str) -> str:

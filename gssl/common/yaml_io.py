@@ -18,7 +18,23 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"  # JSON and the core of YAML 1.2 have
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only, with numbers as YAML 1.2 and JSON write them: PyYAML takes ``1e-3`` for a text."""
+    """Plain data only, with numbers as YAML 1.2 and JSON write them: PyYAML takes ``1e-3`` for a text.
+
+    A key that stands twice in a mapping is refused, of which PyYAML takes the last one without a word.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        found: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in found:
+                    line = key.start_mark.line + 1
+                    raise InputError(
+                        f"not valid YAML or JSON: it has the key {key.value!r} twice, again in line {line}"
+                    )
+                found.add((key.tag, key.value))
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -43,8 +59,8 @@ def parse(text: str) -> Any:
     """A scalar, list or mapping.
 
     Raises:
-        InputError: the text is not YAML, holds more than plain data, or is too large or too deeply nested, also by
-            aliases that stand for much.
+        InputError: the text is not YAML, has a key twice, holds more than plain data, or is too large or too deeply
+            nested, also by aliases that stand for much.
 
     Example:
         >>> parse("1e-3"), parse("[0.2, 0.4]"), parse("null"), parse("prelu")

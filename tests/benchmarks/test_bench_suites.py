@@ -50,6 +50,8 @@ def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
     [
         (("grace", "GRACEE"), r"mine.yaml: groups.0.methods.1: unknown method 'GRACEE'; did you mean 'GRACE'"),
         (("[digits]", "[digit]"), r"groups.0.datasets.0: unknown dataset 'digit'; did you mean 'digits'"),
+        (("[digits]", "[nothere.npz]"), r"groups.0.datasets.0: there is no file nothere.npz"),
+        (("[digits]", "[sets/mine]"), r"groups.0.datasets.0: there is no file sets/mine"),
         (("[digits]", "[ogbn-arxv]"), r"unknown dataset 'ogbn-arxv'; did you mean 'ogbn-arxiv'"),
         (("datasets:", "datsets:"), r"groups.0.datsets'; did you mean 'groups.0.datasets'|groups.0.datasets: this key"),
         (("seeds: 2", "seeds: 2\nsettings: [x]"), r"unknown key 'settings'"),

@@ -109,3 +109,24 @@ def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
         with pytest.raises(InputError, match="no regular file"):
             yaml_io.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("seeds: 1\nlr: 2\nseeds: 3", "'seeds' twice, again in line 3"),
+        ("a: {x: 1, 'x': 2}", "'x' twice"),
+        ('{"a": [{"b": 1, "b": 1}]}', "'b' twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str, key: str) -> None:
+    with pytest.raises(InputError, match=key):
+        yaml_io.parse(text)
+
+
+def test_a_merged_mapping_may_be_written_over() -> None:
+    assert yaml_io.parse("a: &base {x: 1, y: 2}\nb: {<<: *base, x: 3}") == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 3, "y": 2},
+    }
+    assert yaml_io.parse("a: {x: 1}\nb: {x: 2}") == {"a": {"x": 1}, "b": {"x": 2}}

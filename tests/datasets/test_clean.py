@@ -220,3 +220,8 @@ def test_the_given_arrays_are_not_changed() -> None:
     assert torch.equal(edges, before[0])
     assert torch.equal(x, before[1])
     assert graph.num_edges == 2
+
+
+def test_values_beyond_float32_are_told_from_missing_ones() -> None:
+    with pytest.raises(InputError, match=r"x has 2 values .*float32, which ends at 3\.4e38 \(they are up to 1e\+300\)"):
+        clean_graph(np.array([[0], [1]]), np.array([[1e300], [1e300]]))

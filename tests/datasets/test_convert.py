@@ -5,6 +5,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import from_networkx as pyg_from_networkx
@@ -39,6 +40,7 @@ def test_weights_and_directions_are_kept() -> None:
     assert _edges(data) == {(0, 1), (1, 2)}
     assert data.graph.block.weight is not None
     assert data.graph.block.weight.tolist() == [2.0, 1.0]
+    assert "1 of 2 edges have no w: they weigh 1" in data.notes
     undirected = from_networkx(graph.to_undirected(), x="size", weight="w")
     assert _edges(undirected) == {(0, 1), (1, 0), (1, 2), (2, 1)}
     assert undirected.graph.block.weight is not None
@@ -229,3 +231,36 @@ def test_batches_and_datasets_of_pyg_are_lists_of_graphs() -> None:
     graphs = [_data(y=torch.tensor([k % 2])) for k in range(4)]
     expected = from_pyg(graphs)
     assert as_dataset(Batch.from_data_list(graphs)).checksum == expected.checksum
+
+
+def test_what_a_list_cannot_hold_gets_the_line_that_converts_it() -> None:
+    with pytest.raises(InputError, match=r"\[torch_geometric\.utils\.from_networkx\(graph"):
+        as_dataset([nx.path_graph(3)])
+    with pytest.raises(InputError, match=r"from_scipy_sparse_matrix\(matrix\)"):
+        as_dataset(scipy.sparse.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"edge_weight": torch.tensor([-1.0])}, "graph 1: edge_weight is negative at edge 0"),
+        ({"edge_weight": torch.tensor([float("nan")])}, "graph 1: edge_weight has 1 values that are NaN"),
+        ({"x": torch.full((2, 3), float("inf"))}, "graph 1: x has 6 values that are NaN or infinite"),
+        ({"x": torch.ones(2, 4)}, r"x has different widths: \(3,\) in graph 0 and \(4,\) in graph 1"),
+    ],
+)
+def test_of_a_list_the_graph_is_named(values: dict[str, torch.Tensor], message: str) -> None:
+    good = {"edge_index": torch.tensor([[0], [1]]), "x": torch.ones(2, 3), "edge_weight": torch.ones(1)}
+    with pytest.raises(InputError, match=message):
+        from_pyg([good, {**good, **values}])
+
+
+def test_truth_values_of_formats_that_have_none() -> None:
+    graph = nx.path_graph(3)
+    for node, (train, test) in enumerate([("True", "False"), ("False", "true"), ("0", "1")]):
+        graph.nodes[node].update(y=node, train_mask=train, test_mask=test)
+    (split,) = from_networkx(graph, y="y").splits
+    assert [split.train.tolist(), split.test.tolist()] == [[0], [1, 2]]
+    graph.nodes[0]["train_mask"] = "no"
+    with pytest.raises(InputError, match="train_mask is 'no', but must be true or false"):
+        from_networkx(graph, y="y")

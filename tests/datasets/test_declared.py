@@ -72,13 +72,39 @@ def test_a_json_that_says_nothing_of_the_data_is_something_else(root: Path) -> N
     path = save(root / "graph.npz")
     for text in ("{}", "[1, 2]", '{"nodes": []}', "no json"):
         (root / "graph.json").write_text(text)
-        assert beside(path) == NOTHING
+        assert beside(path)[0] == NOTHING
     (root / "graph.npz.json").write_text("no json")
     with pytest.raises(InputError, match="is not JSON"):
         load_dataset(path)
     (root / "graph.npz.json").write_text("[1]")
     with pytest.raises(InputError, match="must be an object"):
         load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"task": "regression",}', r"graph\.json is not JSON"),
+        ('{"task": "regression"', r"graph\.json is not JSON"),
+        ('{"tasks": "regression"}', "did you mean 'task'"),
+        ('{"task": "regression", "task": "multiclass"}', "the key 'task' twice"),
+        ('{"task": "regression", "nodes": 3}', r"unknown option of .*'nodes'"),
+    ],
+)
+def test_a_json_that_means_to_declare_is_not_passed_over(root: Path, text: str, message: str) -> None:
+    path = save(root / "graph.npz")
+    (root / "graph.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("no json", "is not JSON"), ('{"nodes": [], "links": []}', "declares no fact")]
+)
+def test_a_json_that_is_not_read_is_named(root: Path, text: str, why: str) -> None:
+    path = save(root / "graph.npz")
+    (root / "graph.json").write_text(text)
+    assert load_dataset(path).notes[0].startswith(f"graph.json beside the data {why}")
 
 
 def test_direction_and_normalisation_are_declared_or_said(root: Path) -> None:

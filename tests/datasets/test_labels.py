@@ -161,3 +161,75 @@ def test_the_checksum_sees_every_part_of_a_graph(change: str) -> None:
         ptr = torch.tensor([0, 3, 4])
     after, _ = clean_graph(edges, x, edge_attr=attr, ptr=ptr)
     assert graph_checksum(before) != graph_checksum(after)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "None", "<NA>", "null", "N/A"])
+@pytest.mark.parametrize(
+    "make", [list, np.array, lambda texts: np.array(texts).astype(object), lambda t: np.array(t, "S")]
+)
+def test_texts_that_stand_for_nothing_are_no_classes(text: str, make: Any) -> None:
+    found = own_labels(make(["b", text, "a", "b"]), 4)
+    assert found.labels is not None
+    assert (found.labels.y.tolist(), found.labels.num_classes) == ([1, -1, 0, 1], 2)
+    assert f"{text} in y is no class but means that an item has no label" in found.notes
+    assert "classes are the 2 sorted values of y: a, b" in found.notes
+    assert any("1 of 4 items have no label" in note for note in found.notes)
+
+
+def test_names_of_classes_are_shown_and_na_is_one() -> None:
+    found = own_labels(["NA", "none", "NA"], 3)
+    assert found.labels is not None
+    assert found.labels.y.tolist() == [0, 1, 0]
+    assert found.notes[0].startswith(
+        "classes are the 2 sorted values of y: NA, none; NA is one of them: leave it empty"
+    )
+    assert own_labels([f"{i:02}" for i in range(30)], 30).notes[0].endswith("08, 09, ...")
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        ([-1, -1, -1], "y is -1 everywhere, so no item has a label"),
+        (["nan", "", None], "y holds no name, so no item has a label"),
+    ],
+)
+def test_labels_that_all_are_missing(values: list[Any], note: str) -> None:
+    found = own_labels(values, 3)
+    assert found.labels is None
+    assert note in found.notes
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.float64])
+def test_columns_of_whole_numbers_are_never_guessed(dtype: Any) -> None:
+    signs, counts = np.array([[0, -1], [1, 1], [0, 1]], dtype), np.array([[3, 0], [1, 7], [0, 2]], dtype)
+    with pytest.raises(InputError, match=r"other than 0 and 1.*NaN in place of -1.*--data task=regression"):
+        own_labels(signs, 3)
+    with pytest.raises(InputError, match=r"keep one column of classes, or declare them"):
+        own_labels(counts, 3)
+    declared = own_labels(counts, 3, kind="regression").labels
+    assert declared is not None
+    assert declared.y.tolist() == counts.tolist()
+
+
+def test_values_that_are_missing_in_some_columns_are_counted() -> None:
+    found = own_labels(np.array([[0, NAN, 1], [1, 1, NAN], [0, NAN, 0], [NAN, NAN, NAN]]), 4)
+    assert "3 items have no value in some of the columns (3 values in 2 columns)" in found.notes
+    assert any("1 of 4 items have no label" in note for note in found.notes)
+
+
+def test_rows_of_zeros_among_one_hot_rows_are_hinted_at_and_can_be_declared() -> None:
+    rows = np.array([[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]])
+    guessed = own_labels(rows, 4)
+    assert guessed.labels is not None
+    assert guessed.labels.kind == "multilabel"
+    assert "no row has more than one 1, and 1 have none: --data task=multiclass takes these as" in guessed.notes[0]
+    declared = own_labels(rows, 4, kind="multiclass")
+    assert declared.labels is not None
+    assert declared.labels.y.tolist() == [1, -1, 0, 2]
+
+
+def test_the_largest_byte_is_a_class_and_not_minus_one() -> None:
+    found = own_labels(np.array([0, 1, 254, 255], dtype=np.uint8), 4)
+    assert found.labels is not None
+    assert (found.labels.num_classes, bool(found.labels.labelled.all())) == (4, True)
+    assert "y holds whole numbers, 4 values" in found.notes[0]

@@ -82,7 +82,7 @@ def test_an_npz_that_does_not_fit_the_memory_says_what_would(root: Path, monkeyp
     def check(path: Path) -> None:
         raise InputError(f"{path} unpacks to 9.0 GB, more than the 1.0 GB allowed")
 
-    monkeypatch.setattr(npz_file, "check_fits_memory", check)
+    monkeypatch.setattr(npz_file, "array_headers", check)
     np.savez(root / "mine.npz", edge_index=EDGES, x=X)
     with pytest.raises(InputError, match=r"folder with edge_index\.npy and x\.npy"):
         load_dataset(root / "mine.npz")

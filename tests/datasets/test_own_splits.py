@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
 
 from gssl.common.errors import InputError
-from gssl.datasets.convert import from_arrays, from_pyg
+from gssl.datasets.convert import from_arrays, from_networkx, from_pyg
 from gssl.datasets.own_splits import own_splits
 
 MASKS = np.eye(6, dtype=bool)[[0, 2, 4]] | np.eye(6, dtype=bool)[[1, 3, 5]]  # items 0 and 1, 2 and 3, 4 and 5
@@ -29,6 +30,10 @@ def parts(values: dict[str, Any]) -> list[list[list[int]]]:
     {"split_idx": {"train": torch.tensor([0, 1]), "valid": torch.tensor([2, 3]), "test": torch.tensor([4, 5])}},
     {"split": ["train", "training", "valid", "val", "test", "test"]},
     {"train_idx": MASKS[0], "val_idx": MASKS[1], "test_idx": MASKS[2]},
+    {"idx_tr": [0, 1], "idx_va": [2, 3], "idx_te": [4, 5]},
+    {"tr_mask": MASKS[0], "va_mask": MASKS[1], "te_mask": MASKS[2]},
+    {"trn": [0, 1], "val": [2, 3], "tst": [4, 5]},
+    {"phase": ["train", "train", "val", "val", "test", "test"]},
 ])  # fmt: skip
 def test_every_usual_form_is_the_same_split(values: dict[str, Any]) -> None:
     assert parts(values) == [[[0, 1], [2, 3], [4, 5]]]
@@ -51,13 +56,16 @@ def test_several_splits_in_columns_or_rows(turned: bool) -> None:
     ({"train_mask": MASKS[0], "train_idx": [0], "test_idx": [1]}, "train_mask and train_idx"),
     ({"train_idx": [0, 1], "test_idx": [1]}, "item 1 in train and in test"),
     ({"split_idx": {"train": [0], "rest": [1]}}, "the part 'rest'"),
+    ({"split": ["train", "test", "held", "train", "", "test"]}, "split is 'held' at item 2"),
 ])  # fmt: skip
 def test_what_is_no_split_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         own_splits(values, 6)
 
 
-@pytest.mark.parametrize("name", ["train_nodes_old", "my_split", "split", "fold", "test_edges", "folds5"])
+@pytest.mark.parametrize(
+    "name", ["train_nodes_old", "my_split", "split", "fold", "test_edges", "folds5", "partition", "te_ids_old", "tst_1"]
+)
 def test_what_looks_like_a_split_is_never_replaced_by_a_random_one(name: str) -> None:
     arrays = {"edge_index": np.array([[0], [1]]), "x": np.ones((6, 2)), name: np.array([0, 1, 2, 0, 1, 2])}
     with pytest.raises(InputError, match=f"{name} looks like a split but cannot be read"):
@@ -101,3 +109,30 @@ def test_graphs_of_a_list_say_where_they_belong(flags: list[dict[str, Any]]) -> 
 def test_flags_that_cannot_be_read(flags: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         from_pyg([graph(**each) for each in flags])
+
+
+def test_words_of_a_split_are_one_in_every_kind_of_graph() -> None:
+    words = ["train", "train", "valid", None, "test", "test"]
+    edges = torch.tensor([[0, 1], [1, 0]])
+    graph = nx.path_graph(6)
+    for node, word in enumerate(words):
+        graph.nodes[node].update(x=1.0, y=node % 2, **({"phase": word} if word else {}))
+    whole = [word or "train" for word in words]
+    one = [
+        from_arrays({"edge_index": edges, "x": torch.ones(6, 1), "phase": words}, name="a"),
+        from_networkx(graph, x="x", y="y"),
+    ]
+    many = from_pyg([Data(edge_index=edges, x=torch.ones(2, 1), phase=word) for word in whole])
+    for data, train in ((one[0], [0, 1]), (one[1], [0, 1]), (many, [0, 1, 3])):
+        (split,) = data.splits
+        assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [train, [2], [4, 5]]
+        assert [note for note in data.notes if "phase" in note] == [
+            "phase says train, val and test, and is read as the split"
+        ]
+
+
+def test_classes_that_are_called_train_are_labels() -> None:
+    graph = {"edge_index": torch.tensor([[0, 1], [1, 0]]), "x": torch.ones(2, 1), "y": ["train", "test"]}
+    data = from_arrays(graph, name="a")
+    assert data.splits == ()
+    assert data.labels is not None

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,69 @@ def test_columns_of_numbers_are_labels(root: Path, tmp_path: Path, lines: list[s
     assert labels is not None
     found = [[None if np.isnan(v) else v for v in row] for row in labels.y.tolist()] if labels.y.dim() == 2 else None
     assert (labels.kind, found if found is not None else labels.y.tolist()) == (kind, y)
+
+
+SIX = ["C", "N", "O", "CC", "CN", "CO"]
+PARTS = ["train", "train", "val", "val", "test", "test"]
+
+
+def table(path: Path, **columns: list[Any]) -> Path:
+    rows = [",".join(map(str, row)) for row in zip(SIX, *columns.values(), strict=True)]
+    return write(path, "\n".join([",".join(["smiles", *columns]), *rows]))
+
+
+@pytest.mark.parametrize("columns", [
+    {f"{part}_mask": [int(own == part) for own in PARTS] for part in ("train", "val", "test")},
+    {f"{part}_mask": [own == part for own in PARTS] for part in ("train", "val", "test")},
+    {"split": PARTS},
+    {"Model": [part.title() for part in PARTS]},  # BACE's
+])  # fmt: skip
+def test_a_split_is_read_and_no_label(root: Path, tmp_path: Path, columns: dict[str, list[Any]]) -> None:
+    data = load_dataset(table(tmp_path / "a.csv", y=[0, 1, 0, 1, 0, 1], **columns))
+    assert data.labels is not None
+    assert (data.labels.kind, data.labels.y.tolist()) == ("multiclass", [0, 1, 0, 1, 0, 1])
+    (split,) = data.splits
+    assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_the_split_is_of_the_molecules_that_are_kept_and_have_a_label(root: Path, tmp_path: Path) -> None:
+    rows = ["nothing,1,train", "C,1,train", "N,0,train", "O,,val", "CC,1,val", "CN,0,test", "CO,0,"]
+    (split,) = load_dataset(write(tmp_path / "a.csv", "\n".join(["smiles,y,split", *rows]))).splits
+    assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [[0, 1], [3], [4]]
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("fold", [0, 1, 2, 0, 1, 2]), ("Split", [0, 0, 1, 1, 2, 2]), ("split", list("aabbcc")),
+    ("partition", [1, 1, 1, 2, 2, 2]), ("train_mask", [1, 1, 0, 0, 0, 0]),
+])  # fmt: skip
+@pytest.mark.parametrize("label", ["y", "active"])
+def test_what_looks_like_a_split_and_is_none_is_refused(
+    root: Path, tmp_path: Path, name: str, values: list[Any], label: str
+) -> None:
+    with pytest.raises(InputError, match=f"{name} (looks like a split|only)"):
+        load_dataset(table(tmp_path / "a.csv", **{label: [0, 1, 0, 1, 0, 1], name: values}))
+
+
+def test_numbers_beside_a_named_label_are_no_labels(root: Path, tmp_path: Path) -> None:
+    data = load_dataset(table(tmp_path / "a.csv", weight=[16.5] * 6, Label=[0, 1, 0, 1, 0, 1], test_score=[0.5] * 6))
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert "columns of numbers that are no labels, as there is Label: weight, test_score" in data.notes
+    with pytest.raises(InputError, match="y and target may both be the labels"):
+        load_dataset(table(tmp_path / "b.csv", y=[0, 1] * 3, target=[0, 1] * 3))
+
+
+def test_names_of_classes(root: Path, tmp_path: Path) -> None:
+    data = load_dataset(table(tmp_path / "a.csv", y=["NA", "b", "", "NA", "None", "b"], z=[1] * 6))
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [0, 1, -1, 0, -1, 1]
+    assert any("2 sorted values of y: NA, b; NA is one of them" in note for note in data.notes)
+    rows = [f"C,m{i},{'active' if i % 2 else 'inactive'}" for i in range(10)]
+    data = load_dataset(write(tmp_path / "b.csv", "\n".join(["smiles,name,activity", *rows])))
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [1, 0] * 5
+    assert "labels are the texts of the only column that repeats them: activity" in data.notes
+    assert "columns without numbers left out: name" in data.notes
 
 
 @pytest.mark.parametrize(("name", "text"), [

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pytest
@@ -143,3 +144,80 @@ def test_texts_that_are_no_edges(tmp_path: Path, text: str, message: str) -> Non
     (tmp_path / "g.txt").write_text(text)
     with pytest.raises(InputError, match=message):
         read_list(tmp_path / "g.txt", NOTHING)
+
+
+EDGES = "source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n"
+
+
+def _nodes(folder: Path, **columns: list[Any]) -> Dataset:
+    rows = [",".join(map(str, row)) for row in zip(range(6), *columns.values(), strict=True)]
+    (folder / "g_nodes.csv").write_text("\n".join([",".join(["id", *columns]), *rows]))
+    return _table(folder, EDGES)
+
+
+def test_a_class_that_is_called_na_is_one_and_empty_cells_are_none(tmp_path: Path) -> None:
+    data = _nodes(tmp_path, y=["NA", "EU", "", "NA", "EU", "None"])
+    assert data.labels is not None
+    assert data.labels.y.tolist() == [1, 0, -1, 1, 0, -1]
+    assert any("2 sorted values of y: EU, NA" in note for note in data.notes)
+    assert any("2 of 6 items have no label" in note for note in data.notes)
+    numbers = _nodes(tmp_path, y=[0, 1, "NA", 1, 0, ""])
+    assert numbers.labels is not None
+    assert numbers.labels.y.tolist() == [0, 1, -1, 1, 0, -1]
+
+
+def test_nodes_that_are_called_na(tmp_path: Path) -> None:
+    assert _edges(_table(tmp_path, "source,target\nDE,NA\nNA,FR\n")) == {(0, 2), (2, 1)}
+
+
+@pytest.mark.parametrize("name", ["phase", "subset", "set", "split"])
+def test_words_of_a_split_in_any_column_are_one(tmp_path: Path, name: str) -> None:
+    (split,) = _nodes(tmp_path, y=[0, 1] * 3, **{name: ["train", "train", "valid", "", "test", "test"]}).splits
+    assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [[0, 1], [2], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("fold", [0, 1, 2] * 2), ("partition", [0, 1] * 3), ("fold", list("abcabc"))]
+)
+def test_a_fold_is_no_feature(tmp_path: Path, name: str, values: list[Any]) -> None:
+    with pytest.raises(InputError, match=f"{name} looks like a split"):
+        _nodes(tmp_path, y=[0, 1] * 3, **{name: values})
+    assert dense_features(_nodes(tmp_path, test_score=[0.5] * 6).graph.x).tolist() == [[0.5]] * 6
+
+
+def test_a_second_column_of_labels_is_no_feature(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="y and label may both be the labels"):
+        _nodes(tmp_path, y=[0, 1] * 3, label=[0, 1] * 3)
+    named = _nodes(tmp_path, Label=list("abcdef"), **{"class": [0, 1] * 3})
+    assert named.labels is not None
+    assert named.labels.y.tolist() == [0, 1] * 3
+    assert "Label names the nodes, so it is no class" in named.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 1 3\n1 2\n", r"column 3 \(the weight\) is empty in row 2"),
+        ("0 1 3\n1 2 a\n", r"column 3 \(the weight\) is no number in row 2 \('a'\)"),
+        ("0 1\n1 2 3\n", "line 2 has 3 cells, but those before it have 2"),
+    ],
+)
+def test_weights_of_some_lines_alone(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "g.edgelist").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "g.edgelist", NOTHING)
+
+
+def test_a_column_that_is_there_twice_is_not_renamed_to_a_feature(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,y,y\n0,1,1\n1,0,0\n")
+    with pytest.raises(InputError, match="the column 'y' twice"):
+        _table(tmp_path, "source,target\n0,1\n")
+    (tmp_path / "m.csv").write_text("smiles,a,a\nC,1,0\nN,0,1\n")
+    with pytest.raises(InputError, match="the column 'a' twice"):
+        load_dataset(tmp_path / "m.csv")
+
+
+def test_messages_name_ids_as_people_write_them(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,x0\n3,1\n4,2\n")
+    with pytest.raises(InputError, match="names the node 9, which"):
+        _table(tmp_path, "source,target\n3,9\n")

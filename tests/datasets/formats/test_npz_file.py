@@ -9,7 +9,9 @@ import scipy.sparse
 import torch
 
 from gssl.common.errors import InputError
+from gssl.datasets.convert import from_pyg
 from gssl.datasets.declared import NOTHING, Declared
+from gssl.datasets.formats import arrays_folder
 from gssl.datasets.formats.npz_file import read
 from gssl.datasets.types import Dataset
 from gssl.graph.sparse import dense_features
@@ -106,3 +108,46 @@ def test_sparse_features_are_those_of_the_dense_file(tmp_path: Path) -> None:
     sparse = _saved(tmp_path, **_parts("adj", MATRIX), **_parts("attr", scipy.sparse.csr_matrix(X)))
     dense = _saved(tmp_path, **_parts("adj", MATRIX), attr=X)
     assert torch.equal(dense_features(sparse.graph.x), dense_features(dense.graph.x))
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (200, "x has 3 rows, but num_nodes is 200"),
+        (2, "x has 3 rows, but num_nodes is 2"),
+        (np.array([1, 2]), "num_nodes must be one whole number"),
+    ],
+)
+@pytest.mark.parametrize("name", ["num_nodes", "n_nodes"])
+def test_a_stated_number_of_nodes_is_that_of_the_features(tmp_path: Path, name: str, count: Any, message: str) -> None:
+    edges = np.array([[0, 1], [1, 0]])
+    with pytest.raises(InputError, match=message):
+        _saved(tmp_path, edge_index=edges, x=X, **{name: count})
+    assert _saved(tmp_path, edge_index=edges, x=X, **{name: 3}).graph.num_nodes == 3
+    with pytest.raises(InputError, match="graph 1: x has 3 rows, but num_nodes is 4"):
+        from_pyg([{"edge_index": edges, "x": X, "num_nodes": number} for number in (3, 4)])
+
+
+def test_a_stated_number_of_nodes_is_that_of_the_matrix(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="A has 3 rows, but num_nodes is 5"):
+        _saved(tmp_path, A=MATRIX.toarray(), num_nodes=5)
+    with pytest.raises(InputError, match="x has 4 rows, but num_nodes is 3"):
+        from_pyg({"adj_t": MATRIX, "x": np.eye(4)})
+
+
+@pytest.mark.parametrize("name", ["phase", "subset", "set", "partition"])
+@pytest.mark.parametrize("dtype", ["U", "S"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_words_of_a_split_are_one_whatever_they_are_called(tmp_path: Path, name: str, dtype: str, folder: bool) -> None:
+    arrays = {"edge_index": np.array([[0, 1], [1, 0]]), "x": X, "y": np.array([0, 1, 1])}
+    arrays[name] = np.array(["test", "train", "valid"], dtype)
+    arrays["colour"] = np.array(["red", "train", "blue"], dtype)
+    if folder:
+        for key, value in arrays.items():
+            np.save(tmp_path / f"{key}.npy", value)
+        data = arrays_folder.read(tmp_path, NOTHING)
+    else:
+        data = _saved(tmp_path, **arrays)
+    (split,) = data.splits
+    assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [[1], [2], [0]]
+    assert "arrays that are not read: colour" in data.notes

@@ -82,3 +82,48 @@ def test_names_that_are_not_listed(root: Path, name: str, targets: str) -> None:
     data = load_dataset(name)
     assert (data.name, data.num_items, data.level) == (spelled, 2, "graph")
     assert (data.metric, data.probe) == (("accuracy", "P5-RBF") if spelled == "PTC_FM" else ("mae", "LBFGS"))
+
+
+def _zipped(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, f"MINE/{file.name}")
+    return path
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_of_two_files_with_labels_the_one_that_is_read_is_said_and_can_be_chosen(
+    root: Path, tmp_path: Path, zipped: bool
+) -> None:
+    path = _folder(tmp_path / "set", "MINE", graph_attributes="0.5\n1.5\n")
+    path = _zipped(path, tmp_path / "mine.zip") if zipped else path
+    reals = load_dataset(path)
+    assert reals.labels is not None
+    assert (reals.labels.kind, reals.labels.y.tolist()) == ("regression", [[0.5], [1.5]])
+    assert any(
+        "MINE_graph_attributes.txt is read as labels and MINE_graph_labels.txt is not: --data task=multiclass" in note
+        for note in reals.notes
+    )
+    assert "graph_attributes holds real numbers: read as regression" in reals.notes
+    classes = load_dataset(path, declared=Declared(task="multiclass"))
+    assert classes.labels is not None
+    assert (classes.labels.kind, classes.labels.y.tolist()) == ("multiclass", [0, 1])
+    assert any(
+        "MINE_graph_labels.txt is read as labels and MINE_graph_attributes.txt" in note for note in classes.notes
+    )
+    again = load_dataset(path, declared=Declared(task="regression"))
+    assert again.checksum == reals.checksum
+
+
+def test_messages_name_the_users_file_and_where_real_targets_belong(root: Path, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a", "MINE", graph_labels="0.5\nnan\n")
+    with pytest.raises(
+        InputError, match=r"MINE_graph_labels.txt holds '0.5' in line 1.*MINE_graph_attributes.txt"
+    ) as caught:
+        load_dataset(folder)
+    assert "delete" not in str(caught.value)
+    edges = _folder(tmp_path / "b", "MINE", A="1, 9\n")
+    with pytest.raises(InputError) as caught:
+        load_dataset(edges)
+    assert str(edges / "MINE_A.txt") in str(caught.value)
+    assert str(root) not in str(caught.value).replace(str(edges), "")
