@@ -251,7 +251,7 @@ def test_published_numbers_stand_beside_ours() -> None:
 def test_published_numbers_keep_their_source_and_unit(tmp_path: Path) -> None:
     for number in published():
         assert 0.3 < number.mean < 1, number
-        assert number.std is None or 0 <= number.std < 0.05
+        assert number.std is None or 0 <= number.std < 0.1
         assert number.source
     [grace] = [n for n in published() if (n.method, n.dataset, n.probe) == ("GraphMAE", "Cora", "P1")]
     assert grace.mean == pytest.approx(0.842)
