@@ -109,7 +109,7 @@ def idle_options(
         marks = getattr(options[name].annotation, "__metadata__", ()) if name in options else ()
         for mark in marks:
             if isinstance(mark, UsedWith) and values[mark.option] not in mark.values:
-                fitting = " or ".join(f"{mark.option}={value}" for value in mark.values)
+                fitting = " or ".join(f"{mark.option}={'null' if value is None else value}" for value in mark.values)
                 told.append(
                     f"option {name!r} changes nothing here: it is used with {fitting}, but {mark.option} is "
                     f"{values[mark.option]}"

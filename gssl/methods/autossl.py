@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from gssl.augment.clusters import k_means
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import NonNegative, Positive, PositiveInt
+from gssl.common.options import NonNegative, Positive, PositiveInt, UsedWith
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
@@ -80,11 +80,11 @@ class AutoSSL(Joint):
         encoder: Encoder,
         *,
         weights: tuple[NonNegative, ...] | None = None,
-        weights_lr: Positive = 0.05,
-        weights_epochs: PositiveInt = 1,
-        clusters: PositiveInt = 5,
-        cluster_starts: PositiveInt = 1,
-        temperature: Positive = 1e-3,
+        weights_lr: Annotated[Positive, UsedWith("weights", None)] = 0.05,
+        weights_epochs: Annotated[PositiveInt, UsedWith("weights", None)] = 1,
+        clusters: Annotated[PositiveInt, UsedWith("weights", None)] = 5,
+        cluster_starts: Annotated[PositiveInt, UsedWith("weights", None)] = 1,
+        temperature: Annotated[Positive, UsedWith("weights", None)] = 1e-3,
         **inherited: Any,
     ) -> None:
         super().__init__(encoder, **inherited)

@@ -14,7 +14,7 @@ from gssl.augment.drop_edge import DropEdge
 from gssl.augment.mask_node import mask_nodes
 from gssl.common.card import Card
 from gssl.common.errors import InputError
-from gssl.common.options import Fraction, Neutral, Positive, Probability
+from gssl.common.options import Fraction, Neutral, Positive, Probability, UsedWith
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
@@ -104,10 +104,10 @@ class GraphMAE(PredictiveMethod[Masked]):
         gamma: Positive = 2.0,
         decoder: Literal["GAT", "GCN", "GIN", "linear"] = "GAT",
         decoder_dropout: Probability = 0.0,
-        decoder_attention_dropout: Probability = 0.0,
-        decoder_activation: Annotated[Activation, Neutral("relu")] = "relu",
-        decoder_norm: Annotated[RowNorm, Neutral("none")] = "none",
-        decoder_eps: Annotated[float, Neutral(0.0)] = 0.0,
+        decoder_attention_dropout: Annotated[Probability, UsedWith("decoder", "GAT")] = 0.0,
+        decoder_activation: Annotated[Activation, Neutral("relu"), UsedWith("decoder", "GIN")] = "relu",
+        decoder_norm: Annotated[RowNorm, Neutral("none"), UsedWith("decoder", "GIN")] = "none",
+        decoder_eps: Annotated[float, Neutral(0.0), UsedWith("decoder", "GIN")] = 0.0,
     ) -> None:
         super().__init__(encoder)
         self.mask_rate, self.replace_rate, self.gamma = mask_rate, replace_rate, gamma

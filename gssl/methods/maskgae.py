@@ -14,7 +14,7 @@ from gssl.augment.base import Corruption
 from gssl.augment.hidden import HiddenEdges
 from gssl.augment.mask_edge import MaskEdges, MaskPaths
 from gssl.common.card import Card
-from gssl.common.options import NonNegative, Positive, PositiveInt, Probability
+from gssl.common.options import NonNegative, Positive, PositiveInt, Probability, UsedWith
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.methods.edges import EdgeAutoencoder, EdgeTarget, among_targets
@@ -85,8 +85,8 @@ class MaskGAE(EdgeAutoencoder[HiddenTarget]):
         *,
         mask: Literal["path", "edge"] = "path",
         p: Share = 0.7,
-        start: Literal["node", "edge"] = "node",
-        walk_length: PositiveInt | None = None,
+        start: Annotated[Literal["node", "edge"], UsedWith("mask", "path")] = "node",
+        walk_length: Annotated[PositiveInt | None, UsedWith("mask", "path")] = None,
         negatives_per_edge: Positive = 1.0,
         alpha: NonNegative = 0.0,
         decoder: Literal["mlp", "dot"] = "mlp",
