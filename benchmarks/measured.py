@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from gssl.benchmarks.rows import ResultRow, read_rows
 from gssl.common.errors import InputError
@@ -30,6 +30,7 @@ class Measured(BaseModel):
             None for one seed.
         seeds, epochs: how many of each.
         seconds: of training, for a seed, on the machine that it ran on.
+        cpu_seconds: that the process computed meanwhile, all threads together; None where it was not measured.
         file: where the rows stand, below ``benchmarks/results``.
     """
 
@@ -48,6 +49,7 @@ class Measured(BaseModel):
     seeds: int
     epochs: int
     seconds: float
+    cpu_seconds: float | None = None
     file: str
 
 
@@ -66,6 +68,7 @@ class _Line(BaseModel):
     test: float
     epochs: int
     pretrain_seconds: float
+    pretrain_cpu_seconds: Annotated[float | None, BeforeValidator(lambda text: text or None)] = None
 
 
 @cache
@@ -98,6 +101,7 @@ def _of_row(row: ResultRow, file: str) -> Measured:
         mean=row.test_mean,
         std=row.test_std if row.seeds > 1 else None,
         seconds=row.pretrain_seconds,
+        cpu_seconds=row.pretrain_cpu_seconds,
         file=file,
     )
 
@@ -122,6 +126,7 @@ def _of_lines(lines: Iterable[_Line], file: str) -> list[Measured]:
     found = []
     for group in groups.values():
         first, scores = group[0], [line.test for line in group]
+        cpu: list[Any] = [line.pretrain_cpu_seconds for line in group]
         spec = json.loads(first.cell_spec)
         found.append(
             Measured(
@@ -133,6 +138,7 @@ def _of_lines(lines: Iterable[_Line], file: str) -> list[Measured]:
                 seeds=len(scores),
                 epochs=max(line.epochs for line in group),
                 seconds=mean(line.pretrain_seconds for line in group),
+                cpu_seconds=mean(cpu) if cpu and None not in cpu else None,
                 file=file,
             )
         )

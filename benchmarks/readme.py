@@ -83,21 +83,22 @@ def catalogue_table() -> str:
     for row in measured():
         if row.file.startswith("catalogue/"):
             files.setdefault(row.file, []).append(row)
-    header = ["dataset", "method", "metric", "test", "probe", "seeds", "epochs", "pretraining (s)"]
+    header = ["dataset", "task", "method", "metric", "test", "probe", "seeds", "epochs", "CPU seconds a seed"]
     parts = []
     for file, rows in files.items():
         cells = [
             (
                 row.dataset,
+                row.task or "labels",
                 row.method if row.preset else f"*{row.method}*",
                 row.metric,
                 f"{100 * row.mean:.1f}" + ("" if row.std is None else f" ± {100 * row.std:.1f}"),
                 row.probe,
                 str(row.seeds),
                 str(row.epochs),
-                f"{row.seconds:.1f}",
+                "-" if row.cpu_seconds is None else f"{row.cpu_seconds:.1f}",
             )
-            for row in sorted(rows, key=lambda row: (row.dataset, -row.mean))
+            for row in sorted(rows, key=lambda row: (row.dataset, row.task, -row.mean))
         ]
         parts.append(f"**{Path(file).stem}**\n\n" + markdown_table(header, cells))
     return "\n\n".join(parts) or "No results of the catalogue's suites are committed yet."
