@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from gssl.graph.deriving import Deriving
 from gssl.graph.gathered import GatheredRows, touch_rows
 from gssl.graph.pairs import Pairs
-
-Derived = TypeVar("Derived")
 
 INT32_MAX = 2**31 - 1
 
@@ -24,7 +22,7 @@ def index_dtype(*sizes: int) -> torch.dtype:
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern:
+class Pattern(Deriving):
     """Positions of the non-zeros of a sparse matrix, in compressed rows.
 
     Attributes:
@@ -88,19 +86,6 @@ class Pattern:
             if torch.equal(turned.rowptr, self.rowptr) and torch.equal(turned.col, self.col):
                 return order.long()  # symmetric: the k-th non-zero of the transpose is the opposite of the k-th here
         return _opposites(self.row.long(), self.col.long(), max(self.num_rows, self.num_cols, 1))
-
-    def derived(self, key: str, make: Callable[[], Derived]) -> Derived:
-        """What is computed from this pattern once and kept with it, such as a partition.
-
-        Args:
-            key: names it, with the options that decide it.
-            make: computes it.
-        """
-        kept: dict[str, Any] = self.__dict__.setdefault("_derived", {})
-        if key not in kept:
-            kept[key] = make()
-        found: Derived = kept[key]
-        return found
 
     @cached_property
     def pairs(self) -> Pairs:

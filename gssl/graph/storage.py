@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.deriving import Deriving
 from gssl.graph.hetero import HeteroParts
 from gssl.graph.sparse import Features, Pattern, select_features
 
-Derived = TypeVar("Derived")
-
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Deriving):
     """A graph, or a collection of graphs as one block-diagonal graph.
 
     Attributes:
@@ -81,19 +78,6 @@ class Graph:
     def num_graphs(self) -> int:
         """Graphs in the collection; 0 for a single graph."""
         return 0 if self.ptr is None else self.ptr.numel() - 1
-
-    def derived(self, key: str, make: Callable[[], Derived]) -> Derived:
-        """What is computed from this graph once and kept with it, such as a diffusion.
-
-        Args:
-            key: names it, with the options that decide it.
-            make: computes it.
-        """
-        kept: dict[str, Any] = self.__dict__.setdefault("_derived", {})
-        if key not in kept:
-            kept[key] = make()
-        found: Derived = kept[key]
-        return found
 
     @cached_property
     def _full(self) -> MiniBatch:

@@ -10,14 +10,13 @@ from gssl.common.card import Card
 from gssl.common.options import PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.storage import Graph
-from gssl.methods.properties import Made, NodePrediction, require_nodes
+from gssl.methods.properties import Made, PartPrediction
 from gssl.models.encoder import Encoder
-from gssl.samplers.base import Sampler
 
 _STEPS, _STARTS = 300, 10  # of k-means, as scikit-learn had them when the authors' code was written
 
 
-class Clustering(NodePrediction):
+class Clustering(PartPrediction):
     """Node clustering, the first task of SS-GCNs (You et al., 2020, arXiv:2006.09136).
 
     K-means groups the features of the nodes once, and a linear head predicts from the embedding of each node which
@@ -50,15 +49,6 @@ class Clustering(NodePrediction):
 
     def __init__(self, encoder: Encoder, *, clusters: PositiveInt = 10) -> None:
         super().__init__(encoder, clusters)
-        self.clusters = clusters
-
-    @property
-    def settings(self) -> str:
-        return str(self.clusters)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_nodes(self, sampler, self.clusters, "clusters")
 
     def make(self, graph: Graph) -> Made:
-        return (k_means(graph.x, self.clusters, steps=_STEPS, seed=0, starts=_STARTS).labels,)
+        return (k_means(graph.x, self.count, steps=_STEPS, seed=0, starts=_STARTS).labels,)

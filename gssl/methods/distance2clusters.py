@@ -10,13 +10,12 @@ from gssl.common.card import Card
 from gssl.common.options import PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.storage import Graph
-from gssl.methods.properties import Made, NodePrediction, require_nodes
+from gssl.methods.properties import Made, PartPrediction
 from gssl.models.encoder import Encoder
-from gssl.samplers.base import Sampler
 from gssl.samplers.selection.cluster import cut_by_metis
 
 
-class Distance2Clusters(NodePrediction):
+class Distance2Clusters(PartPrediction):
     """Prediction of distances to parts of the graph (Jin et al., 2020, arXiv:2006.10141, sec. 3.1.1).
 
     METIS cuts the graph into clusters; the center of each is the node with the most neighbors within it. A linear head
@@ -50,17 +49,8 @@ class Distance2Clusters(NodePrediction):
 
     def __init__(self, encoder: Encoder, *, clusters: PositiveInt = 10) -> None:
         super().__init__(encoder, clusters)
-        self.clusters = clusters
-
-    @property
-    def settings(self) -> str:
-        return str(self.clusters)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_nodes(self, sampler, self.clusters, "clusters")
 
     def make(self, graph: Graph) -> Made:
         pattern = graph.block.pattern
-        parts = cut_by_metis(pattern, self.clusters, seed=0)
-        return (nearness(pattern, part_centers(pattern, parts, self.clusters)),)
+        parts = cut_by_metis(pattern, self.count, seed=0)
+        return (nearness(pattern, part_centers(pattern, parts, self.count)),)

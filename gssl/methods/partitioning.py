@@ -9,13 +9,12 @@ from gssl.common.card import Card
 from gssl.common.options import PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.storage import Graph
-from gssl.methods.properties import Made, NodePrediction, require_nodes
+from gssl.methods.properties import Made, PartPrediction
 from gssl.models.encoder import Encoder
-from gssl.samplers.base import Sampler
 from gssl.samplers.selection.cluster import cut_by_metis
 
 
-class Partitioning(NodePrediction):
+class Partitioning(PartPrediction):
     """Graph partitioning, the second task of SS-GCNs (You et al., 2020, arXiv:2006.09136).
 
     METIS cuts the graph into parts of about equal size with few edges between them, and a linear head predicts from the
@@ -29,6 +28,7 @@ class Partitioning(NodePrediction):
         parts: of the graph.
     """
 
+    counted: ClassVar[str] = "parts"
     reads_edges: ClassVar[bool] = True
     card: ClassVar[Card] = Card(
         family="property prediction",
@@ -47,15 +47,6 @@ class Partitioning(NodePrediction):
 
     def __init__(self, encoder: Encoder, *, parts: PositiveInt = 400) -> None:
         super().__init__(encoder, parts)
-        self.parts = parts
-
-    @property
-    def settings(self) -> str:
-        return str(self.parts)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_nodes(self, sampler, self.parts, "parts")
 
     def make(self, graph: Graph) -> Made:
-        return (cut_by_metis(graph.block.pattern, self.parts, seed=0),)
+        return (cut_by_metis(graph.block.pattern, self.count, seed=0),)

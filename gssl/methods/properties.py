@@ -14,7 +14,7 @@ from gssl.augment.features import all_alike
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
-from gssl.method import Method, PredictiveMethod
+from gssl.method import PredictiveMethod
 from gssl.models.encoder import Encoder
 from gssl.objectives.weights import weighted_mean
 from gssl.samplers.base import Sampler
@@ -124,6 +124,37 @@ class NodePrediction(PropertyPrediction):
         return batch, Told(None, target[batch.node_ids[: batch.num_targets]])
 
 
+class PartPrediction(NodePrediction):
+    """Thin base of those that cut the nodes into parts and predict something for each node about all parts.
+
+    Args:
+        encoder: under the head.
+        count: parts, as many as the head has outputs.
+
+    Attributes:
+        counted: name of the option that says how many.
+    """
+
+    counted: ClassVar[str] = "clusters"
+
+    def __init__(self, encoder: Encoder, count: int) -> None:
+        super().__init__(encoder, count)
+        self.count = count
+
+    @property
+    def settings(self) -> str:
+        return str(self.count)
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        super().check_sampler(sampler)
+        nodes = sampler.graph.num_nodes
+        if self.count > nodes:
+            raise InputError(
+                f"{type(self).__name__} cannot make {self.count} parts of {nodes} nodes; choose --set {self.counted} "
+                f"of at most {nodes}"
+            )
+
+
 def head_error(head: nn.Module, embedding: Tensor, told: Told, weight: Tensor | None) -> Tensor:
     """Cross-entropy of classes, or squared error of values (the mean over those of a node), by a head.
 
@@ -152,17 +183,3 @@ def head_error(head: nn.Module, embedding: Tensor, told: Told, weight: Tensor | 
     else:
         terms = F.cross_entropy(prediction, told.target, reduction="none")
     return weighted_mean(terms, told.weights(weight))
-
-
-def require_nodes(method: Method, sampler: Sampler, count: int, option: str) -> None:
-    """For methods that cut the nodes of a graph into parts.
-
-    Raises:
-        InputError: there are more parts than nodes.
-    """
-    nodes = sampler.graph.num_nodes
-    if count > nodes:
-        raise InputError(
-            f"{type(method).__name__} cannot make {count} parts of {nodes} nodes; choose --set {option} of at most "
-            f"{nodes}"
-        )

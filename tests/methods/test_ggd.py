@@ -16,6 +16,7 @@ from gssl.methods.ggd import GGD, SummedProjection
 from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.mlp import MLPEncoder
 from gssl.registry import SAMPLERS
+from gssl.testing.methods import train
 from gssl.testing.toy import toy_graph
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
@@ -165,10 +166,5 @@ def test_ten_steps_raise_the_logits_of_the_graph_above_those_of_the_shuffled_one
         return real - corrupted
 
     before = gap()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(10):
-        method.reseed(step, CPU)
-        optimizer.zero_grad()
-        method.loss(batch).backward()
-        optimizer.step()
+    train(method, batch, steps=10, lr=0.01)
     assert gap() > before

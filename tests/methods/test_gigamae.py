@@ -22,6 +22,7 @@ from gssl.objectives.info_nce import info_nce
 from gssl.registry import SAMPLERS
 from gssl.samplers.full import FullBatch
 from gssl.samplers.propagation.exact import Exact
+from gssl.testing.methods import train
 from gssl.testing.propagations import draw
 from gssl.testing.toy import toy_graph
 from gssl.training.config import TrainConfig
@@ -135,12 +136,7 @@ def test_ten_steps_bring_reconstructions_nearer_to_their_targets() -> None:
             return sum(float(torch.cosine_similarity(head(nodes), goal).mean()) for head, goal in pairs)
 
     before = agreement()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(10):
-        method.reseed(step, CPU)
-        optimizer.zero_grad()
-        method.loss(batch).backward()
-        optimizer.step()
+    train(method, batch, steps=10, lr=0.01)
     assert agreement() > before
 
 

@@ -16,6 +16,7 @@ from gssl.methods.subgcon import SUBGCON
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
 from gssl.samplers.full import FullBatch
+from gssl.testing.methods import train
 from gssl.testing.toy import toy_graph, without_edges
 from gssl.training.config import TrainConfig
 from gssl.training.loop import pretrain
@@ -136,12 +137,7 @@ def test_ten_steps_raise_own_scores_above_those_of_others() -> None:
         return (scores.diagonal().mean() - scores.mean()).item()
 
     before = gap()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(10):
-        method.reseed(step, CPU)
-        optimizer.zero_grad()
-        method.loss(batch).backward()
-        optimizer.step()
+    train(method, batch, steps=10, lr=0.01)
     assert gap() > before
 
 

@@ -20,6 +20,7 @@ from gssl.methods.sugrl import SUGRL
 from gssl.models.gcn import GCN
 from gssl.models.mlp import MLPEncoder
 from gssl.registry import SAMPLERS
+from gssl.testing.methods import train
 from gssl.testing.toy import toy_graph, without_edges
 
 CPU = torch.device("cpu")
@@ -160,12 +161,7 @@ def test_ten_steps_bring_positives_nearer_than_negatives() -> None:
         return (torch.cdist(anchor, anchor).mean() - near).item()
 
     before = gap()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(10):
-        method.reseed(step, CPU)
-        optimizer.zero_grad()
-        method.loss(batch).backward()
-        optimizer.step()
+    train(method, batch, steps=10, lr=0.01)
     assert gap() > before
 
 
@@ -179,12 +175,7 @@ def test_the_bound_alone_keeps_negatives_within_reach() -> None:
         return torch.cdist(anchor, anchor).mean().item()
 
     before = spread()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(10):
-        method.reseed(step, CPU)
-        optimizer.zero_grad()
-        method.loss(batch).backward()
-        optimizer.step()
+    train(method, batch, steps=10, lr=0.01)
     assert spread() < before
 
 
