@@ -66,6 +66,20 @@ class UsedWith:
 
 
 @dataclass(frozen=True)
+class KeyedBy:
+    """Marks an option that is a mapping whose keys are among the values of another one, a list of names.
+
+    ``Annotated[Mapping[str, Any], KeyedBy("methods")]``: whoever names other values there need not take away what a
+    weaker source, such as a preset, says of its own.
+
+    Attributes:
+        option: name of the list.
+    """
+
+    option: str
+
+
+@dataclass(frozen=True)
 class Option:
     """One keyword-only parameter: its annotation and default (``inspect.Parameter.empty`` if required)."""
 
@@ -76,6 +90,12 @@ class Option:
     @property
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
+
+
+def key_option_of(option: Option) -> str | None:
+    """The list that the keys of an option come from, where it is so marked."""
+    marks = getattr(option.annotation, "__metadata__", ())
+    return next((mark.option for mark in marks if isinstance(mark, KeyedBy)), None)
 
 
 def neutral_of(option: Option) -> Neutral | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gssl.common.errors import InputError, unknown
-from gssl.common.options import Option, neutral_of, options_of, validate
+from gssl.common.options import Option, key_option_of, neutral_of, options_of, validate
 from gssl.config.record import Component
 
 
@@ -54,11 +54,21 @@ def settled(
     known = {name: option for name, option in options_of(component).items() if name not in reserved}
     values = {name: option.default for name, option in known.items() if not option.required}
     for source in sources:
+        _drop_stale(values, source, known)
         _apply(values, source, known, what)
     missing = [name for name in known if name not in values]
     if missing:
         raise InputError(f"{what} needs a value for {' and '.join(map(repr, missing))}: give it with --set")
     return validate(component, values, what=what)
+
+
+def _drop_stale(values: dict[str, Any], source: Mapping[str, object], known: Mapping[str, Option]) -> None:
+    """Take away what weaker sources say of items that this one no longer names."""
+    for name, option in known.items():
+        named, held = source.get(key_option_of(option) or ""), values.get(name)
+        if isinstance(named, list | tuple) and isinstance(held, Mapping):
+            names = {str(item).lower() for item in named}
+            values[name] = {key: value for key, value in held.items() if str(key).lower() in names}
 
 
 def _apply(values: dict[str, Any], source: Mapping[str, object], known: Mapping[str, Option], what: str) -> None:

@@ -112,7 +112,10 @@ def resolve(request: Request, subject: Subject) -> RunConfig:
         task=task,
         setting=setting,
         finetune=_finetune(setting, layers, train),
-        notes=(*(() if preset is None else _protocol_notes(*preset, probe.name)), *_idle(request, own, encoder)),
+        notes=(
+            *(() if preset is None else _protocol_notes(*preset, probe.name)),
+            *_idle(layers[1:] if preset else layers, own, encoder),
+        ),
         declared=subject.declared,
     )
 
@@ -217,14 +220,14 @@ def _protocol_notes(preset: str, layer: Layer, probe: str) -> tuple[str, ...]:
     return (f"the values of preset {preset} were made for {layer.protocol}, this run is judged by {probe}",)
 
 
-def _idle(request: Request, method: Component, encoder: Component) -> tuple[str, ...]:
+def _idle(layers: Sequence[Layer], method: Component, encoder: Component) -> tuple[str, ...]:
     """Which options that the user chose change nothing, because of others."""
     told: list[str] = []
     for kind, part, factory in (
         ("method", method, METHODS.get(method.name)),
         ("encoder", encoder, components.encoder_factory(encoder.name)),
     ):
-        given = [key.partition(".")[0] for layer in _own_layers(request) for key in layer.section(kind).options]
+        given = [key.partition(".")[0] for layer in layers for key in layer.section(kind).options]
         told += [f"{kind} {part.name}: {note}" for note in idle_options(factory, part.options, given)]
     return tuple(told)
 

@@ -43,8 +43,7 @@ class AutoSSL(Joint):
     Args:
         encoder: shared by all methods.
         methods: names of two or more methods.
-        options: options of methods, by name, where they are among those; other options, and other methods, have their
-            defaults.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
         weights: one for each method, which then stay; None learns them.
         weights_lr: step of the learned weights, which begin as one over the number of methods.
         weights_epochs: epochs after which weights are renewed.

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gssl.common.errors import InputError
-from gssl.common.options import validate
+from gssl.common.errors import InputError, unknown
+from gssl.common.options import KeyedBy, validate
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
@@ -29,8 +29,7 @@ class Joint(Method):
     Args:
         encoder: of all methods.
         methods: names of two or more methods.
-        options: options of methods, by name, where they are among those; other options, and other methods, have their
-            defaults.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
 
     Attributes:
         names: of the methods, as they are registered.
@@ -46,11 +45,11 @@ class Joint(Method):
         encoder: Encoder,
         *,
         methods: Annotated[tuple[str, ...], Field(min_length=2)] = ("DGI", "GAE"),
-        options: Mapping[str, Mapping[str, Any]] | None = None,
+        options: Annotated[Mapping[str, Mapping[str, Any]] | None, KeyedBy("methods")] = None,
     ) -> None:
         super().__init__(encoder)
         self.names = _names(methods, self._title)
-        own = _options(options or {})
+        own = _options(options or {}, self.names, self._title)
         self.parts = nn.ModuleList(
             _part(name, self.encoder_of_part(encoder), own.get(name, {}), self._title) for name in self.names
         )
@@ -141,9 +140,14 @@ def _names(methods: Sequence[str], title: str) -> tuple[str, ...]:
     return names
 
 
-def _options(options: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """By registered name. Presets have options for methods that a user may not have named: those stand aside."""
-    return {METHODS.canonical(name): values for name, values in options.items()}
+def _options(
+    options: Mapping[str, Mapping[str, Any]], names: Sequence[str], title: str
+) -> dict[str, Mapping[str, Any]]:
+    by_name = {METHODS.canonical(name): values for name, values in options.items()}
+    for name in by_name:
+        if name not in names:
+            raise unknown(f"method in the options of {title}", name, names)
+    return by_name
 
 
 def _part(name: str, encoder: Encoder, options: Mapping[str, Any], title: str) -> Method:

@@ -45,8 +45,7 @@ class Merged(Joint):
     Args:
         encoder: gives architecture and initial weights.
         methods: names of two or more methods.
-        options: options of methods, by name, where they are among those; other options, and other methods, have their
-            defaults.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
         merge: ``average``, task ``arithmetic``, or a mixture of ``experts``.
         scale: of the task vectors where they are added; the router's shares begin there.
         router_dim: width of the routers' hidden layer; 0 leaves it out.

@@ -39,8 +39,7 @@ class ParetoGNN(Joint):
     Args:
         encoder: shared by all methods.
         methods: names of two or more methods.
-        options: options of methods, by name, where they are among those; other options, and other methods, have their
-            defaults.
+        options: options of some of the methods, by name; the others, and other options, have their defaults.
         normalize: what is scaled by the length of a gradient: ``weights`` scales gradients where weights are found,
             ``losses`` divides the losses by it, too, ``none`` gives most weight to the loss with the shortest gradient.
 

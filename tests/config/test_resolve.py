@@ -5,8 +5,10 @@ import pytest
 
 from gssl.common.errors import InputError
 from gssl.config.layer import from_mapping
+from gssl.config.options import settled
 from gssl.config.record import RunConfig
 from gssl.config.resolve import Request, Subject, resolve
+from gssl.registry import METHODS
 
 NODES = Subject("Cora", "Cora", "node", "P1")
 GRAPHS = Subject("MUTAG", "MUTAG", "graph", "P5-RBF")
@@ -105,6 +107,22 @@ def test_an_option_that_another_one_makes_idle_is_said() -> None:
     assert not any("changes nothing" in note for note in used.notes)
     # A preset may set it without a word: nobody asked for it here.
     assert not any("changes nothing" in note for note in ask(NODES, method="MVGRL").notes)
+
+
+def test_options_of_methods_that_a_stronger_source_does_not_name_are_those_of_no_one() -> None:
+    """The preset has options for its own methods, and whoever names others must not have to take them away."""
+
+    def options(*sources: dict[str, object]) -> object:
+        preset = {
+            "methods": ["GraphMAE", "GRACE"],
+            "options": {"GraphMAE": {"gamma": 3}, "GRACE": {"temperature": 0.1}},
+        }
+        return settled(METHODS.get("ParetoGNN"), [preset, *sources], what="method ParetoGNN")["options"]
+
+    assert options({"methods": ["grace", "GAE"]}) == {"GRACE": {"temperature": 0.1}}
+    assert options({"normalize": "losses"}).keys() == {"GraphMAE", "GRACE"}
+    own = {"methods": ["DGI", "GAE"], "options": {"BGRL": {"momentum": 0.9}}}
+    assert options(own) == {"BGRL": {"momentum": 0.9}}, "what a source says beside its own names is left to be refused"
 
 
 def test_the_same_key_twice_or_against_its_flag() -> None:

@@ -277,7 +277,7 @@ def test_graphs_without_edges() -> None:
         ({"methods": ("DGI", HASTY)}, "has a learning rate or weight decay of its own"),
         ({"weights": (1.0,)}, "one number for each of the 2 methods"),
         ({"weights": (0.0, 0.0)}, "not all zero"),
-        ({"options": {"BGRLL": {}}}, "unknown method 'BGRLL'"),
+        ({"options": {"BGRL": {}}}, "method in the options of AutoSSL"),
         ({"options": {"GAE": {"negatives": 2}}}, "negatives_per_edge"),
         ({"clusters": 49}, "49 clusters of 48 nodes"),
     ],
