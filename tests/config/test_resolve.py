@@ -121,7 +121,7 @@ def test_options_of_methods_that_a_stronger_source_does_not_name_are_those_of_no
 
     assert options({"methods": ["grace", "GAE"]}) == {"GRACE": {"temperature": 0.1}}
     assert options({"normalize": "losses"}).keys() == {"GraphMAE", "GRACE"}
-    own = {"methods": ["DGI", "GAE"], "options": {"BGRL": {"momentum": 0.9}}}
+    own: Mapping[str, object] = {"methods": ["DGI", "GAE"], "options": {"BGRL": {"momentum": 0.9}}}
     assert options(own) == {"BGRL": {"momentum": 0.9}}, "what a source says beside its own names is left to be refused"
 
 
