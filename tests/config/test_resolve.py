@@ -112,16 +112,17 @@ def test_an_option_that_another_one_makes_idle_is_said() -> None:
 def test_options_of_methods_that_a_stronger_source_does_not_name_are_those_of_no_one() -> None:
     """The preset has options for its own methods, and whoever names others must not have to take them away."""
 
-    def options(*sources: dict[str, object]) -> object:
-        preset = {
+    def options(*sources: dict[str, object]) -> dict[str, object]:
+        preset: dict[str, object] = {
             "methods": ["GraphMAE", "GRACE"],
             "options": {"GraphMAE": {"gamma": 3}, "GRACE": {"temperature": 0.1}},
         }
-        return settled(METHODS.get("ParetoGNN"), [preset, *sources], what="method ParetoGNN")["options"]
+        found = settled(METHODS.get("ParetoGNN"), [preset, *sources], what="method ParetoGNN")
+        return dict(found["options"])
 
     assert options({"methods": ["grace", "GAE"]}) == {"GRACE": {"temperature": 0.1}}
     assert options({"normalize": "losses"}).keys() == {"GraphMAE", "GRACE"}
-    own: Mapping[str, object] = {"methods": ["DGI", "GAE"], "options": {"BGRL": {"momentum": 0.9}}}
+    own: dict[str, object] = {"methods": ["DGI", "GAE"], "options": {"BGRL": {"momentum": 0.9}}}
     assert options(own) == {"BGRL": {"momentum": 0.9}}, "what a source says beside its own names is left to be refused"
 
 
