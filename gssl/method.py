@@ -129,6 +129,7 @@ class Method(nn.Module, ABC):
         """
         if not isinstance(sampler, PairSampler):
             return
+        self.refuse_batches("leave out --sampler, or use the sampler full")
         if self.encoder.needs_types:
             raise InputError(
                 f"the encoder {self.encoder.title} reads the relations of all nodes, which no sampled batch has; "
@@ -144,6 +145,19 @@ class Method(nn.Module, ABC):
                 f"more layers than blocks: {type(self).__name__} needs {self.num_layers} layers, but the sampler was "
                 f"made for {sampler.propagation.num_layers}; make it with num_layers={self.num_layers}"
             )
+
+    @classmethod
+    def refuse_batches(cls, advice: str) -> None:
+        """Refuse sampled batches where the card says why the method trains on whole graphs only.
+
+        Args:
+            advice: what to do instead, which ends the message.
+
+        Raises:
+            InputError: it does.
+        """
+        if cls.card is not None and cls.card.whole_graph is not None:
+            raise InputError(f"{cls.__name__} trains on whole graphs only: {cls.card.whole_graph}; {advice}")
 
     def mass(self, batch: MiniBatch) -> Tensor | float:
         """What turns the objective's self-normalised mean over a sampled batch into the Horvitz-Thompson estimate.

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from gssl.common.card import Card
-from gssl.common.errors import InputError
 from gssl.common.options import Positive, PositiveInt, Probability
 from gssl.common.space import Float, Int, Space
 from gssl.graph.batch import MiniBatch
@@ -18,8 +17,6 @@ from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.encoder import Encoder
 from gssl.models.marginal import MarginalisedLayer
-from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
 
 
 class MGAE(Method):
@@ -84,10 +81,6 @@ class MGAE(Method):
     @property
     def num_layers(self) -> int:
         return len(self.layers)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        if isinstance(sampler, PairSampler):
-            raise InputError("MGAE is solved for on the whole graph and makes no steps; leave out --sampler")
 
     def prepare(self, graph: Graph, seed: int) -> None:
         if bool(self.solved):  # a finished run embeds another graph
