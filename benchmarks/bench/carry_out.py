@@ -40,6 +40,8 @@ class Options:
         threads: threads of one operation in each worker; fixed, because sums depend on it.
         fresh: repeat finished cells too.
         retry: repeat cells that ended in one of these.
+        wait: where other runners hold the last cells, stay until these are finished; one of many jobs of a scheduler
+            gives its place back instead.
     """
 
     db: str
@@ -48,6 +50,7 @@ class Options:
     threads: int = 1
     fresh: bool = False
     retry: tuple[CellStatus, ...] = ()
+    wait: bool = True
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ def _given_more(cell: Cell, row: CellRow) -> bool:
 def _work(
     cells: Sequence[Cell], table: Cells, options: Options, engine: Engine, display: Display, processes: _Lazy
 ) -> list[Done]:
-    """Work until no cell is open; returns what this call has ended."""
+    """Work until no cell is open, or none that this call can have; returns what it has ended."""
     worked: list[Done] = []
     trouble = _Trouble()
     with DeferredSignals() as signals, _shown(display):
@@ -227,8 +230,10 @@ def _work(
                 display.done(done)
                 if done.status not in ("taken", "stopped"):
                     worked.append(done)
-            if len(worked) == before and not worker.stopping():
-                time.sleep(_WAIT_SECONDS)  # somebody else works on the rest
+            if len(worked) == before and not worker.stopping():  # somebody else works on the rest
+                if not options.wait:
+                    break
+                time.sleep(_WAIT_SECONDS)
     if trouble.error is not None:
         raise trouble.error
     return worked
