@@ -46,6 +46,7 @@ class Environment:
         threads: threads of one operation.
         plugins: import path of each component from outside the package to the SHA-256 (first 16 hexadecimal
             digits) of its source file.
+        tf32: whether products of float32 matrices rounded their factors on the accelerator.
     """
 
     gssl: str
@@ -58,22 +59,29 @@ class Environment:
     device: str
     threads: int
     plugins: dict[str, str]
+    tf32: bool = False
 
     def mapping(self) -> dict[str, object]:
-        return {**asdict(self), "hash": self.hash}
+        return {**self._parts(), "hash": self.hash}
 
     @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all of the above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._parts(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def _parts(self) -> dict[str, object]:
+        """All of the above; ``tf32`` only where it is so, as environments of before say nothing of it."""
+        parts = asdict(self)
+        return parts if self.tf32 else {name: value for name, value in parts.items() if name != "tf32"}
 
 
-def current(device: str, plugins: dict[str, str]) -> Environment:
+def current(device: str, plugins: dict[str, str], *, tf32: bool = False) -> Environment:
     """The environment of this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
         plugins: see :class:`Environment`.
+        tf32: whether training was told to; the program around may have told PyTorch, too.
     """
     commit, dirty = git_state()
     return Environment(
@@ -87,6 +95,7 @@ def current(device: str, plugins: dict[str, str]) -> Environment:
         device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         plugins=plugins,
+        tf32=device == "cuda" and (tf32 or torch.get_float32_matmul_precision() != "highest"),
     )
 
 

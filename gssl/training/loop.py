@@ -23,9 +23,10 @@ from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
-from gssl.training.device import build_fabric, make_optimizer, resolve_device
+from gssl.training.device import build_fabric, float32_products, make_optimizer, resolve_device
 from gssl.training.embed import over_items
 from gssl.training.finite import checked
+from gssl.training.loss_scale import LossScale
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.progress import Progress, Quiet
@@ -92,7 +93,8 @@ def pretrain(
     display = progress or Quiet()
     display.start(config.epochs, run.position.epoch)
     try:
-        with DeferredSignals(active=checkpoint is not None) as signals:
+        tf32 = float32_products(run.device, tf32=config.tf32)
+        with tf32, DeferredSignals(active=checkpoint is not None) as signals:
             saver = _Saver(run, signals, checkpoint, config_key)
             while run.position.epoch < config.epochs and not run.exhausted:
                 _epoch(run, saver, watch)
@@ -129,9 +131,10 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
 
 def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> TrainingRun:
     method.check_sampler(sampler)
-    fabric = build_fabric(device, config.precision)
+    fabric = build_fabric(device, config.precision, tf32=config.tf32)
     fabric.to_device(method)
     sampler.pin = fabric.device.type == "cuda"
+    LossScale.of(fabric).check(sampler)
     players = method.players()
     if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
@@ -159,7 +162,7 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual:
 
 def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
     """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
-    method, position = run.method, run.position
+    method, position, loss_scale = run.method, run.position, LossScale.of(run.fabric)
     pending = False
     with closing(_batches(run)) as batches:
         _begin(run, batches)
@@ -174,15 +177,15 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                 method.eval()  # norms and history without dropout
             else:
                 _earlier_turns(run, batch)
-            with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms:
+            with _alone(run, run.last), GradientNorms(method, loss_scale, active=batch.plan.measure) as norms:
                 with run.fabric.autocast():
                     loss = scalar(run.last.loss(batch)) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.plan.measure:
-                run.sampler.observe(batch, norms.of(batch))
+            if batch.plan.measure and loss_scale.known(found := norms.of(batch)):
+                run.sampler.observe(batch, found)
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)
             if only_measured:
