@@ -46,6 +46,7 @@ class Environment:
         threads: threads of one operation.
         plugins: import path of each component from outside the package to the SHA-256 (first 16 hexadecimal
             digits) of its source file.
+        world_size: processes that trained together; where it is 1, it is neither in a record nor in the hash.
     """
 
     gssl: str
@@ -58,22 +59,28 @@ class Environment:
     device: str
     threads: int
     plugins: dict[str, str]
+    world_size: int = 1
+
+    def content(self) -> dict[str, object]:
+        """All of the above as plain data."""
+        return {name: value for name, value in asdict(self).items() if name != "world_size" or value != 1}
 
     def mapping(self) -> dict[str, object]:
-        return {**asdict(self), "hash": self.hash}
+        return {**self.content(), "hash": self.hash}
 
     @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all of the above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def current(device: str, plugins: dict[str, str]) -> Environment:
+def current(device: str, plugins: dict[str, str], world_size: int = 1) -> Environment:
     """The environment of this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
         plugins: see :class:`Environment`.
+        world_size: likewise.
     """
     commit, dirty = git_state()
     return Environment(
@@ -87,6 +94,7 @@ def current(device: str, plugins: dict[str, str]) -> Environment:
         device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         plugins=plugins,
+        world_size=world_size,
     )
 
 
