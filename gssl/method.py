@@ -112,6 +112,14 @@ class Method(nn.Module, ABC):
         return self.encoder
 
     @property
+    def separable(self) -> bool:
+        """Whether the loss is a weighted mean over the targets of terms in which other targets have no part.
+
+        Negatives among the batch are such a part; statistics of norms within the method are looked at elsewhere.
+        """
+        return False
+
+    @property
     def embedding_dim(self) -> int:
         """Columns of what :meth:`embed` gives."""
         return self.encoder.out_dim

@@ -69,6 +69,14 @@ class PairSampler(Sampler):
     def batches_per_epoch(self) -> int:
         return self.selection.batches_per_epoch
 
+    @property
+    def targets(self) -> int:
+        return self.selection.batch_size
+
+    @property
+    def separate(self) -> bool:
+        return self.propagation.separate
+
     def prepare(self) -> None:
         self.selection.prepare()
         self.propagation.prepare()

@@ -54,6 +54,7 @@ class RunConfig:
         finetune: how the second training of a setting that has one is done; None for the others.
         notes: what should be said of how it came about; in no hash.
         declared: what is known of data of the user's own, name to value; see :class:`gssl.datasets.declared.Declared`.
+        world_size: processes that train together, where what a step learns depends on that; 1 where it does not.
     """
 
     dataset: str
@@ -70,6 +71,7 @@ class RunConfig:
     finetune: TrainConfig | None = None
     notes: tuple[str, ...] = ()
     declared: Mapping[str, Any] = field(default_factory=dict)
+    world_size: int = 1
 
     def mapping(self) -> dict[str, Any]:
         """Plain data in the layout of presets, which ``--config`` reads back."""
@@ -84,6 +86,7 @@ class RunConfig:
             "setting": _named(self.setting),
             **({} if self.finetune is None else {"finetune": plain(asdict(self.finetune))}),
             **({"declared": plain(dict(self.declared))} if self.declared else {}),
+            **({} if self.world_size == 1 else {"world_size": self.world_size}),
             "seeds": list(self.seeds),
         }
 

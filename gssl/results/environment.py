@@ -47,6 +47,7 @@ class Environment:
         plugins: import path of each component from outside the package to the SHA-256 (first 16 hexadecimal
             digits) of its source file.
         tf32: whether products of float32 matrices rounded their factors on the accelerator.
+        world_size: processes that trained together; where it is 1, it is neither in a record nor in the hash.
     """
 
     gssl: str
@@ -60,28 +61,30 @@ class Environment:
     threads: int
     plugins: dict[str, str]
     tf32: bool = False
+    world_size: int = 1
+
+    def content(self) -> dict[str, object]:
+        """All of the above as plain data; without what records of before say nothing of, where it is as it was then."""
+        usual = {"tf32": False, "world_size": 1}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     def mapping(self) -> dict[str, object]:
-        return {**self._parts(), "hash": self.hash}
+        return {**self.content(), "hash": self.hash}
 
     @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all of the above."""
-        return hashlib.sha256(json.dumps(self._parts(), sort_keys=True).encode()).hexdigest()[:16]
-
-    def _parts(self) -> dict[str, object]:
-        """All of the above; ``tf32`` only where it is so, as environments of before say nothing of it."""
-        parts = asdict(self)
-        return parts if self.tf32 else {name: value for name, value in parts.items() if name != "tf32"}
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def current(device: str, plugins: dict[str, str], *, tf32: bool = False) -> Environment:
+def current(device: str, plugins: dict[str, str], *, tf32: bool = False, world_size: int = 1) -> Environment:
     """The environment of this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
         plugins: see :class:`Environment`.
         tf32: whether training was told to; the program around may have told PyTorch, too.
+        world_size: likewise.
     """
     commit, dirty = git_state()
     return Environment(
@@ -96,6 +99,7 @@ def current(device: str, plugins: dict[str, str], *, tf32: bool = False) -> Envi
         threads=torch.get_num_threads(),
         plugins=plugins,
         tf32=device == "cuda" and (tf32 or torch.get_float32_matmul_precision() != "highest"),
+        world_size=world_size,
     )
 
 

@@ -42,14 +42,24 @@ def build_fabric(device: str, precision: str, *, tf32: bool = False) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+    accelerator = fit_device(device, precision, tf32=tf32)
+    # Without an explicit environment Fabric reads that of a cluster scheduler and wants to be one of its ranks.
+    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[LightningEnvironment()])  # type: ignore[arg-type]  # precision is checked by TrainConfig
+
+
+def fit_device(device: str, precision: str, *, tf32: bool) -> Literal["cpu", "cuda"]:
+    """The device that is meant, which can compute so.
+
+    Raises:
+        InputError: it does not exist, or cannot.
+    """
     accelerator = resolve_device(device)
     if accelerator == "cpu" and precision == "16-mixed":  # Fabric would quietly take another
         raise InputError("train.precision '16-mixed' needs a CUDA device; use 'bf16-mixed' on the CPU")
     if accelerator == "cpu" and tf32:
         raise InputError("train.tf32 needs a CUDA device; leave it out on the CPU, whose products are float32")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision otherwise
-    # Without an explicit environment Fabric reads that of a cluster scheduler and wants to be one of its ranks.
-    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[LightningEnvironment()])  # type: ignore[arg-type]  # precision is checked by TrainConfig
+    return accelerator
 
 
 @contextmanager
