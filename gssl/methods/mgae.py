@@ -85,7 +85,7 @@ class MGAE(Method):
     def num_layers(self) -> int:
         return len(self.layers)
 
-    def check_sampler(self, sampler: Sampler) -> None:
+    def check_embedding(self, sampler: Sampler) -> None:
         if isinstance(sampler, PairSampler):
             raise InputError("MGAE is solved for on the whole graph and makes no steps; leave out --sampler")
 
