@@ -136,7 +136,8 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
     method.to(target).eval()
     if checkpoint is not None and load_checkpoint(checkpoint, config_key=config_key) is None:
         save_checkpoint(checkpoint, {"method": method.state_dict(), "best": None}, config_key=config_key)
-    return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
+    seconds, cpu_seconds = method.solved_in
+    return TrainResult((), seconds, 0.0, memory.mib(), stopped_early=False, best_epoch=None, cpu_seconds=cpu_seconds)
 
 
 def _prepare(
