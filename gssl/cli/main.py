@@ -44,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` by default) and return its exit code."""
     # A first touch of memory in small pages costs more than many operations on it. torch looks at its first tensor.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if "RANK" in os.environ:  # DistributedDataParallel warns that a method might be faster, which it cannot know
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if "_ARGCOMPLETE" in os.environ:  # the shell asks; argcomplete answers and leaves
         from gssl.cli.completion import complete
 
         complete(COMMANDS)
     with _errors_as_exit_codes() as outcome, _sigterm_as_exception():
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
-        if not command.reads_only:
+        if not (command.reads_only or command.parallel):
             require_one_process(os.environ)
         if command.trains:
             from gssl.cli.early import refuse_early
@@ -59,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.json:
             with reserved_stdout() as write:
                 answer = command.run(parsed)
-                write(answer.data)
+                if not answer.silent:
+                    write(answer.data)
         else:
             answer = command.run(parsed)
             show_answer(answer)

@@ -140,7 +140,8 @@ class Pattern(Deriving):
         changed = Pattern(change(self.rowptr), change(self.col), self.num_cols)
         if "transposed" in self.__dict__:
             pattern, order = self.transposed
-            changed.__dict__["transposed"] = (pattern.map(change), change(order))
+            turned = changed if pattern is self else pattern.map(change)  # one without edges is its own transpose
+            changed.__dict__["transposed"] = (turned, change(order))
         return changed
 
 
