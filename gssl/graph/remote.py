@@ -48,7 +48,7 @@ class RemoteRows(Tensor):
     def __init__(self, read: RowReader, shape: tuple[int, int], place: str) -> None:
         pass
 
-    def __repr__(self, **options: Any) -> str:
+    def __repr__(self, **options: Any) -> str:  # type: ignore[override]  # the stubs name the option "Any"
         return f"RemoteRows(shape={tuple(self.shape)}, place={self.place!r})"
 
     def numpy(self, *, force: bool = False) -> Any:

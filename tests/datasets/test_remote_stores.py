@@ -44,7 +44,7 @@ def alone(data: HeteroData) -> Data:
     return Data(edge_index=data["paper", "cites", "paper"].edge_index, **data["paper"].to_dict())
 
 
-class SlowStore(FeatureStore, GraphStore):
+class SlowStore(FeatureStore, GraphStore):  # type: ignore[misc]  # PyG has no types
     """Another host: it counts what it is asked for, takes its time, and may fail."""
 
     def __init__(self, data: HeteroData, delay: float = 0.0) -> None:
