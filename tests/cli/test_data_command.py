@@ -43,8 +43,9 @@ def test_what_was_imported_is_run_shown_listed_and_checked(capfd: pytest.Capture
     assert "Mine" in json.dumps(answer(capfd, "list", "datasets"))
     assert json.dumps(answer(capfd, "data", "list")).count(str(made["folder"])) == 1
     assert answer(capfd, "data", "check", "mine")["intact"] is True
-    ran = answer(capfd, "run", "BGRL", "mine", "--sampler", "graphsage", "--batch-size", "20", "--epochs", "1")
-    there = answer(capfd, "run", "BGRL", str(made["folder"]), "--sampler", "mvs", "--batch-size", "20", "--epochs", "1")
+    short = ("--batch-size", "20", "--epochs", "1")
+    ran = answer(capfd, "run", "BGRL", "mine", "--sampler", "graphsage", *short)
+    there = answer(capfd, "run", "BGRL", str(made["folder"]), "--sampler", "labor", *short)
     assert ran["dataset"] == there["dataset"] == "Mine"
     assert ran["split_hash"] == there["split_hash"]
     assert answer(capfd, "data", "import", "Mine", "--data", "undirected=true,task=multiclass")["new"] is False
