@@ -14,7 +14,8 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import Mode
 from gssl.graph.plan import Plan
-from gssl.graph.sparse import Pattern, SparseMatrix
+from gssl.graph.remote import is_remote
+from gssl.graph.sparse import Pattern, SparseMatrix, select_features
 from gssl.samplers.kernels.touch import append_rows
 from gssl.samplers.propagation.expansion import Hop
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -91,6 +92,10 @@ class AdjointPropagation(StoredPropagation):
         # By parts in one buffer, for features may lie in a file larger than the memory.
         rows = max(1, _ENTRIES // max(1, x.shape[1]))
         squares, norms = x.new_empty(rows, x.shape[1]), x.new_empty(len(x), dtype=torch.float32)
-        for part, norm in zip(x.split(rows), norms.split(rows), strict=True):
+        for start, norm in zip(range(0, len(x), rows), norms.split(rows), strict=True):
+            part = (
+                select_features(x, torch.arange(start, start + len(norm))) if is_remote(x) else x[start : start + rows]
+            )
+            assert isinstance(part, Tensor)
             norm.copy_(torch.mul(part, part, out=squares[: len(part)]).sum(1))
         return norms
