@@ -42,6 +42,7 @@ class Work:
         batch_size: targets of a batch, of all processes together.
         batches: updates of a repeat.
         prefetch: batches that a thread of each process makes ahead.
+        threads: of each process.
     """
 
     folder: str | None
@@ -50,6 +51,7 @@ class Work:
     batch_size: int
     batches: int
     prefetch: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def serve(work: Work, told: dict[str, str], orders: Connection) -> None:
         orders: where it is told, and where it says what the training cost.
     """
     os.environ |= told
-    torch.set_num_threads(1)
+    torch.set_num_threads(work.threads)
     graph = load_graph(work.folder, work.features)
     chosen = torch.randperm(graph.num_nodes, generator=torch.Generator().manual_seed(0))
     items = chosen[: work.batch_size * work.batches].sort().values
@@ -114,8 +116,11 @@ def side(work: Work, world: int) -> Iterator[list[Connection]]:
 
 def repeat(ends: list[Connection]) -> Cost:
     """Let the processes of a side train once; the cost as the first of them saw it."""
-    for end in ends:
-        end.send(None)
+    try:
+        for end in ends:
+            end.send(None)
+    except OSError:
+        raise TrainingError("a process of the benchmark ended; what it wrote says why") from None
     costs = [_received(end) for end in ends]
     for end in ends:
         _received(end)
@@ -142,11 +147,12 @@ def run(
     batches: PositiveInt = 20,
     prefetch: NonNegativeInt = 0,
     repeats: PositiveInt = 7,
+    threads: PositiveInt = 1,
 ) -> PerfResult:
     """Updates of BGRL by several processes that share every batch, against one process.
 
-    Both sides live at the same time and take turns, so that a busy machine is busy for both; each process has one
-    thread. The first repeat of each is thrown away. Draws are the same; views are drawn by each process.
+    Both sides live at the same time and take turns, so that a busy machine is busy for both. The first repeat of each
+    is thrown away. Draws are the same; views are drawn by each process.
 
     Args:
         processes: that share the batches.
@@ -156,14 +162,15 @@ def run(
         hidden: width of both layers.
         batch_size: targets of a batch, of all processes together.
         batches: updates of a repeat.
-        prefetch: batches that a thread of each process makes ahead; its time comes on top of the one thread.
+        prefetch: batches that a thread of each process makes ahead; its time comes on top of ``threads``.
         repeats: measured ones of each side.
+        threads: of each process.
     """
     with tempfile.TemporaryDirectory(prefix="gssl-perf-") as folder:
         real = real_graph_is_there()
         if not real:
             in_fresh_process(store_rmat, folder, nodes, degree)
-        work = Work(None if real else folder, features, hidden, batch_size, batches, prefetch)
+        work = Work(None if real else folder, features, hidden, batch_size, batches, prefetch, threads)
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as the command line does under a launcher
         with side(work, 1) as alone, side(work, processes) as together:
             turns = [(repeat(alone), repeat(together)) for _ in range(repeats + 1)][1:]
@@ -190,9 +197,9 @@ def run(
             "batches": batches,
             "prefetch": prefetch,
             "repeats": repeats,
-            "threads": 1,
+            "threads": threads,
         },
-        environment=describe(1),
+        environment=describe(threads),
     )
 
 

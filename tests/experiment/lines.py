@@ -1,7 +1,7 @@
 """What each process of ``test_torchrun.py`` does: one command line after the other, and a line of JSON about each.
 
-Started as ``python lines.py LINES OUT`` with the variables of a launcher. Each command line has a port of its own, words
-for all processes, more for some of them, and perhaps variables.
+Started as ``python lines.py LINES OUT`` with the variables of a launcher. Each command line has its port, words for all
+processes, more for some of them, and perhaps variables.
 """
 
 from __future__ import annotations
