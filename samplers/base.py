@@ -73,6 +73,11 @@ class Sampler(ABC):
         """Whether later batches depend on what earlier ones left behind; if so, checkpoints are between epochs."""
         return False
 
+    @property
+    def stores_gradients(self) -> bool:
+        """Whether what earlier batches left behind are gradients of the loss, too."""
+        return False
+
     def state_dict(self) -> dict[str, object]:
         """What is left behind, as plain containers of tensors and numbers."""
         return {}

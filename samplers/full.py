@@ -8,17 +8,28 @@ from copy import copy
 import torch
 from torch import Tensor
 
+from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
+from gssl.graph.remote import is_remote
 from gssl.graph.storage import Graph
 from gssl.samplers.base import Sampler
 from gssl.samplers.ranks import Ranks
 
 
 class FullBatch(Sampler):
-    """The whole graph (or collection) as the only batch of every epoch."""
+    """The whole graph (or collection) as the only batch of every epoch.
+
+    Raises:
+        InputError: its features are read row by row.
+    """
 
     def __init__(self, graph: Graph) -> None:
+        if is_remote(graph.x):
+            raise InputError(
+                "the features are read row by row from another place, so the whole graph cannot be a batch: use a "
+                "sampler, such as --sampler graphsage"
+            )
         self.graph = graph
 
     @property

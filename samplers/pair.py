@@ -86,6 +86,11 @@ class PairSampler(Sampler):
         return self.store is not None or self.selection.stateful
 
     @property
+    def stores_gradients(self) -> bool:
+        way = self.propagation
+        return isinstance(way, StoredPropagation) and way.mode in ("adjoint", "compensated")
+
+    @property
     def empty_draws(self) -> int:
         return self.selection.empty_draws
 

@@ -23,6 +23,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult | PerfTable]]" = Resolver(
         "torchrun": "gssl.benchmarks.perf.torchrun:run",
         "methods": "gssl.benchmarks.perf.methods:run",
         "inference": "gssl.benchmarks.perf.inference:run",
+        "beyond-memory": "gssl.benchmarks.perf.beyond_memory:run",
     },
     group="gssl.benchmarks",
 )

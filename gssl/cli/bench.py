@@ -79,6 +79,7 @@ def _bench(args: Namespace, db: str) -> SuiteOutcome:
         threads=args.threads,
         fresh=args.fresh,
         retry=tuple(name.replace("-", " ") for name in args.retry or ()),
+        wait=not args.no_wait,
     )
     selection = SuitePart(args.methods, args.datasets, args.seeds, args.epochs)
     return bench(load_suite(args.suite), selection, options, ENGINES[args.engine](args.workers), _display(args))
@@ -161,8 +162,8 @@ def _remarks(outcome: SuiteOutcome) -> list[str]:
 
 
 def _failure(outcome: SuiteOutcome) -> str:
-    """What is wrong with a suite of which nothing was finished."""
-    if outcome.counts["done"] or not outcome.cells:
+    """What is wrong with a suite of which nothing was finished, nor is in the hands of another runner."""
+    if outcome.counts["done"] or outcome.counts["running"] or not outcome.cells:
         return ""
     return "no cell of the suite was finished; the reasons stand beside the table, and --retry repeats cells"
 
@@ -185,7 +186,13 @@ def _arguments(parser: ArgumentParser) -> None:
     cores = min(4, os.cpu_count() or 1)
     add("--workers", metavar="N", type=integer(1), default=cores, help=f"cells at the same time (default: {cores})")
     add("--threads", metavar="N", type=integer(1), default=1, help="threads of one operation in a worker (default: 1)")
-    add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
+    add(
+        "--device",
+        metavar="auto|cpu|cuda",
+        type=choice("auto", "cpu", "cuda"),
+        default="auto",
+        help="with CUDA each cell has a GPU of its own, so that no more cells run at the same time than there are GPUs",
+    )
     add(
         "--engine",
         metavar="local|ray",
@@ -195,6 +202,7 @@ def _arguments(parser: ArgumentParser) -> None:
         "the same store, $GSSL_RUNS, data and plug-ins; that is checked",
     )
     add("--db", metavar="URL", help="results store (default: $GSSL_DB or results.db beside the runs)")
+    add("--no-wait", action="store_true", help="end when other runners hold all the cells that are left")
     again = how.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="do what is missing (the default)")
     again.add_argument("--fresh", action="store_true", help="repeat what is finished too; former runs are kept on disk")

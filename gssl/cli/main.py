@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from gssl.cli import bench, converge, doctor, embed, listing, perf, report, run, share, show, tune, variance
+from gssl.cli import bench, converge, data, doctor, embed, listing, perf, report, run, share, show, tune, variance
 from gssl.cli.output import reserved_stdout, say
 from gssl.cli.output import show as show_answer
 from gssl.cli.parser import parse
@@ -24,6 +24,7 @@ COMMANDS = (
     embed.COMMAND,
     listing.COMMAND,
     show.COMMAND,
+    data.COMMAND,
     tune.COMMAND,
     variance.COMMAND,
     converge.COMMAND,

@@ -285,10 +285,8 @@ def _sampling(layers: Sequence[Layer], subject: Subject, method: type[Method]) -
         raise InputError(
             f"the sampler 'graphs' needs a set of graphs, but {subject.name} is one graph; leave out --sampler"
         )
-    if name not in ("full", "graphs") and method.card is not None and method.card.whole_graph is not None:
-        raise InputError(
-            f"{method.__name__} trains on whole graphs only: {method.card.whole_graph}; leave out --sampler {name}"
-        )
+    if name not in ("full", "graphs"):
+        method.refuse_batches(f"leave out --sampler {name}")
     sampler = components.sampler_factory(name)
     values = settled(TrainConfig, _options(layers, "train"), what="train")
     values["batch_size"] = _batch_size(values["batch_size"], name, options_of(sampler), subject)

@@ -47,7 +47,7 @@ def embed_run(folder: Path, kind: str, *, device: str) -> Written:
         for part, method in restored_methods(run):
             if not part.is_judged:
                 continue
-            embeddings = embed_dataset(method.to(where), part.training.dataset)
+            embeddings = embed_dataset(method.to(where), part.training.dataset, folder=part.folder)
             file = part.folder / f"embeddings.{kind}"
             WRITERS[kind](file, embeddings)
             files.append(file)

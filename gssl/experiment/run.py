@@ -73,7 +73,7 @@ def run_experiment(
     kind = {"name": dataset.name, "level": dataset.level, "probe": dataset.probe, "spec": dataset.spec.mapping()}
     run = RunIdentity(config, dataset.checksum, plugins, kind)
     with Store(store_url(db), patience=patience) as store:
-        environment = current(device, plugins, group.world)
+        environment = current(device, plugins, tf32=config.train.tf32, world_size=group.world)
         folder, state = open_run(run, out, environment=environment.hash, say=say)
         with folder:
             record = Record(run, folder, store, environment, problem=problem, remarks=remarks, world_size=group.world)

@@ -20,7 +20,6 @@ from gssl.methods.pairwise import PairwiseMethod, pair_objective
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
 
 
 class E2Neg(PairwiseMethod):
@@ -110,11 +109,6 @@ class E2Neg(PairwiseMethod):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if isinstance(sampler, PairSampler):
-            raise InputError(
-                "E2Neg is trained on stars around representatives of the whole graph, to which a sampled batch would "
-                "add nothing; use --sampler full, whose steps cost no more than the stars"
-            )
         nodes = sampler.graph.num_nodes
         if self.clusters >= nodes:
             raise InputError(

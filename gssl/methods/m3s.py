@@ -24,7 +24,6 @@ from gssl.methods.labelled import Labelled
 from gssl.models.encoder import Encoder
 from gssl.objectives.pseudo_labels import aligned_clusters, most_confident
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
 
 _CLUSTER_STEPS = 300  # at most, as scikit-learn has it
 _NONE = -1
@@ -107,10 +106,6 @@ class M3S(Labelled):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        if isinstance(sampler, PairSampler):
-            raise InputError(
-                "M3S adds nodes to the labelled ones, which alone are drawn into sampled batches; use --sampler full"
-            )
         nodes = sampler.graph.num_nodes
         if self.clusters > nodes:
             raise InputError(

@@ -46,6 +46,7 @@ class Environment:
         threads: threads of one operation.
         plugins: import path of each component from outside the package to the SHA-256 (first 16 hexadecimal
             digits) of its source file.
+        tf32: whether products of float32 matrices rounded their factors on the accelerator.
         world_size: processes that trained together; where it is 1, it is neither in a record nor in the hash.
     """
 
@@ -59,11 +60,13 @@ class Environment:
     device: str
     threads: int
     plugins: dict[str, str]
+    tf32: bool = False
     world_size: int = 1
 
     def content(self) -> dict[str, object]:
-        """All of the above as plain data."""
-        return {name: value for name, value in asdict(self).items() if name != "world_size" or value != 1}
+        """All of the above as plain data; without what records of before say nothing of, where it is as it was then."""
+        usual = {"tf32": False, "world_size": 1}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     def mapping(self) -> dict[str, object]:
         return {**self.content(), "hash": self.hash}
@@ -74,12 +77,13 @@ class Environment:
         return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def current(device: str, plugins: dict[str, str], world_size: int = 1) -> Environment:
+def current(device: str, plugins: dict[str, str], *, tf32: bool = False, world_size: int = 1) -> Environment:
     """The environment of this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
         plugins: see :class:`Environment`.
+        tf32: whether training was told to; the program around may have told PyTorch, too.
         world_size: likewise.
     """
     commit, dirty = git_state()
@@ -94,6 +98,7 @@ def current(device: str, plugins: dict[str, str], world_size: int = 1) -> Enviro
         device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         plugins=plugins,
+        tf32=device == "cuda" and (tf32 or torch.get_float32_matmul_precision() != "highest"),
         world_size=world_size,
     )
 

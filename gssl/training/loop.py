@@ -21,10 +21,11 @@ from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
-from gssl.training.device import make_optimizer, resolve_device
+from gssl.training.device import float32_products, make_optimizer, resolve_device
 from gssl.training.embed import over_items
 from gssl.training.finite import checked
 from gssl.training.group import ALONE, Group
+from gssl.training.loss_scale import LossScale
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.parallel import (
@@ -102,7 +103,8 @@ def pretrain(
     display.start(config.epochs, run.position.epoch)
     several = group.world > 1
     try:
-        with DeferredSignals(active=several or checkpoint is not None, impatient=not several) as signals:
+        tf32 = float32_products(run.device, tf32=config.tf32)
+        with tf32, DeferredSignals(active=several or checkpoint is not None, impatient=not several) as signals:
             saver = Saver(run, signals, checkpoint, config_key)
             while run.position.epoch < config.epochs and not run.exhausted:
                 _epoch(run, saver, watch)
@@ -134,7 +136,8 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
     method.to(target).eval()
     if checkpoint is not None and load_checkpoint(checkpoint, config_key=config_key) is None:
         save_checkpoint(checkpoint, {"method": method.state_dict(), "best": None}, config_key=config_key)
-    return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
+    seconds, cpu_seconds = method.solved_in
+    return TrainResult((), seconds, 0.0, memory.mib(), stopped_early=False, best_epoch=None, cpu_seconds=cpu_seconds)
 
 
 def _prepare(
@@ -142,9 +145,10 @@ def _prepare(
 ) -> TrainingRun:
     method.check_sampler(sampler)
     sampler = shared_sampler(sampler, method, group)
-    fabric = build_shared_fabric(device, config.precision, group)
+    fabric = build_shared_fabric(device, config.precision, group, tf32=config.tf32)
     fabric.to_device(method)
     sampler.pin = fabric.device.type == "cuda"
+    LossScale.of(fabric).check(sampler)
     players = method.players()
     if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
@@ -178,7 +182,7 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, loss: 
 
 def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None) -> None:
     """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
-    method, position = run.method, run.position
+    method, position, loss_scale = run.method, run.position, LossScale.of(run.fabric)
     pending = False
     with closing(_batches(run)) as batches:
         _begin(run, batches)
@@ -194,15 +198,16 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
             else:
                 _earlier_turns(run, batch)
             reducing = run.reducer.reducing(now=batch.plan.step)
-            with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms, reducing:
+            norms_of = GradientNorms(method, loss_scale, active=batch.plan.measure)
+            with _alone(run, run.last), norms_of as norms, reducing:
                 with run.fabric.autocast():
                     loss = scalar(run.last.loss(batch)) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.plan.measure:
-                run.sampler.observe(batch, norms.of(batch))
+            if batch.plan.measure and loss_scale.known(found := norms.of(batch)):
+                run.sampler.observe(batch, found)
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)
             if only_measured:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +14,7 @@ from gssl.common.errors import InputError, TrainingError
 from gssl.graph.batch import MiniBatch
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.training.device import build_fabric, resolve_device
+from gssl.training.device import build_fabric, fit_device, resolve_device
 from gssl.training.group import Group
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def reducer(fabric: Fabric, method: Method, group: Group) -> Reducer:
     return Own() if group.world == 1 else Shared(fabric, method, group)
 
 
-def build_shared_fabric(device: str, precision: str, group: Group) -> Fabric:
+def build_shared_fabric(device: str, precision: str, group: Group, *, tf32: bool = False) -> Fabric:
     """The device of this process, one of several.
 
     Raises:
@@ -123,16 +122,13 @@ def build_shared_fabric(device: str, precision: str, group: Group) -> Fabric:
             devices than processes.
     """
     if group.world == 1:
-        return build_fabric(device, precision)
+        return build_fabric(device, precision, tf32=tf32)
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     check_devices(device, group)
-    accelerator = resolve_device(device)
-    if accelerator == "cpu" and precision == "16-mixed":
-        raise InputError("train.precision '16-mixed' needs a CUDA device; use 'bf16-mixed' on the CPU")
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    accelerator = fit_device(device, precision, tf32=tf32)
     fabric = Fabric(
         accelerator=accelerator,
         devices=group.launch.local_world,
