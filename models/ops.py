@@ -218,7 +218,7 @@ def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
         if x.token is not None and x.token_rows is not None:
             rows = x.token_rows.nonzero().squeeze(1)
             product = (x.token @ weight).expand(len(rows), -1)
-            out = out.index_add(0, rows, product)
+            out = out.index_add(0, rows, product.to(out.dtype))
         return out
     return x @ weight
 

@@ -118,7 +118,11 @@ class PairSampler(Sampler):
         )
 
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
-        ids, norms = self.ranks.gathered(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
+        ids, norms = batch.plan.targets, gradient_norms
+        if ids is None:
+            ids = batch.node_ids[: batch.num_targets].cpu()
+        if self.ranks.world > 1:
+            ids, norms = self.ranks.gathered(ids, norms.cpu())
         self.selection.observe(ids, norms, time=batch.plan.time)
 
     def _made(self, epoch: int) -> Iterator[tuple[MiniBatch, bool]]:
@@ -132,6 +136,8 @@ class PairSampler(Sampler):
             for part, made in self.propagation.batches(own):
                 batch = made.planned(population=population, step=part.step, measure=part.measure, time=part.time)
                 batch = self.ranks.fitted(batch, draw)
+                if part.measure:
+                    batch = batch.planned(targets=batch.node_ids[: batch.num_targets])
                 left -= 0 if batch.plan.refresh else len(part.ids)
                 yield batch.pin_memory() if self.pin else batch, draw.is_awaited and not left
 

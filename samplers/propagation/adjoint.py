@@ -18,7 +18,7 @@ from gssl.graph.remote import is_remote
 from gssl.graph.sparse import Pattern, SparseMatrix, select_features
 from gssl.samplers.kernels.touch import append_rows
 from gssl.samplers.propagation.expansion import Hop
-from gssl.samplers.propagation.stored import StoredPropagation
+from gssl.samplers.propagation.stored import StoredPropagation, ask_heads
 from gssl.samplers.selection.base import Draw
 
 _ENTRIES = 1 << 20  # of the features that are looked at together
@@ -41,6 +41,7 @@ class AdjointPropagation(StoredPropagation):
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
         block, sources = self.touching(draw.ids)
+        ask_heads(block, len(draw.ids))
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
             x=self.features(sources, len(draw.ids), ahead=not draw.is_awaited),

@@ -134,6 +134,7 @@ class StoredPropagation(Propagation):
     def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True, ahead: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids, turned=turned)
+        ask_heads(block, len(ids))
         history = BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step)
         return MiniBatch(
             x=self.features(sources, len(ids), ahead=ahead),
@@ -165,3 +166,10 @@ class StoredPropagation(Propagation):
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""
         return BatchHistory(self.store, self.mode, ids, num_fresh, frozen=self.frozen)
+
+
+def ask_heads(block: Block, num_fresh: int) -> None:
+    """Let a block know how many edges its first destinations, and its first sources, have: encoders ask for them."""
+    block.pattern.end_of(num_fresh)
+    if block.pattern.knows_transpose:
+        block.pattern.transposed[0].end_of(num_fresh)
