@@ -60,6 +60,10 @@ class Group:
         """The largest that any process gives, one by one."""
         return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.MAX)
 
+    def every(self, flag: bool) -> bool:
+        """Whether something holds on all processes."""
+        return not self.most(not flag)[0]
+
     def total(self, *values: float) -> list[float]:
         """The sums over all processes, one by one."""
         return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.SUM)

@@ -208,7 +208,7 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.plan.measure and loss_scale.known(found := norms.of(batch)):
+            if batch.plan.measure and run.group.every(loss_scale.known(found := norms.of(batch))):
                 run.sampler.observe(batch, found)
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)

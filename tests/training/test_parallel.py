@@ -97,7 +97,8 @@ def test_every_method_trains_in_several_processes_or_says_why_not(both: list[Fou
     first, second = (mine["methods"] for mine in both)
     assert first == second
     refused = {name: found for name, found in first.items() if isinstance(found, str)}
-    assert all("categories" in text or "use --sampler full" in text for text in refused.values()), refused
+    for name, text in refused.items():
+        assert any(word in text for word in ("categories", "whole graphs", "use --sampler full")), f"{name}: {text}"
     assert len(refused) < 8 < len(first)
     assert all(math.isfinite(loss) for found in first.values() if not isinstance(found, str) for loss in found)
 
@@ -123,7 +124,7 @@ def test_more_processes_than_targets() -> None:
 def test_what_depends_on_the_number_of_processes() -> None:
     graph = toy_dataset("node").graph
 
-    def depends(kind: Any, sampler: str, norm: str = "none", **options: Any) -> bool:
+    def depends(kind: Any, sampler: str, norm: Any = "none", **options: Any) -> bool:
         made = sampler_factory(sampler)(graph, num_layers=2, batch_size=6, **options)
         return depends_on_world(kind(GCN(4, norm=norm)), made)
 

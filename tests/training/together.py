@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def every() -> Iterator[tuple[str, Callable[[], tuple[Method, Sampler]]]]:
     for name in METHODS.names():
         kind = METHODS.get(name)
         for level in kind.levels[:1] if kind.trains and not kind.needs_types else ():
-            yield f"{name} on {level}s", lambda name=name, level=level: one_method(name, level)
+            yield f"{name} on {level}s", partial(one_method, name, level)
 
 
 def one_method(name: str, level: str) -> tuple[Method, Sampler]:
