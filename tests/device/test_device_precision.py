@@ -68,7 +68,19 @@ def sampled(propagation: str) -> tuple[Method, PairSampler]:
     method = BGRL(encoder_of("GCN", graph), predictor_dim=8)
     options = {"gamma": 0.5, "checkpoint_every": 2}
     sampler = SAMPLERS.get(f"minvar+{propagation}")(graph, num_layers=2, batch_size=16, seed=0, **options)
+    assert isinstance(sampler, PairSampler)
     return method, sampler
+
+
+def watched(sampler: PairSampler) -> list[torch.Tensor]:
+    """The norms that the selection is going to be told."""
+    seen: list[torch.Tensor] = []
+
+    def observe(ids: torch.Tensor, norms: torch.Tensor, *, time: int = 0) -> None:
+        seen.append(norms.cpu())
+
+    sampler.selection.observe = observe  # type: ignore[method-assign]  # a spy on one object
+    return seen
 
 
 @pytest.mark.parametrize("precision", LOW)
@@ -81,8 +93,7 @@ def test_norms_are_without_the_scale_of_the_loss(propagation: str, precision: st
 
     def norms(config: TrainConfig, device: str) -> list[torch.Tensor]:
         method, sampler = sampled(propagation)
-        seen: list[torch.Tensor] = []
-        sampler.selection.observe = lambda ids, found, time: seen.append(found.cpu())  # type: ignore[method-assign]
+        seen = watched(sampler)
         pretrain(method, sampler, config, seed=0, device=device)
         return seen
 
@@ -97,9 +108,8 @@ def test_norms_are_without_the_scale_of_the_loss(propagation: str, precision: st
 def test_gradients_that_overflow_are_not_taken_for_norms() -> None:
     """The scaler begins with a factor that some losses do not bear; then it skips the step and halves the factor."""
     method, sampler = sampled("exact")
-    loss, seen = method.loss, []
+    loss, seen = method.loss, watched(sampler)
     method.loss = lambda batch: loss(batch) * 1e30  # type: ignore[method-assign]
-    sampler.selection.observe = lambda ids, found, time: seen.append(found)  # type: ignore[method-assign]
     with emulated_cuda():
         pretrain(method, sampler, low("16-mixed"), seed=0, device="cuda")
     assert all(bool(norms.isfinite().all()) for norms in seen)

@@ -19,6 +19,7 @@ from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch
+from gssl.samplers.pair import PairSampler
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 from gssl.testing.emulated.training import Make, counted_steps
 from gssl.testing.toy import toy_graph
@@ -144,7 +145,12 @@ def test_an_instrument_that_watches_sees_every_loss() -> None:
     with emulated_cuda():
         method, sampler = sampled("graphsage", fanouts=3)()
         seen: list[float] = []
-        result = pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda", watch=lambda v: seen.append(v))  # type: ignore[func-returns-value,arg-type,return-value]
+
+        def noted(value: float) -> bool:
+            seen.append(value)
+            return False
+
+        result = pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda", watch=noted)
         assert result.curve[0].loss == pytest.approx(sum(seen) / len(seen))
         pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda", watch=Countdown(1))
 
@@ -158,6 +164,7 @@ def test_variance_and_convergence_are_those_of_the_cpu() -> None:
         method = seeded(BGRL, predictor_dim=8)().to(device).eval()
         frozen = FrozenMethod(method, GRAPH, 0)
         sampler = SAMPLERS.get("minvar+adjoint")(GRAPH, num_layers=2, batch_size=20, prefetch=0)
+        assert isinstance(sampler, PairSampler)
         frozen.settle(sampler)
         found = measure(frozen, frozen.full_gradient(2), frozen.layer_outputs(frozen.full), sampler, 3)
         return [found.total.bias2, found.total.variance, *found.embedding]

@@ -28,7 +28,8 @@ def method() -> BGRL:
 
 
 def sampler(name: str, **options: Any) -> PairSampler:
-    made: PairSampler = SAMPLERS.get(name)(GRAPH, num_layers=2, batch_size=10, **options)
+    made = SAMPLERS.get(name)(GRAPH, num_layers=2, batch_size=10, **options)
+    assert isinstance(made, PairSampler)
     return made
 
 
