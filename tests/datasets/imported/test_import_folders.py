@@ -47,14 +47,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 BOTH = Declared(task="multiclass", undirected=True)
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A data root of its own."""
-    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("GSSL_MIRROR", raising=False)
-    return Store.locate()
-
-
 def take(source: Path, store: Store, declared: Declared = NOTHING, **options: object) -> Imported:
     return import_folder(source, store, declared=declared, memory_mib=8, **options)  # type: ignore[arg-type]
 
