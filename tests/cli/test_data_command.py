@@ -81,3 +81,11 @@ def test_what_is_wrong_is_said(
     assert main(words) == 2
     assert message in capfd.readouterr().err
     assert not (tmp_path / "data" / "imported").exists() or not any((tmp_path / "data" / "imported").glob("[!.]*"))
+
+
+def test_a_suite_names_what_was_imported(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer(capfd, "data", "import", "Mine")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text("seeds: 1\nbudget: {epochs: 1}\ngroups:\n  - methods: [raw]\n    datasets: [mine]\n")
+    assert main(["show", str(suite)]) == 0
+    assert "Mine" in capfd.readouterr().out

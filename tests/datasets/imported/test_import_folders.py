@@ -27,6 +27,7 @@ from gssl.datasets.imported.write import Imported, import_folder
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import GRAPH, Store
 from gssl.graph.sparse import dense_features
+from gssl.registry import SAMPLERS
 
 _spec = importlib.util.spec_from_file_location("raw_folders", Path(__file__).with_name("raw_folders.py"))
 assert _spec is not None
@@ -116,6 +117,17 @@ def test_ranges_are_the_graph(tmp_path: Path, store: Store) -> None:
     assert torch.equal(torch.cat([part.col for part in parts]), pattern.col.long())
     assert torch.equal(torch.cat([part.rowptr.diff() for part in parts]), pattern.counts.long())
     assert np.array_equal(np.concatenate([part.x.numpy() for part in parts]), raw.drawn()["x"])
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS.names() if name not in ("full", "graphs")])
+def test_every_sampler_draws_the_batches_of_memory(tmp_path: Path, store: Store, name: str) -> None:
+    source = raw.arrays(tmp_path)
+    near, far = load_dataset(source, declared=BOTH), load_dataset(take(source, store, BOTH).folder)
+    options = {"num_layers": 2, "batch_size": 32, "seed": 1} | ({"norms": "online"} if name == "mvs" else {})
+    for one, other in zip(*(SAMPLERS.get(name)(data.graph, **options).epoch(0) for data in (near, far)), strict=True):
+        assert torch.equal(one.node_ids, other.node_ids)
+        assert torch.equal(one.blocks[0].pattern.col, other.blocks[0].pattern.col)
+        assert torch.equal(dense_features(one.x), dense_features(other.x))
 
 
 def test_the_same_import_is_there_already_and_another_is_in_the_way(tmp_path: Path, store: Store) -> None:
