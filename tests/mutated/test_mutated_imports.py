@@ -49,8 +49,8 @@ def _tables(folder: Path) -> Path:
 
 def _archives(folder: Path) -> Path:
     (folder / "raw").mkdir(parents=True)
-    sizes = {"num_nodes_list": np.array([3]), "num_edges_list": np.array([3])}
-    np.savez(folder / "raw" / "data.npz", edge_index=EDGES, node_feat=X, **sizes)
+    count = np.array([3])
+    np.savez(folder / "raw" / "data.npz", edge_index=EDGES, node_feat=X, num_nodes_list=count, num_edges_list=count)
     np.savez(folder / "raw" / "node-label.npz", node_label=Y.reshape(-1, 1))
     return _described(folder, "True")
 
