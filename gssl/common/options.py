@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from gssl.common.errors import InputError, unknown
 
@@ -237,7 +236,7 @@ def _convert(option: Option, value: object, what: str) -> Any:
         raise InputError(f"option {option.name!r} of {what}: {told} (got {given})") from None
 
 
-def _list_hint(option: Option, value: object, error: ErrorDetails) -> str:
+def _list_hint(option: Option, value: object, error: Mapping[str, Any]) -> str:
     """What to write where a list is wanted and a single value or a list of another length was given."""
     parts, kind = _fixed_length(option.annotation), error["type"]
     if kind in ("tuple_type", "list_type"):
