@@ -142,6 +142,10 @@ class MiniBatch:
         """The batch in page-locked memory, without a copy of what is there already."""
         return self._map(Tensor.pin_memory)
 
+    def carried(self, change: Callable[[Tensor], Tensor], x: BatchFeatures) -> MiniBatch:
+        """The batch with each tensor replaced by an equal one, and its features by ``x``."""
+        return replace(replace(self, x=self.node_ids.new_empty(0, 0))._map(change), x=x)
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
         blocks = {id(block): block.map(change) for block in self.blocks}
         return replace(

@@ -115,6 +115,7 @@ def pretrain(
         best_epoch=None if run.best is None else run.best.epoch,
         cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
         load=mean_or_none([record.load for record in run.curve]),
+        notes=sampler.notes,
     )
 
 
@@ -131,7 +132,7 @@ def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, d
     method.check_sampler(sampler)
     fabric = build_fabric(device, config.precision)
     fabric.to_device(method)
-    sampler.pin = fabric.device.type == "cuda"
+    sampler.place(fabric.device)
     players = method.players()
     if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
