@@ -158,6 +158,10 @@ class MiniBatch:
         """The batch in page-locked memory, without a copy of what is there already."""
         return self._map(Tensor.pin_memory)
 
+    def carried(self, change: Callable[[Tensor], Tensor], x: BatchFeatures) -> MiniBatch:
+        """The batch with each tensor replaced by an equal one, and its features by ``x``."""
+        return replace(replace(self, x=self.node_ids.new_empty(0, 0))._map(change), x=x)
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
         known: dict[int, Tensor] = {}  # ids of nodes are those of the history too, and travel once
 

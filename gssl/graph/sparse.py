@@ -279,12 +279,20 @@ BatchFeatures = Features | GatheredRows
 
 
 def select_features(x: BatchFeatures, index: Tensor) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, of the same kind."""
+    """Rows ``index`` (int64) of features, of the same kind.
+
+    Where the features stayed in host memory and the index is on a device, rows of dense ones are not copied yet:
+    whoever takes the batch to the device gathers them on the way.
+    """
+    if index.device != x.device:
+        index = index.to(x.device)
+        if isinstance(x, Tensor):
+            return GatheredRows(x, index)
     return x.index_select(0, index) if isinstance(x, Tensor) else x.select_rows(index)
 
 
 def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
+    """Rows ``index`` (int64) of features, without a copy where they are dense and in float32.
 
     Args:
         x: features of all nodes.
@@ -293,9 +301,9 @@ def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatur
     """
     if not isinstance(x, Tensor) or is_remote(x) or x.requires_grad or not x.is_contiguous():
         return select_features(x, index)
-    if (x.device.type, x.dtype) != ("cpu", torch.float32):
+    if x.dtype != torch.float32 or x.device != index.device:
         return select_features(x, index)
-    if ahead:
+    if ahead and x.device.type == "cpu":
         touch_rows(x.numpy(), index.numpy())
     return GatheredRows(x, index)
 

@@ -128,6 +128,7 @@ def pretrain(
         best_epoch=None if run.best is None else run.best.epoch,
         cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
         load=mean_or_none([record.load for record in run.curve]),
+        notes=sampler.notes,
     )
 
 
@@ -149,7 +150,7 @@ def _prepare(
     fabric = build_shared_fabric(device, config.precision, group, tf32=config.tf32)
     check_memory(method, sampler, config, fabric.device)
     fabric.to_device(method)
-    sampler.pin = fabric.device.type == "cuda"
+    sampler.place(fabric.device)
     LossScale.of(fabric).check(sampler)
     players = method.players()
     if not any(player.parameters for player in players.values()):

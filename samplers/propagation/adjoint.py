@@ -16,8 +16,9 @@ from gssl.graph.history import Mode
 from gssl.graph.plan import Plan
 from gssl.graph.remote import is_remote
 from gssl.graph.sparse import Pattern, SparseMatrix, select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.kernels.touch import append_rows
-from gssl.samplers.propagation.expansion import Hop
+from gssl.samplers.propagation.growing import Hop
 from gssl.samplers.propagation.stored import StoredPropagation, ask_heads
 from gssl.samplers.selection.base import Draw
 
@@ -38,6 +39,11 @@ class AdjointPropagation(StoredPropagation):
 
     def prepare(self) -> None:
         _ = self.graph.block.pattern.transposed, self._input_norm
+
+    def place(self, graph: Graph) -> None:
+        norm = self._input_norm  # summed on the CPU, in the order of the CPU
+        super().place(graph)
+        self.__dict__["_input_norm"] = norm.to(graph.device)
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
         block, sources = self.touching(draw.ids)
@@ -78,10 +84,12 @@ class AdjointPropagation(StoredPropagation):
         if self.engine.numba:
             return append_rows(above, source, target, num_rows)
         leaving = (target >= above.num_rows).nonzero().squeeze(1)
-        row, col = torch.cat([above.row, target[leaving]]), torch.cat([above.col, source[leaving]])
+        leaving = leaving[torch.argsort(target[leaving], stable=True)]
+        counts = torch.bincount(target[leaving] - above.num_rows, minlength=num_rows - above.num_rows)
+        rowptr = torch.cat([above.rowptr, (above.nnz + counts.cumsum(0)).to(above.rowptr.dtype)])
+        col = torch.cat([above.col, source[leaving].to(above.col.dtype)])
         chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])
-        pattern, sorting = Pattern.from_coo(row, col, num_rows, num_rows)
-        return pattern, chosen[sorting]
+        return Pattern(rowptr, col, num_rows), chosen
 
     @cached_property
     def _input_norm(self) -> Tensor:
