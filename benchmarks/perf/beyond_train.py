@@ -92,6 +92,7 @@ class Trained:
             "step_milliseconds": 1e3 * median(self.steps),
             "rows_per_batch": self.rows,
             "reclaimed": self.reclaimed,
+            "peak_over_limit": self.peak / self.limit,
         }
 
 
@@ -128,15 +129,14 @@ def train_limited(case: BeyondCase, threads: int) -> Trained:
     method = BGRL(GCN(graph.in_dim, hidden_dim=case.hidden))
     watch = Stopwatch(_sampler(case, graph))
     mapped = (dense_features(graph.x), graph.block.pattern.col)
-    meter, seen, reclaimed = PeakMemory(torch.device("cpu")), list[Held](), 0
+    meter, seen = PeakMemory(torch.device("cpu")), list[Held]()
 
     def observe(loss: float) -> bool:
-        nonlocal reclaimed
         seen.append(held())
-        reclaimed += limit.keep(*mapped)
         return len(seen) > _WARM + case.repeats
 
-    pretrain(method, watch, TrainConfig(epochs=1_000_000), seed=0, watch=observe)
+    with limit.kept(*mapped) as given_back:
+        pretrain(method, watch, TrainConfig(epochs=1_000_000), seed=0, watch=observe)
     kept = seen[_WARM:]
     return Trained(
         sampler=case.sampler,
@@ -149,7 +149,7 @@ def train_limited(case: BeyondCase, threads: int) -> Trained:
         most=max(step.own for step in kept),
         files=max(step.files for step in seen),
         peak=int(meter.mib() * 2**20),
-        reclaimed=reclaimed,
+        reclaimed=len(given_back),
         limited_by=limit.by,
         limit=limit.bytes,
         why=limit.why,

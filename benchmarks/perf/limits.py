@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from gssl.training.memory import group_limit
 
 _PAGEOUT = getattr(mmap, "MADV_PAGEOUT", 21)  # of Linux 5.4; Python names it from 3.13 on
 _KIB = 1024
+_LOOK_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,37 @@ class Limit:
     bytes: int
     why: str
 
-    def keep(self, *files: Tensor) -> bool:
-        """Give pages of mapped files back if the process holds nearly as much as it may; whether it did.
+    @contextmanager
+    def kept(self, *files: Tensor) -> Iterator[list[int]]:
+        """Within, pages of mapped files are given back whenever the process holds half of what it may.
 
-        Under a control group the kernel does that. ``RLIMIT_DATA`` does not count pages of files, so here the process
-        asks the kernel to reclaim its own.
+        Under a control group the kernel does that. ``RLIMIT_DATA`` does not count pages of files, so here a thread
+        looks every few milliseconds, and asks the kernel to reclaim them.
+
+        Yields:
+            What was held, in bytes, each time that pages were given back.
         """
-        now = held()
-        if self.by == "cgroup" or now.own + now.files < 0.9 * self.bytes:
-            return False
-        for tensor in files:
-            give_back(tensor)
-        return True
+        seen: list[int] = []
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(_LOOK_SECONDS):
+                now = held()
+                if now.own + now.files > self.bytes / 2:
+                    seen.append(now.own + now.files)
+                    for tensor in files:
+                        give_back(tensor)
+
+        if self.by == "cgroup":
+            yield seen
+            return
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            thread.join()
 
 
 def limited(wanted: int) -> Limit:
@@ -85,7 +108,7 @@ def limited(wanted: int) -> Limit:
         "rlimit",
         wanted,
         "the process was started in no control group with such a limit: RLIMIT_DATA bounds memory of its own, and "
-        "pages of files are reclaimed by MADV_PAGEOUT whenever both together reach nine tenths of the limit",
+        "pages of files are reclaimed by MADV_PAGEOUT whenever both together reach half of the limit",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,15 @@ def remember(folder: Path, manifest: Manifest, store: Store) -> None:
 
 
 def _mapped(path: Path) -> Tensor:
+    """The tensor on a file. The kernel is told not to read around what is asked for: batches take rows here and there,
+    and 128 KiB would be read and kept for each.
+    """
     array = open_written(path)
-    return mapped_tensor(array) if isinstance(array, np.memmap) else torch.from_numpy(array)
+    if not isinstance(array, np.memmap):
+        return torch.from_numpy(array)
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+        array.base.madvise(mmap.MADV_RANDOM)
+    return mapped_tensor(array)
 
 
 def _split(folder: Path, number: int, name: str, num_items: int) -> Split:

@@ -110,6 +110,16 @@ def test_nothing_is_read_before_it_is_used(tmp_path: Path, store: Store) -> None
         assert tensor.reshape(-1)[-1].view(torch.float32) == 99
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="reads what Linux says of a mapping")
+def test_a_row_is_read_without_its_surroundings(tmp_path: Path, store: Store) -> None:
+    data = load_dataset(take(raw.arrays(tmp_path), store, BOTH).folder)
+    maps = Path("/proc/self/smaps").read_text().split("\n")
+    place = next(i for i, line in enumerate(maps) if line.endswith("imported/mine/x.npy"))
+    flags = next(line for line in maps[place:] if line.startswith("VmFlags"))
+    assert "rr" in flags.split()  # MADV_RANDOM
+    assert data.graph.num_nodes == raw.NODES
+
+
 def test_ranges_are_the_graph(tmp_path: Path, store: Store) -> None:
     done = take(raw.arrays(tmp_path), store, BOTH)
     pattern, parts = load_dataset(done.folder).graph.block.pattern, list(load_ranges(done.folder, 128))
