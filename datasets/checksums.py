@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.common.files import require_regular
+from gssl.datasets.npy_header import check_array_file
 from gssl.datasets.types import Labels
 from gssl.graph.hetero import HeteroParts
 from gssl.graph.sparse import Features, SparseMatrix
@@ -97,12 +101,43 @@ def dataset_checksum(graph: Graph, labels: Labels | None) -> str:
     return own.hexdigest()[:16]
 
 
-def _digest(*tensors: Tensor | None) -> str:
+def checksum_of_files(rowptr: Path, col: Path, x: Path, y: Path | None) -> str:
+    """:func:`dataset_checksum` of a graph and its labels in ``.npy`` files, read piece by piece and not mapped."""
+    edges = _digest(FileArray(rowptr), FileArray(col), None, None, None, FileArray(x))
+    own = hashlib.sha256(edges.encode())
+    own.update(_digest(None if y is None else FileArray(y)).encode())
+    return own.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class FileArray:
+    """An array in a ``.npy`` file, stored in rows."""
+
+    path: Path
+
+    def put(self, digest: _Digest) -> None:
+        """Hand on what a tensor of these numbers would."""
+        header = check_array_file(self.path)
+        kind = str(np.zeros(0, header.dtype).dtype.name)
+        digest.update(f"torch.{kind}{tuple(header.shape)}|".encode())
+        with self.path.open("rb") as file:
+            file.seek(header.offset)
+            while piece := file.read(1 << 24):
+                digest.update(piece)
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+def _digest(*tensors: Tensor | FileArray | None) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         if tensor is None:
             digest.update(b"none|")
-            continue
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        elif isinstance(tensor, FileArray):
+            tensor.put(digest)
+        else:
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}|".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]

@@ -65,6 +65,18 @@ def clean_graph(
     return Graph(block, features, ptr), tuple(notes)
 
 
+def clean_edges(edge_index: Array, num_nodes: int, *, undirected: bool) -> tuple[Block, tuple[str, ...]]:
+    """Edges alone, as :func:`clean_graph` takes them.
+
+    Raises:
+        InputError: no edges, or node ids out of range.
+    """
+    edges = edge_ids(edge_index)
+    check_range(edges, num_nodes)
+    block, notes = _block(edges, num_nodes, None, None, undirected)
+    return block, tuple(notes)
+
+
 def clean_features(x: Array | SparseMatrix, what: str) -> Features:
     """Features as float32, sparse where that is faster.
 

@@ -12,6 +12,7 @@ from gssl.datasets.catalog import DATASETS, find_spec
 from gssl.datasets.convert import as_dataset
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.generators import generate
+from gssl.datasets.imported.read import load_imported
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.store import Store
 from gssl.datasets.types import Dataset
@@ -33,7 +34,8 @@ def load_dataset(
         name_or_path: a name of the catalog (case does not matter); a generator with options, such as
             ``csbm:nodes=10000,classes=5``; an installed plug-in's name; ``package.module:function`` that returns a
             dataset, or a graph of networkx or PyG; the name of a folder below ``ogb/`` of the data root or mirror that
-            has a ``meta.json``; or the path of a file or folder of a kind that :mod:`gssl.datasets.user` reads.
+            has a ``meta.json``; the name of a graph that ``gssl data import`` wrote, which then stands for a set of
+            the catalog, too; or the path of a file or folder of a kind that :mod:`gssl.datasets.user` reads.
         declared: what is known of data of the user's own.
         root: data root; None for ``$GSSL_DATA``, whose default is the user's cache folder.
         mirror: read-only folder in which raw files are looked for before they are downloaded; None for
@@ -54,6 +56,13 @@ def load_dataset(
         )
     if spec is not None and spec.family == "generator":
         return generate(spec.name, DATASETS.get(spec.name), options, partial(load_dataset, root=root, mirror=mirror))
+    imported = {} if colon else {name.lower(): folder for name, folder in store.imported_folders().items()}
+    if (head if spec is None else spec.name).lower() in imported and not _looks_like_path(text):
+        if declared != NOTHING:
+            raise InputError(
+                f"facts are declared when a graph is imported, so leave out {', '.join(declared.mapping())}"
+            )
+        return load_imported(imported[text.lower()], store)
     if spec is not None and not colon:
         dataset: Dataset = load_component(spec.loader, "dataset")(spec, store)
         return dataset
@@ -68,7 +77,7 @@ def load_dataset(
         return load_folder(folders[text.lower()], store, in_store=True)
     if Path(text).exists():
         return load_path(Path(text), store, declared)
-    raise unknown("dataset", text, [*DATASETS.names(), *folders])
+    raise unknown("dataset", text, [*DATASETS.names(), *folders, *imported])
 
 
 def _looks_like_path(text: str) -> bool:

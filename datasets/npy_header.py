@@ -36,12 +36,14 @@ class Header:
         dtype: of its numbers.
         nbytes: bytes of its numbers.
         offset: bytes before them.
+        by_columns: whether numbers of a column, not of a row, follow each other (Fortran order).
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     nbytes: int
     offset: int
+    by_columns: bool = False
 
 
 def read_header(file: IO[bytes], size: int, path: object, part: str = "it") -> Header:
@@ -59,7 +61,7 @@ def read_header(file: IO[bytes], size: int, path: object, part: str = "it") -> H
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(file)
+        shape, by_columns, dtype = read(file)
         start = file.tell()
     except Exception as error:  # a damaged header can fail in any way
         raise InputError(f"{path} is damaged, {part} has no header ({error}): save it again with numpy") from None
@@ -68,7 +70,7 @@ def read_header(file: IO[bytes], size: int, path: object, part: str = "it") -> H
         raise InputError(
             f"{path} is damaged: {part} states shape {shape}, {nbytes} bytes, but holds {size - start} bytes"
         )
-    return Header(shape, dtype, nbytes, start)
+    return Header(shape, dtype, nbytes, start, by_columns and len(shape) > 1)
 
 
 def check_array_file(path: Path) -> Header:

@@ -54,14 +54,19 @@ def load_folder(folder: Path, store: Store, *, in_store: bool) -> Dataset:
         level=source.level,
         summary="a folder in OGB's layout",
         loader="gssl.datasets.ogb_sets:load",
-        kind="multiclass" if source.target == "link" else _kind(source),
-        metric=_metric(source, folder),
+        kind="multiclass" if source.target == "link" else kind_of(source),
+        metric=metric_of(source, folder),
         probe="Dot" if source.target == "link" else "LBFGS",
     )
     return _read(spec, source, store)
 
 
-def _metric(source: OgbSource, folder: Path) -> Metric:
+def metric_of(source: OgbSource, folder: Path) -> Metric:
+    """How a set is scored, as it says itself.
+
+    Raises:
+        InputError: no probe can judge by it.
+    """
     told = str(source.meta["eval metric"])
     if source.target == "link" and _METRICS_OF_LINKS.fullmatch(told):
         return told  # as it is called here, too
@@ -70,7 +75,8 @@ def _metric(source: OgbSource, folder: Path) -> Metric:
     return _METRICS[told]
 
 
-def _kind(source: OgbSource) -> LabelKind:
+def kind_of(source: OgbSource) -> LabelKind:
+    """What is predicted, as the set says itself."""
     if "regression" in str(source.meta["task type"]):
         return "regression"
     return "multilabel" if int(source.meta["num tasks"]) > 1 else "multiclass"
@@ -82,7 +88,7 @@ def _read(spec: DatasetSpec, source: OgbSource, store: Store) -> Dataset:
         kind = str(source.meta["split"])
         if source.target == "link":
             return stored, read_links(folder / "split" / kind, stored.edge_index, stored.num_nodes)
-        return stored, _split(folder, kind, stored.num_nodes if source.level == "node" else stored.ptr.numel() - 1)
+        return stored, read_split(folder, kind, stored.num_nodes if source.level == "node" else stored.ptr.numel() - 1)
 
     stored, split = prepared(source, store, read)
     links = split if isinstance(split, LinkSplit) else None
@@ -104,7 +110,12 @@ def _read(spec: DatasetSpec, source: OgbSource, store: Store) -> Dataset:
     return replace(assemble(spec, arrays), links=links)
 
 
-def _split(folder: Path, kind: str, num_items: int) -> Split:
+def read_split(folder: Path, kind: str, num_items: int) -> Split:
+    """The preset split of items in ``split/<kind>/`` of a folder in OGB's layout.
+
+    Raises:
+        InputError: damaged, or ids that are no items.
+    """
     whole = folder / "split" / kind / WHOLE_SPLIT
     if whole.is_file():
         return _whole_split(whole, kind, num_items)

@@ -11,6 +11,8 @@ from platformdirs import user_cache_path
 from gssl.common.errors import InputError
 
 META = "meta.json"
+GRAPH = "gssl-graph.json"  # describes a graph that ``gssl data import`` wrote
+IMPORTED = "imported"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,15 @@ class Store:
         for place in self.places:
             for meta in sorted((place / "ogb").glob(f"*/{META}")):
                 found.setdefault(meta.parent.name.replace("_", "-"), meta.parent)
+        return found
+
+    def imported_folders(self) -> dict[str, Path]:
+        """Graphs that ``gssl data import`` wrote below ``imported/``: name to the folder found first."""
+        found: dict[str, Path] = {}
+        for place in self.places:
+            for file in sorted((place / IMPORTED).glob(f"*/{GRAPH}")):
+                if not file.parent.name.startswith("."):
+                    found.setdefault(file.parent.name, file.parent)
         return found
 
 

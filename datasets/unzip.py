@@ -99,6 +99,18 @@ def array_headers(path: Path) -> dict[str, Header]:
         return headers_in(zipped, path)
 
 
+@contextlib.contextmanager
+def arrays_in(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header]]]:
+    """An ``.npz`` whose arrays are read piece by piece, so that they may be larger than the memory; and their headers.
+
+    Raises:
+        InputError: not a whole zip, or an array states more numbers than the archive holds of it.
+    """
+    require_regular(path)
+    with _opened(path) as zipped:
+        yield zipped, headers_in(zipped, path)
+
+
 def check_gzip_fits_memory(path: Path) -> None:
     """Refuse a compressed file that unpacks to more bytes than the machine has free.
 

@@ -18,11 +18,12 @@ from gssl.datasets.formats import (
     torch_file,
     tu_set,
 )
+from gssl.datasets.imported.read import load_imported
 from gssl.datasets.nodes_beside import LISTS, TABLES
 from gssl.datasets.ogb_sets import load_folder
 from gssl.datasets.ogb_source import is_saved_without_meta
 from gssl.datasets.smiles_table import SUFFIXES as MOLECULES
-from gssl.datasets.store import META, Store
+from gssl.datasets.store import GRAPH, META, Store
 from gssl.datasets.types import Dataset
 
 Reader = Callable[[Path, Store, Declared], Dataset]
@@ -80,6 +81,10 @@ def load_path(path: Path, store: Store, said: Declared = NOTHING) -> Dataset:
 
 
 def _load_folder(path: Path, store: Store, facts: Declared) -> Dataset:
+    if (path / GRAPH).is_file():
+        if facts != NOTHING:
+            raise InputError(f"facts are declared when a graph is imported, so leave out {', '.join(facts.mapping())}")
+        return load_imported(path, store)
     if (path / META).is_file():
         if facts != NOTHING:
             raise InputError(f"{META} says what the data are, so leave out {', '.join(facts.mapping())}")

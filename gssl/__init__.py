@@ -1,7 +1,8 @@
 """gssl: the testbed where self-supervised learning on graphs is settled by experiment.
 
 ``gssl.run``, ``gssl.load`` and ``gssl.embed`` do from Python what the commands do; ``gssl.augment_data``,
-``gssl.sample`` and ``gssl.judge`` are single parts on plain objects of PyG. None of them is imported before it is used.
+``gssl.sample`` and ``gssl.judge`` are single parts on plain objects of PyG; ``gssl.from_stores`` reads
+its remote backends. None of them is imported before it is used.
 """
 
 from importlib import import_module
@@ -17,6 +18,7 @@ _OFFERED = {
     "augment_data": "gssl.api.parts",
     "sample": "gssl.api.parts",
     "judge": "gssl.api.parts",
+    "from_stores": "gssl.datasets.remote_stores",
     "info_nce": "gssl.objectives.info_nce",
 }
 __all__ = ["__version__", *_OFFERED]

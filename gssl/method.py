@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 from gssl.models.encoder import Encoder
 from gssl.samplers.base import Sampler
+from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.samplers.pair import PairSampler
 
 Target = TypeVar("Target")
@@ -79,8 +80,11 @@ class Method(nn.Module, ABC):
         default_encoder: name of the encoder that the paper uses.
         search_space: hyperparameter name to range, for the tuner; keys as in ``--set``.
         card: its place in the framework and what a step costs; every registered method has one.
-        least_items: nodes that a sampled batch must have for its loss to teach anything; 2 where nodes are compared
+        least_items: nodes or graphs that a batch must have for its loss to teach anything; 2 where they are compared
             with others of their batch.
+        needs_edges: true where there is nothing to learn from a graph without edges.
+        title: how messages name it: as it is registered; the name of the class unless a class says another.
+        solved_in: wall and CPU seconds of what stands in the place of epochs where ``trains`` is false.
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("node",)
@@ -93,6 +97,14 @@ class Method(nn.Module, ABC):
     search_space: ClassVar[Mapping[str, Space]] = {}
     card: ClassVar[Card | None] = None
     least_items: ClassVar[int] = 1
+    needs_edges: ClassVar[bool] = False
+    title: ClassVar[str] = "Method"
+    solved_in: tuple[float, float] = (0.0, 0.0)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "title" not in cls.__dict__:
+            cls.title = cls.__name__
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -112,6 +124,14 @@ class Method(nn.Module, ABC):
         return self.encoder
 
     @property
+    def separable(self) -> bool:
+        """Whether the loss is a weighted mean over the targets of terms in which other targets have no part.
+
+        Negatives among the batch are such a part; statistics of norms within the method are looked at elsewhere.
+        """
+        return False
+
+    @property
     def embedding_dim(self) -> int:
         """Columns of what :meth:`embed` gives."""
         return self.encoder.out_dim
@@ -127,6 +147,20 @@ class Method(nn.Module, ABC):
         Raises:
             InputError: it cannot train on the batches of this sampler; the message names samplers that fit.
         """
+        self.check_embedding(sampler)
+        require_others(self, sampler)
+        if self.needs_edges and not sampler.graph.num_edges:
+            raise InputError(
+                f"{self.title} learns from edges, but the graph has none; use other data, or a method that learns from "
+                "features alone, such as GraphMAE"
+            )
+
+    def check_embedding(self, sampler: Sampler) -> None:
+        """Called before labels train the encoder, where its own loss is of no account, and by :meth:`check_sampler`.
+
+        Raises:
+            InputError: :meth:`embed` cannot be had from the batches of this sampler.
+        """
         if not isinstance(sampler, PairSampler):
             return
         self.refuse_batches("leave out --sampler, or use the sampler full")
@@ -135,14 +169,9 @@ class Method(nn.Module, ABC):
                 f"the encoder {self.encoder.title} reads the relations of all nodes, which no sampled batch has; "
                 "leave out --sampler, or use --encoder GCN with a method that takes it"
             )
-        if sampler.selection.batch_size < self.least_items:
-            raise InputError(
-                f"{type(self).__name__} compares the nodes of a batch with each other, but a batch has only "
-                f"{sampler.selection.batch_size}; use --batch-size {self.least_items} at least"
-            )
         if sampler.propagation.num_layers < self.num_layers:
             raise InputError(
-                f"more layers than blocks: {type(self).__name__} needs {self.num_layers} layers, but the sampler was "
+                f"more layers than blocks: {self.title} needs {self.num_layers} layers, but the sampler was "
                 f"made for {sampler.propagation.num_layers}; make it with num_layers={self.num_layers}"
             )
 
@@ -157,7 +186,7 @@ class Method(nn.Module, ABC):
             InputError: it does.
         """
         if cls.card is not None and cls.card.whole_graph is not None:
-            raise InputError(f"{cls.__name__} trains on whole graphs only: {cls.card.whole_graph}; {advice}")
+            raise InputError(f"{cls.title} trains on whole graphs only: {cls.card.whole_graph}; {advice}")
 
     def mass(self, batch: MiniBatch) -> Tensor | float:
         """What turns the objective's self-normalised mean over a sampled batch into the Horvitz-Thompson estimate.
@@ -235,6 +264,37 @@ class ContrastiveMethod(Method):
 
     def loss(self, batch: MiniBatch) -> Tensor:
         return self.contrast(batch, *(self.project(self.embed(view(batch, self.rng))) for view in self.views))
+
+
+def require_others(method: Method, sampler: Sampler) -> None:
+    """Whether items that are compared with others of their batch have some.
+
+    A last batch that is smaller than the others does no harm.
+
+    Raises:
+        InputError: the batches have fewer items than ``method.least_items``, so that the loss would teach nothing.
+    """
+    least, title = method.least_items, method.title
+    if isinstance(sampler, PairSampler):
+        if sampler.selection.batch_size < least:
+            raise InputError(
+                f"{title} compares the nodes of a batch with each other, but a batch has only "
+                f"{sampler.selection.batch_size}; use --batch-size {least} at least"
+            )
+        return
+    if isinstance(sampler, GraphBatches):
+        graphs, at_once = len(sampler.items), sampler.batch_size
+    elif isinstance(sampler, FullBatch) and sampler.graph.ptr is not None:
+        graphs = at_once = sampler.graph.num_graphs
+    else:
+        return
+    if graphs < least:
+        raise InputError(f"{title} tells the graphs of a batch apart, but there is only {graphs}; use more graphs")
+    if at_once < least:
+        raise InputError(
+            f"{title} tells the graphs of a batch apart, but a batch has only {at_once}; set train.batch_size to "
+            f"{least} at least"
+        )
 
 
 def scalar(loss: Tensor) -> Tensor:

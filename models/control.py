@@ -34,7 +34,7 @@ def controlled_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchH
         else:
             assert isinstance(x, Tensor)
             x = F.dropout(x, encoder.dropout, encoder.training)
-            stored = history.pull_nodes(Place("embedding", slot, index - 1), history.sources[index], x)
+            stored = history.pull_sources(Place("embedding", slot, index - 1), index, x)
             fresh = len(x)
             rest = linear_aggregate(kind, block, stored)
             aggregated = linear_aggregate(kind, _sampled(block, fresh), x - stored[:fresh]) + rest

@@ -238,8 +238,10 @@ def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     Args:
         pattern: shape (num_rows, num_cols).
         left: shape (num_rows, dim).
-        right: shape (num_cols, dim).
+        right: shape (num_cols, dim); where the types differ, the wider one is that of the result.
     """
+    wider = torch.promote_types(left.dtype, right.dtype)
+    left, right = left.to(wider), right.to(wider)
     out = left.new_empty(pattern.nnz)
     row, col = pattern.row, pattern.col
     step = max(1, _EDGE_CHUNK // max(1, left.shape[1]))
@@ -369,7 +371,9 @@ def _product(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:
         )
     if value is None:
         value = x.new_ones(pattern.nnz)
-    return torch.mm(_csr(pattern, value), x)
+    # Autocast would change the type of this product on CUDA, where the one above keeps it on the CPU.
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.mm(_csr(pattern, value), x)
 
 
 def _csr(pattern: Pattern, value: Tensor) -> Tensor:

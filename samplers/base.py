@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 
@@ -36,6 +37,30 @@ class Sampler(ABC):
         """
 
     @property
+    def targets(self) -> int | None:
+        """Items that a batch is about (the expected number, where it is random); None where nobody may share them."""
+        return None
+
+    @property
+    def separate(self) -> bool:
+        """Whether a target is embedded alike whatever other targets its batch has."""
+        return False
+
+    def of_rank(self, rank: int, world: int) -> Sampler:
+        """The same sampler as rank ``rank`` of ``world`` processes has it, which share the targets of every batch.
+
+        The mean over the ranks of the gradients of ``plan.scale * mass * loss`` stands for that of the whole batch.
+        Every rank has as many batches.
+
+        Raises:
+            InputError: no such rank, or the batches cannot be shared.
+        """
+        raise InputError(
+            f"the batches of {type(self).__name__} cannot be shared by {world} processes, each of which would train on "
+            "all of them; name a sampler that draws batches, for example --sampler graphsage, or start one process"
+        )
+
+    @property
     def empty_draws(self) -> int:
         """Random draws that came out empty so far and were skipped."""
         return 0
@@ -46,6 +71,11 @@ class Sampler(ABC):
     @property
     def stateful(self) -> bool:
         """Whether later batches depend on what earlier ones left behind; if so, checkpoints are between epochs."""
+        return False
+
+    @property
+    def stores_gradients(self) -> bool:
+        """Whether what earlier batches left behind are gradients of the loss, too."""
         return False
 
     def state_dict(self) -> dict[str, object]:

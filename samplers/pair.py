@@ -69,6 +69,14 @@ class PairSampler(Sampler):
     def batches_per_epoch(self) -> int:
         return self.selection.batches_per_epoch
 
+    @property
+    def targets(self) -> int:
+        return self.selection.batch_size
+
+    @property
+    def separate(self) -> bool:
+        return self.propagation.separate
+
     def prepare(self) -> None:
         self.selection.prepare()
         self.propagation.prepare()
@@ -76,6 +84,11 @@ class PairSampler(Sampler):
     @property
     def stateful(self) -> bool:
         return self.store is not None or self.selection.stateful
+
+    @property
+    def stores_gradients(self) -> bool:
+        way = self.propagation
+        return isinstance(way, StoredPropagation) and way.mode in ("adjoint", "compensated")
 
     @property
     def empty_draws(self) -> int:

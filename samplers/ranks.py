@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -40,9 +41,25 @@ class Ranks:
             raise InputError(f"there is no rank {self.rank} of {self.world}: ranks are 0 to {max(self.world - 1, 0)}")
 
     def part(self, draw: Draw) -> Draw:
-        """The targets of a draw that this rank takes."""
-        start = self.rank % min(self.world, len(draw.ids))
-        return replace(draw, ids=draw.ids[start :: self.world], probability=draw.probability[start :: self.world])
+        """The targets of a draw that this rank takes, cut into as many pieces as the other ranks cut theirs into."""
+        own = replace(draw, ids=self.taken(draw.ids), probability=self.taken(draw.probability))
+        if self.world == 1 or draw.piece is None or not draw.exact:
+            return own
+        least, most = max(len(draw.ids) // self.world, 1), -(-len(draw.ids) // self.world)
+        return replace(own, piece=next(n for n in count(draw.piece) if -(-least // n) == -(-most // n)))
+
+    def taken(self, items: Tensor) -> Tensor:
+        """The entries of a draw, shape (n, ...), that this rank takes."""
+        return items[self.rank % min(self.world, len(items)) :: self.world]
+
+    def scale_of_mean(self, size: int) -> float:
+        """What the mean over the items that this rank takes of a draw of ``size`` is to be multiplied with.
+
+        The mean over the ranks of these products is the mean over the draw.
+        """
+        few = min(self.world, size)
+        share = len(range(self.rank % few, size, self.world)) / len(range(self.rank % few, self.world, few))
+        return self.world * share / size
 
     def fitted(self, batch: MiniBatch, draw: Draw) -> MiniBatch:
         """The batch of :meth:`part` with weights and scale for the mean over the ranks.

@@ -14,6 +14,7 @@ from gssl.benchmarks.bench.compare import Difference, beside
 from gssl.benchmarks.bench.display import Display
 from gssl.benchmarks.bench.engines import Engine
 from gssl.benchmarks.bench.expand import SuitePart, expand, guests_of, level_of
+from gssl.benchmarks.bench.gpus import Pool
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.suite import Suite
 from gssl.benchmarks.bench.table import Row, ranked, suite_rows
@@ -101,8 +102,9 @@ def bench(suite: Suite, selection: SuitePart, options: Options, engine: Engine, 
         keys = [cell.key for cell in cells]
         ended: list[Done] = []
         rows = table.rows(keys)
-        if _prepare(suite, cells, rows, table, options, processes):
-            ended = _work(cells, table, options, engine, display, processes)
+        gpus = _prepare(suite, cells, rows, table, options, processes, here=engine.here)
+        if gpus is not None:
+            ended = _work(cells, table, options, engine, display, processes, Pool(gpus, cells))
             rows = table.rows(keys)
         scores = table.scores(keys)
         made = suite_rows(cells, rows, scores)
@@ -171,22 +173,29 @@ def _prepare(
     table: Cells,
     options: Options,
     processes: _Lazy,
-) -> bool:
-    """Check, register and reset cells, of which the store holds ``rows``; returns whether there is anything to do."""
+    *,
+    here: bool,
+) -> tuple[str, ...] | None:
+    """Check, register and reset cells, of which the store holds ``rows``.
+
+    Returns:
+        The GPUs that they may use, where they are worked on on this machine; None where there is nothing to do.
+    """
     again = [cell for cell in cells if _again(rows.get(cell.key), options)]
     more = [cell for cell in cells if cell.key in rows and _given_more(cell, rows[cell.key])]
     missing = [cell for cell in cells if cell.key not in rows or rows[cell.key].status in ("pending", "running")]
     todo = [*missing, *again, *more]
     if not todo:
-        return False
+        return None
     variants = {cell.variant(): cell for cell in todo}
     for variant in variants.values():
         require_names(method=variant.method, dataset=variant.dataset, probe=variant.probe or "")
-    processes.answer(check.require_possible, list(variants.values()), options.device)
+    gpus = processes.answer(check.require_possible, list(variants.values()), options.device if here else None)
+    assert isinstance(gpus, tuple)
     table.register([_new(suite, cell) for cell in missing if cell.key not in rows])
     table.reset((cell.key for cell in again), finished=options.fresh)
     table.reopen(cell.key for cell in more if cell not in again)
-    return True
+    return gpus
 
 
 def _again(row: CellRow | None, options: Options) -> bool:
@@ -203,7 +212,13 @@ def _given_more(cell: Cell, row: CellRow) -> bool:
 
 
 def _work(
-    cells: Sequence[Cell], table: Cells, options: Options, engine: Engine, display: Display, processes: _Lazy
+    cells: Sequence[Cell],
+    table: Cells,
+    options: Options,
+    engine: Engine,
+    display: Display,
+    processes: _Lazy,
+    gpus: Pool,
 ) -> list[Done]:
     """Work until no cell is open, or none that this call can have; returns what it has ended."""
     worked: list[Done] = []
@@ -217,6 +232,7 @@ def _work(
             options.threads,
             stopping=lambda: signals.received or trouble.error is not None,
             started=display.started,
+            gpus=gpus,
         )
         display.start(cells, table.rows(cell.key for cell in cells), options.workers)
         while not worker.stopping():

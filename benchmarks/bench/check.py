@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.expand import level_of
+from gssl.benchmarks.bench.gpus import gpus_here
 from gssl.common.errors import InputError
 from gssl.datasets.catalog import find_spec
 
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
     from gssl.config.resolve import Subject
 
 
-def require_possible(variants: Sequence[Cell], device: str) -> None:
+def require_possible(variants: Sequence[Cell], device: str | None) -> tuple[str, ...]:
     """Settle the full configuration of every variant.
+
+    Args:
+        variants: cells that differ in more than the seed.
+        device: ``auto``, ``cpu`` or ``cuda``; None where cells are worked on elsewhere.
+
+    Returns:
+        The GPUs of this machine that cells may use (:func:`gssl.benchmarks.bench.gpus.gpus_here`).
 
     Raises:
         InputError: a method and a dataset of different levels, an unknown or wrong option, parts that do not fit, or
             a device that is not there; the message names the place in the suite file.
     """
     from gssl.config.resolve import resolve
-    from gssl.training.device import resolve_device
 
-    resolve_device(device)
+    gpus = () if device is None else gpus_here(device)
     subjects = {name: _subject(name) for name in dict.fromkeys(cell.dataset for cell in variants)}
     for cell in variants:
         subject = subjects[cell.dataset]
@@ -37,6 +44,7 @@ def require_possible(variants: Sequence[Cell], device: str) -> None:
             resolve(cell.request(), subject)
         except InputError as error:
             raise InputError(f"{cell.where}: {error}") from None
+    return gpus
 
 
 def levels_of(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:

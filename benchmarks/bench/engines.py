@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import sqlalchemy as sa
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.cluster import Sight, require_all_see, require_seen, said, shown_to_nodes
+from gssl.benchmarks.bench.gpus import gpus_of
 from gssl.benchmarks.bench.process import Processes
 from gssl.benchmarks.bench.work import Done, Worker
 from gssl.common.errors import InputError, TrainingError
@@ -22,7 +23,13 @@ from gssl.results.store import Store
 
 
 class Engine(Protocol):
-    """Works on cells and says what became of each, in the order in which they end."""
+    """Works on cells and says what became of each, in the order in which they end.
+
+    Attributes:
+        here: whether on this machine.
+    """
+
+    here: ClassVar[bool]
 
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]: ...
 
@@ -35,6 +42,7 @@ class Local:
         workers: cells at the same time.
     """
 
+    here: ClassVar[bool] = True
     workers: int
 
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
@@ -48,13 +56,15 @@ class Local:
 class Ray:
     """A Ray cluster: the one at ``$RAY_ADDRESS``, or one that is started on this machine.
 
-    Each cell asks for the processors and accelerators of its budget. Every node must see the same store, folder of
+    Each cell asks for the processors and accelerators of its budget, and for one GPU where it computes on CUDA and the
+    budget says nothing of them. Every node must see the same store, folder of
     runs, data and plug-ins; that is checked on each before the first cell, and with every cell.
 
     Attributes:
         workers: processors of a cluster that is started here.
     """
 
+    here: ClassVar[bool] = False
     workers: int
 
     def __post_init__(self) -> None:
@@ -62,17 +72,17 @@ class Ray:
 
     def __call__(self, worker: Worker, cells: Sequence[Cell]) -> Iterator[Done]:
         ray = _ray()
-        self._begin(ray, cells)
+        self._begin(ray, cells, worker.device)
         with shown_to_nodes(_absolute(worker.db), cells) as sight:
             require_all_see(ray, sight)
             yield from self._results(ray, worker, cells, sight)
 
     def _results(self, ray: Any, worker: Worker, cells: Sequence[Cell], sight: Sight) -> Iterator[Done]:
-        remote = ray.remote(_remote_cell)
+        remote, available = ray.remote(_remote_cell), ray.cluster_resources().get("GPU", 0.0)
         waiting = [
-            remote.options(num_cpus=cell.budget.cpus, num_gpus=cell.budget.gpus, max_retries=3).remote(
-                cell, sight, worker.device, worker.threads
-            )
+            remote.options(
+                num_cpus=cell.budget.cpus, num_gpus=gpus_of(cell, worker.device, available), max_retries=3
+            ).remote(cell, sight, worker.device, worker.threads)
             for cell in cells
         ]
         try:
@@ -87,7 +97,7 @@ class Ray:
             for task in waiting:
                 ray.cancel(task, force=True)
 
-    def _begin(self, ray: Any, cells: Sequence[Cell]) -> None:
+    def _begin(self, ray: Any, cells: Sequence[Cell], device: str) -> None:
         """Connect, and see to it that every cell can be placed.
 
         Raises:
@@ -104,7 +114,8 @@ class Ray:
             except (ConnectionError, RuntimeError) as error:
                 raise InputError(f"no Ray cluster can be reached or started ({error}); change RAY_ADDRESS") from error
         there = ray.cluster_resources()
-        for name, wanted in (("CPU", max(c.budget.cpus for c in cells)), ("GPU", max(c.budget.gpus for c in cells))):
+        gpus = max(gpus_of(cell, device, there.get("GPU", 0.0)) for cell in cells)
+        for name, wanted in (("CPU", max(c.budget.cpus for c in cells)), ("GPU", gpus)):
             if wanted > there.get(name, 0.0):
                 raise InputError(
                     f"a cell asks for {wanted:g} {name}, but the Ray cluster has {there.get(name, 0.0):g}; lower the "

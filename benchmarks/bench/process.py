@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -80,6 +80,7 @@ class Processes:
         limits: Limits = Limits(),
         stopping: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
+        environment: Mapping[str, str] = {},
     ) -> End:
         """Run ``work(*arguments)`` in a process of its own and wait for its end.
 
@@ -90,10 +91,12 @@ class Processes:
             limits: above which it is killed.
             stopping: whether the runner was asked to stop; the process may then save its state.
             beat: called now and then while the process runs.
+            environment: variables that it gets beside those of this process.
         """
         started = time.perf_counter()
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=child.main, args=(theirs, log, dict(os.environ), work, arguments))
+        variables = {**os.environ, **environment}
+        process = self._context.Process(target=child.main, args=(theirs, log, variables, work, arguments))
         with ours:
             try:
                 with _POLLING:

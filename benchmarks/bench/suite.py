@@ -55,7 +55,8 @@ class Budget(_Model):
         epochs: passes over the data; None for those of the preset.
         seconds: wall time, after which the cell is stopped; None for no limit.
         memory_mb: resident memory in MiB, above which the cell is stopped; None for no limit.
-        cpus, gpus: what a cell asks a Ray cluster for.
+        cpus: what a cell asks a Ray cluster for.
+        gpus: GPUs of a cell; 0 is one where it computes on CUDA, and a part of 1 lets so many share one.
     """
 
     epochs: NonNegativeInt | None = None

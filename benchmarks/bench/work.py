@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Literal
 
 from gssl.benchmarks.bench.cell import Cell
 from gssl.benchmarks.bench.child import CellJob, Report, compute
+from gssl.benchmarks.bench.gpus import Pool
 from gssl.benchmarks.bench.process import End, Limits, Processes
 from gssl.common.errors import StorageError
 from gssl.common.files import cannot_write, inside
@@ -46,6 +47,7 @@ class Worker:
         stopping: whether the runner was asked to stop.
         started: told of every cell that begins.
         failed: told of what went wrong outside a cell, which is otherwise raised.
+        gpus: of which each cell gets one.
     """
 
     cells: Cells
@@ -56,6 +58,7 @@ class Worker:
     stopping: Callable[[], bool] = lambda: False
     started: Callable[[Cell], None] = lambda cell: None
     failed: Callable[[Exception], None] | None = None
+    gpus: Pool = field(default_factory=Pool)
     _owner: Owner = field(default_factory=Owner.this)
     _unavailable: dict[str, str] = field(default_factory=dict)
 
@@ -65,23 +68,24 @@ class Worker:
         Raises:
             StorageError: a disk or the store refuses; the cell is pending again if the store can still say so.
         """
-        if self.stopping():
-            return Done(cell, "stopped")
         try:
-            return self._done(cell)
+            with self.gpus.one() as environment:
+                if self.stopping():
+                    return Done(cell, "stopped")
+                return self._done(cell, environment)
         except Exception as error:
             if self.failed is None:
                 raise
             self.failed(error)
             return Done(cell, "stopped")
 
-    def _done(self, cell: Cell) -> Done:
+    def _done(self, cell: Cell, environment: Mapping[str, str]) -> Done:
         claim = self.cells.claim(cell.key, self._owner)
         if claim is None:
             return Done(cell, "taken")
         self.started(cell)
         try:
-            ending = self._ending(cell, claim)
+            ending = self._ending(cell, claim, environment)
         except BaseException:
             with suppress(StorageError):  # then the claim ends with this process
                 self.cells.release(claim)
@@ -93,7 +97,7 @@ class Worker:
             return Done(cell, "taken")
         return Done(cell, ending.status, ending.message, ending.seconds)
 
-    def _ending(self, cell: Cell, claim: Claim) -> Ending | None:
+    def _ending(self, cell: Cell, claim: Claim, environment: Mapping[str, str]) -> Ending | None:
         """How the cell ended; None if it was stopped."""
         limits = Limits(cell.budget.seconds, cell.budget.memory_mb)
         job = CellJob(cell, claim.token, self.db, self.device, self.threads)
@@ -103,7 +107,13 @@ class Worker:
             if cell.dataset in self._unavailable:  # no use in waiting for the same download again
                 return Ending("skipped", self._unavailable[cell.dataset])
             end = self.processes.call(
-                compute, job, log=log, limits=limits, stopping=self.stopping, beat=_every(self.cells, claim)
+                compute,
+                job,
+                log=log,
+                limits=limits,
+                stopping=self.stopping,
+                beat=_every(self.cells, claim),
+                environment=environment,
             )
             if end.cause == "killed" and killed < _KILLS:
                 killed += 1

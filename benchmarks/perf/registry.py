@@ -22,6 +22,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult | PerfTable]]" = Resolver(
         "prefetch": "gssl.benchmarks.perf.prefetch:run",
         "methods": "gssl.benchmarks.perf.methods:run",
         "inference": "gssl.benchmarks.perf.inference:run",
+        "beyond-memory": "gssl.benchmarks.perf.beyond_memory:run",
     },
     group="gssl.benchmarks",
 )

@@ -23,8 +23,10 @@ class Answer:
         data: the one object that ``--json`` prints.
         blocks: the same for people, tables and paragraphs from top to bottom.
         failure: why the work as a whole failed although there is an answer; empty if it did not.
+        silent: whether another process gives the answer.
     """
 
     data: Mapping[str, object]
     blocks: Sequence[Table | str]
     failure: str = ""
+    silent: bool = False

@@ -186,7 +186,13 @@ def _arguments(parser: ArgumentParser) -> None:
     cores = min(4, os.cpu_count() or 1)
     add("--workers", metavar="N", type=integer(1), default=cores, help=f"cells at the same time (default: {cores})")
     add("--threads", metavar="N", type=integer(1), default=1, help="threads of one operation in a worker (default: 1)")
-    add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
+    add(
+        "--device",
+        metavar="auto|cpu|cuda",
+        type=choice("auto", "cpu", "cuda"),
+        default="auto",
+        help="with CUDA each cell has a GPU of its own, so that no more cells run at the same time than there are GPUs",
+    )
     add(
         "--engine",
         metavar="local|ray",

@@ -20,6 +20,7 @@ class Command:
         add_arguments: declares its arguments.
         run: does the work; raises InputError or TrainingError.
         reads_only: whether it neither trains nor writes, so that it does not matter how often it is started.
+        parallel: whether several processes of a launcher do it together.
         trains: whether it takes a method and a dataset, of which names can be told to be wrong before anything else.
     """
 
@@ -30,3 +31,4 @@ class Command:
     run: Callable[[Namespace], Answer]
     reads_only: bool = False
     trains: bool = False
+    parallel: bool = False

@@ -97,6 +97,7 @@ def _comparison(args: Namespace) -> SamplerComparison:
         gradient_error=args.gradient_error,
         probe_items=args.probe_items,
         epochs=args.epochs,
+        device=args.device,
     )
 
 
@@ -193,6 +194,7 @@ def _arguments(parser: ArgumentParser) -> None:
         default="wall",
         help="what seconds are of; cpu is the computing time of all threads, for a machine that does other work too",
     )
+    add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
     add("--gradient-error", action="store_true", help="also the error of the gradient at each observation")
     add(
         "--probe-items",

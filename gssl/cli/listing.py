@@ -56,7 +56,11 @@ def _datasets() -> list[Entry]:
         for name, folder in Store.locate().ogb_folders().items()
         if name not in BY_NAME
     ]
-    return known + plugins + own
+    imported = [
+        {"name": name, **rest, "family": "imported", "summary": f"imported, in {folder}"}
+        for name, folder in Store.locate().imported_folders().items()
+    ]
+    return [*known, *plugins, *own, *imported]
 
 
 def _suites() -> list[Entry]:

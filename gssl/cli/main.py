@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from gssl.cli import bench, converge, doctor, embed, listing, perf, report, run, share, show, tune, variance
+from gssl.cli import bench, converge, data, doctor, embed, listing, perf, report, run, share, show, tune, variance
 from gssl.cli.output import reserved_stdout, say
 from gssl.cli.output import show as show_answer
 from gssl.cli.parser import parse
@@ -24,6 +24,7 @@ COMMANDS = (
     embed.COMMAND,
     listing.COMMAND,
     show.COMMAND,
+    data.COMMAND,
     tune.COMMAND,
     variance.COMMAND,
     converge.COMMAND,
@@ -43,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` by default) and return its exit code."""
     # A first touch of memory in small pages costs more than many operations on it. torch looks at its first tensor.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if "RANK" in os.environ:  # DistributedDataParallel warns that a method might be faster, which it cannot know
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if "_ARGCOMPLETE" in os.environ:  # the shell asks; argcomplete answers and leaves
         from gssl.cli.completion import complete
 
         complete(COMMANDS)
     with _errors_as_exit_codes() as outcome, _sigterm_as_exception():
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments, COMMANDS)
-        if not command.reads_only:
+        if not (command.reads_only or command.parallel):
             require_one_process(os.environ)
         if command.trains:
             from gssl.cli.early import refuse_early
@@ -58,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.json:
             with reserved_stdout() as write:
                 answer = command.run(parsed)
-                write(answer.data)
+                if not answer.silent:
+                    write(answer.data)
         else:
             answer = command.run(parsed)
             show_answer(answer)

@@ -18,6 +18,7 @@ from gssl.common.seeds import MOST_SEEDS
 
 if TYPE_CHECKING:
     from gssl.config.record import RunConfig
+    from gssl.datasets.types import Dataset
     from gssl.training.track import Tracker
 
 _TRACKERS = ("tensorboard", "mlflow", "wandb")  # as in gssl.training.track, which needs torch
@@ -30,22 +31,28 @@ _EXAMPLES = (
     "gssl run GRACE Cora --out results/grace          a second call resumes there, or returns the stored result",
     "gssl run GRACE Cora --track tensorboard         then: tensorboard --logdir runs/tracked",
     "gssl run DGI Cora --json                         the result as one JSON object",
+    "torchrun --nproc-per-node 2 -m gssl run BGRL Cora --sampler graphsage    one training by two processes",
 )
 
 
 def run(args: Namespace) -> Answer:
     """Pretrain, judge, store."""
-    from gssl.experiment.prepare import prepare
     from gssl.experiment.run import run_experiment
-    from gssl.training.device import resolve_device
+    from gssl.experiment.together import follow, joined
+    from gssl.training.group import opened
     from gssl.training.progress import Progress, Quiet, RichProgress
     from gssl.training.threads import computing_on
     from gssl.training.track import Tracked, scores_of
 
-    device = resolve_device(args.device)
-    config, dataset = prepare(request_of(args), args.dataset)
     quiet = args.json or not sys.stderr.isatty()
-    with ExitStack() as closing:
+    with opened() as group, ExitStack() as closing:
+        device, config, dataset = group.agreed(lambda: _asked(args))
+        config = joined(config, dataset, group, device=device)
+        closing.enter_context(computing_on(args.threads))
+        if group.rank:
+            follow(config, dataset, group, device=device)
+            return Answer({}, [], silent=True)
+        closing.enter_context(group.leading())
         trackers = _trackers(args, config, closing)
 
         def display(title: str) -> Progress:
@@ -54,11 +61,19 @@ def run(args: Namespace) -> Answer:
                 shown = Tracked(shown, tracker, title)
             return shown
 
-        closing.enter_context(computing_on(args.threads))
-        result = run_experiment(config, dataset, device=device, out=args.out, db=args.db, display=display, say=say)
+        places = {"out": args.out, "db": args.db}
+        result = run_experiment(config, dataset, device=device, display=display, say=say, group=group, **places)
         for tracker in trackers:
             tracker.finish(config.mapping(), scores_of(result))
     return Answer(result, [_table(result), *_remarks(result)])
+
+
+def _asked(args: Namespace) -> tuple[str, RunConfig, Dataset]:
+    """Device, configuration and data."""
+    from gssl.experiment.prepare import prepare
+    from gssl.training.device import resolve_device
+
+    return resolve_device(args.device), *prepare(request_of(args), args.dataset)
 
 
 def _trackers(args: Namespace, config: RunConfig, closing: ExitStack) -> list[Tracker]:
@@ -144,5 +159,11 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 COMMAND = Command(
-    "run", "pretrain a method, judge its embeddings, store the result", _EXAMPLES, _arguments, run, trains=True
+    "run",
+    "pretrain a method, judge its embeddings, store the result",
+    _EXAMPLES,
+    _arguments,
+    run,
+    trains=True,
+    parallel=True,
 )

@@ -12,6 +12,7 @@ from gssl.cli.parser import add_json
 _EXAMPLES = (
     "gssl show GRACE              paper, parts, options with defaults, search space, presets",
     "gssl show Cora               a dataset: level, metric, default probe",
+    "gssl show my_graph           a graph that was imported (gssl data import): size, folder, checksum",
     "gssl show GCN                an encoder; probes and samplers too",
     "gssl show link               a task: what is judged, its options; settings too (finetune)",
     "gssl show demo               a suite: its cells by method and dataset; also the file of your own",
@@ -27,8 +28,11 @@ def run(args: Namespace) -> Answer:
         found = [suite_card(args.name)]
     else:
         from gssl.cards.cards import cards
+        from gssl.cli.data import imported_cards
+        from gssl.datasets.catalog import find_spec
 
-        found = cards(args.name, _numbers)
+        own = imported_cards(args.name)
+        found = own if own and find_spec(args.name) is None else [*cards(args.name, _numbers), *own]
     data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
     return Answer(data, [block for card in found for block in card.blocks])
 

@@ -59,6 +59,7 @@ def run(args: Namespace) -> Answer:
         norms=args.norms,
         options=options,
         seed=args.seed,
+        device=args.device,
     )
     errors = sampler_errors(request, config, dataset, say=say)
     if args.plot is not None:
@@ -156,6 +157,7 @@ def _arguments(parser: ArgumentParser) -> None:
         help="one setting, as for `gssl run`; sampler.X goes to every sampler that has the option; may be repeated",
     )
     add("--seed", metavar="N", type=integer(0), default=0, help="decides everything (default: 0)")
+    add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
     add("--plot", metavar="FILE", type=Path, help="also draw the table, as SVG or PNG")
     add_json(parser)
 

@@ -16,6 +16,10 @@ class TrainingError(RuntimeError):
     """The work itself failed, for example a loss that is not finite; the command line exits with code 1."""
 
 
+class LostProcessError(TrainingError):
+    """Another process of the same training is gone; what was saved stays, and the same command goes on from it."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal other than Ctrl-C ended the run after its state was saved; the exit code is 128 + ``signum``.
 

@@ -12,7 +12,8 @@ from gssl.common.errors import InputError, unknown
 SECTIONS = ("method", "encoder", "sampler", "train", "probe", "task", "setting", "finetune", "declared")
 _NAMELESS = ("train", "finetune", "declared")
 _OTHER_KEYS = ("source", "protocol", "dataset", "seeds")
-RECORDS = ("config_hash", "dataset_checksum", "plugins", "data")  # what a run notes in its config.yaml; no settings
+# What a run notes in its config.yaml; no settings.
+RECORDS = ("config_hash", "dataset_checksum", "plugins", "data", "world_size")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gssl.common.errors import InputError
+from gssl.common.options import neutral_of, options_of
 from gssl.training.config import TrainConfig
 
 # Options that say how a run is carried out, not what comes out of it.
@@ -53,6 +54,7 @@ class RunConfig:
         finetune: how the second training of a setting that has one is done; None for the others.
         notes: what should be said of how it came about; in no hash.
         declared: what is known of data of the user's own, name to value; see :class:`gssl.datasets.declared.Declared`.
+        world_size: processes that train together, where what a step learns depends on that; 1 where it does not.
     """
 
     dataset: str
@@ -69,6 +71,7 @@ class RunConfig:
     finetune: TrainConfig | None = None
     notes: tuple[str, ...] = ()
     declared: Mapping[str, Any] = field(default_factory=dict)
+    world_size: int = 1
 
     def mapping(self) -> dict[str, Any]:
         """Plain data in the layout of presets, which ``--config`` reads back."""
@@ -83,6 +86,7 @@ class RunConfig:
             "setting": _named(self.setting),
             **({} if self.finetune is None else {"finetune": plain(asdict(self.finetune))}),
             **({"declared": plain(dict(self.declared))} if self.declared else {}),
+            **({} if self.world_size == 1 else {"world_size": self.world_size}),
             "seeds": list(self.seeds),
         }
 
@@ -98,7 +102,7 @@ class RunConfig:
         content["dataset"] = self.dataset
         for key in ("train", "finetune"):
             if key in content:
-                content[key] = {k: value for k, value in content[key].items() if k not in _NEUTRAL}
+                content[key] = {k: value for k, value in deciding(content[key]).items() if k not in _NEUTRAL}
         for key in ("method", "encoder", "sampler", "probe", "task", "setting"):
             part: Component = getattr(self, key)
             content[key] = {name: value for name, value in content[key].items() if name not in part.neutral}
@@ -107,6 +111,12 @@ class RunConfig:
                 del content[key]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def deciding(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of training without those that were added later and have the value at which nothing changes."""
+    marked = {key: neutral_of(option) for key, option in options_of(TrainConfig).items()}
+    return {key: value for key, value in train.items() if (mark := marked.get(key)) is None or value != mark.value}
 
 
 def plain(value: object, what: str = "configuration") -> Any:

@@ -28,6 +28,7 @@ from gssl.results.environment import current
 from gssl.settings.base import Pretraining, Training
 from gssl.settings.problem import make_problem
 from gssl.training.countdown import Countdown
+from gssl.training.device import resolve_device
 from gssl.training.loop import pretrain
 
 _ENDLESS = 1_000_000  # epochs; the plan says when a training ends
@@ -80,6 +81,7 @@ class SamplerComparison:
         only: if given, the cells of the grid to train: label of the sampler, batch size, learning rate.
         epochs: if given, the equal number of passes over the data, in place of the equal number of steps of the plan:
             the steps of each training are those of so many epochs of its sampler.
+        device: ``auto``, ``cpu`` or ``cuda``.
     """
 
     base: Request
@@ -93,6 +95,7 @@ class SamplerComparison:
     probe_items: int | None = None
     only: frozenset[tuple[str, int | None, float]] | None = None
     epochs: int | None = None
+    device: str = "cpu"
 
 
 def trainings(
@@ -103,6 +106,7 @@ def trainings(
     Raises:
         InputError: something in the request is wrong, found before the first training.
     """
+    comparison = replace(comparison, device=resolve_device(comparison.device))
     done = {} if out is None else {t.key: t for t in read(out)}
     dataset, cells = _cells(comparison)
     if out is not None:
@@ -118,11 +122,12 @@ def trainings(
             observations=plan.points,
             measured=comparison.gradient_error,
             probe_items=comparison.probe_items,
+            device=comparison.device,
         )
         known = done.get(key)
         if known is None:
             if choice.label not in warm:
-                _warm_up(config, dataset, seed)
+                _warm_up(config, dataset, seed, comparison.device)
                 warm.add(choice.label)
             known = _train(config, dataset, choice.label, seed, replace(comparison, plan=plan))
             if out is not None:
@@ -148,6 +153,11 @@ def _cells(comparison: SamplerComparison) -> tuple[Dataset, list[tuple[SamplerCh
     requests = [_request(comparison, *cell) for cell in grid]
     first, dataset = prepare(requests[0], comparison.data)
     _check(dataset)
+    if comparison.gradient_error and first.train.precision == "16-mixed":
+        raise InputError(
+            "--gradient-error cannot be read off gradients of train.precision=16-mixed, which are multiplied by a "
+            "factor and may overflow; use bf16-mixed or 32-true"
+        )
     subject = Subject.of(dataset, first.data)
     configs = [(choice, resolve(request, subject)) for (choice, _, _), request in zip(grid, requests, strict=True)]
     cells, seen = list[tuple[SamplerChoice, RunConfig, ObservationPlan]](), set[str]()
@@ -228,12 +238,13 @@ def _part(split: Split, most: int, seed: int) -> Split:
 
 
 @single_precision()
-def _warm_up(config: RunConfig, dataset: Dataset, seed: int) -> None:
+def _warm_up(config: RunConfig, dataset: Dataset, seed: int, device: str) -> None:
     """One update that is thrown away, so that the first training does not pay for imports and compilation."""
     training = _training(config, dataset, seed)
     method = training.method()
     with suppress(TrainingError):  # the training itself will say so
-        pretrain(method, training.sampler(method), config.train, seed=derive_seed(seed, "train"), watch=Countdown(1))
+        stop, own = Countdown(1), derive_seed(seed, "train")
+        pretrain(method, training.sampler(method), config.train, seed=own, device=device, watch=stop)
 
 
 @single_precision()
@@ -247,7 +258,8 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
     preparation = CLOCKS[plan.clock]() - start
     watch = Observer(plan, lambda: sign * training.val(method), method, full)
     try:
-        pretrain(method, sampler, config.train, seed=derive_seed(seed, "train"), watch=watch)
+        own = derive_seed(seed, "train")
+        pretrain(method, sampler, config.train, seed=own, device=comparison.device, watch=watch)
     except TrainingError as failure:
         error = str(failure)
     size = config.train.batch_size
@@ -271,7 +283,8 @@ def _train(config: RunConfig, dataset: Dataset, label: str, seed: int, compariso
         points=tuple(watch.points),
         config_hash=config.hash,
         config=config.mapping(),
-        environment=current("cpu", plugin_digests(config)).mapping(),
+        environment=current(comparison.device, plugin_digests(config), tf32=config.train.tf32).mapping(),
+        device=comparison.device,
         error=error,
     )
 

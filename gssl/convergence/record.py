@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gssl.common.errors import InputError
+from gssl.config.record import deciding
 
 Cell = tuple[str, int, float]
 """Sampler, batch size and learning rate."""
@@ -27,6 +28,7 @@ class Key(NamedTuple):
     observations: int
     measured: bool
     probe_items: int | None
+    device: str
 
 
 class Point(BaseModel):
@@ -73,6 +75,7 @@ class Trajectory(BaseModel):
         config_hash: of the full configuration.
         config: the full configuration.
         environment: versions, commit, device, threads.
+        device: ``cpu`` or ``cuda``.
         error: why training ended early; empty if it did not.
     """
 
@@ -98,6 +101,7 @@ class Trajectory(BaseModel):
     config_hash: str
     config: dict[str, object]
     environment: dict[str, object]
+    device: str = "cpu"
     error: str = ""
 
     @model_validator(mode="before")
@@ -121,7 +125,7 @@ class Trajectory(BaseModel):
         varied = {"sampler", "seeds", "train"}
         shared: dict[str, object] = {key: value for key, value in self.config.items() if key not in varied}
         if isinstance(train, dict):
-            shared["train"] = {key: value for key, value in train.items() if key not in ("lr", "batch_size")}
+            shared["train"] = {k: value for k, value in deciding(train).items() if k not in ("lr", "batch_size")}
         config = json.dumps(shared, sort_keys=True)
         return self.method, self.dataset, self.task, self.setting, str(self.probe_items), config
 

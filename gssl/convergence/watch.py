@@ -14,6 +14,7 @@ from gssl.common.errors import TrainingError
 from gssl.convergence.record import Point
 from gssl.graph.batch import MiniBatch
 from gssl.method import Method, scalar
+from gssl.training.embed import device_of
 
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -61,10 +62,16 @@ class Observer:
     points: list[Point] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._read = CLOCKS[self.plan.clock]
+        self._clock = CLOCKS[self.plan.clock]
         self._elapsed, self._mark = 0.0, self._read()
         self._steps, self._due_time, self._due_step = 0, *((0, 0) if self.plan.first else (1, 1))
         self._losses: list[float] = []
+
+    def _read(self) -> float:
+        """The time, when the device has done what it was given."""
+        if device_of(self.method).type == "cuda":
+            torch.cuda.synchronize()
+        return self._clock()
 
     def __call__(self, loss: float) -> bool:
         self._elapsed += self._read() - self._mark
@@ -84,15 +91,22 @@ class Observer:
 
     def _observe(self) -> None:
         method = self.method
-        states = torch.get_rng_state(), method.rng.get_state()
+        device = device_of(method)
+        on_cuda = device.type == "cuda"
+        states = torch.get_rng_state(), method.rng.get_state(), torch.cuda.get_rng_state(device) if on_cuda else None
         method.eval()
-        error = None if self.full is None else gradient_error(method, self.full)
+        error = None
+        if self.full is not None:
+            self.full = self.full.to(device)
+            error = gradient_error(method, self.full)
         val = self.validate()
         if not math.isfinite(val):
             raise TrainingError(f"the validation score is {val} after {self._steps} steps")
         method.train()
         torch.set_rng_state(states[0])
         method.rng.set_state(states[1])
+        if states[2] is not None:
+            torch.cuda.set_rng_state(states[2], device)
         mean = sum(self._losses) / len(self._losses)
         self._losses.clear()
         self.points.append(Point(step=self._steps, seconds=self._elapsed, loss=mean, val=val, gradient_error=error))

@@ -78,7 +78,7 @@ class FiledTraining:
         write_text(self.folder / "curve.jsonl", _curve_text(trained.curve))
         if not self.is_judged:
             return Outcome(trained, (), 0.0, (note,) if note else ())
-        embeddings = embed_dataset(method, self.training.dataset)
+        embeddings = embed_dataset(method, self.training.dataset, folder=self.folder)
         write_npz(self.folder / "embeddings.npz", embeddings)
         started = time.perf_counter()
         scores = self.training.scores(method, trained, embeddings)

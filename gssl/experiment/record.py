@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gssl.common.errors import InputError, TrainingError
+from gssl.common.errors import InputError, LostProcessError, TrainingError
 from gssl.common.files import write_json
 from gssl.evaluate.judge import combined_hash
 from gssl.experiment.beside import below_untrained
@@ -37,6 +37,7 @@ class Record:
         environment: of this process.
         problem: what is done in it.
         remarks: what should be said of its parts.
+        world_size: processes that train together.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Record:
         *,
         problem: Problem,
         remarks: Sequence[str] = (),
+        world_size: int = 1,
     ) -> None:
         self.folder = folder
         self._run = run
+        self._world_size = world_size
         self._store = store
         self._environment = environment.mapping()
         self._metric = problem.task.metric
@@ -124,7 +127,7 @@ class Record:
         """
         try:
             yield
-        except InputError:  # the surroundings are at fault, for example a full disk: the seed can be resumed
+        except (InputError, LostProcessError):  # the surroundings are at fault: the seed can be resumed
             raise
         except Exception as error:
             memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
@@ -143,7 +146,12 @@ class Record:
         seeds = [self._seeds[seed] for seed in config.seeds]
         beside = below_untrained(self._store, [self._row(metrics) for metrics in seeds])
         result = summarise(
-            config, seeds, metric=self._metric, probe_version=self._probe_version, notes=(*self._notes, *beside)
+            config,
+            seeds,
+            metric=self._metric,
+            probe_version=self._probe_version,
+            notes=(*self._notes, *beside),
+            world_size=self._world_size,
         )
         result["run_dir"] = str(self.folder.path.resolve())
         self.folder.finish(result)

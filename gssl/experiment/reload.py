@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gssl.common import yaml_io
@@ -47,7 +47,7 @@ def embed_run(folder: Path, kind: str, *, device: str) -> Written:
         for part, method in restored_methods(run):
             if not part.is_judged:
                 continue
-            embeddings = embed_dataset(method.to(where), part.training.dataset)
+            embeddings = embed_dataset(method.to(where), part.training.dataset, folder=part.folder)
             file = part.folder / f"embeddings.{kind}"
             WRITERS[kind](file, embeddings)
             files.append(file)
@@ -81,6 +81,7 @@ def trained(run: RunFolder) -> list[FiledTraining]:
     except (KeyError, TypeError):
         raise InputError(f"{file} is not the configuration of a run") from None
     config, dataset = prepare(Request(method, file=file, preset="none"), data)
+    config = replace(config, world_size=int(record.get("world_size", 1)))  # a file does not start processes
     if config.hash != record.get("config_hash"):
         raise InputError(f"{run.path} was made by another version of gssl, whose options differ; use that version")
     problem = make_problem(config, dataset)

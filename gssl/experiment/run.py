@@ -24,6 +24,7 @@ from gssl.results.store import Store
 from gssl.settings.base import Training
 from gssl.settings.problem import Problem, make_problem
 from gssl.training.device import resolve_device
+from gssl.training.group import ALONE, Group
 from gssl.training.loop import pretrain
 from gssl.training.progress import Progress
 
@@ -41,6 +42,7 @@ def run_experiment(
     out: Path | None = None,
     db: str | None = None,
     patience: float = 0.0,
+    group: Group = ALONE,
 ) -> dict[str, Any]:
     """Carry out a run and return its result.
 
@@ -53,6 +55,7 @@ def run_experiment(
         out: folder of the run; None for a new or unfinished one in the folder of runs.
         db: URL of the results store; None for the default.
         patience: seconds for which a server of the store is waited for at the start; later it always is.
+        group: the processes that train together, of which this is the first; the others :func:`follow`.
 
     Returns:
         The JSON object of ``gssl run`` (see :func:`gssl.results.summary.summarise`) with its folder.
@@ -70,10 +73,10 @@ def run_experiment(
     kind = {"name": dataset.name, "level": dataset.level, "probe": dataset.probe, "spec": dataset.spec.mapping()}
     run = RunIdentity(config, dataset.checksum, plugins, kind)
     with Store(store_url(db), patience=patience) as store:
-        environment = current(device, plugins)
+        environment = current(device, plugins, tf32=config.train.tf32, world_size=group.world)
         folder, state = open_run(run, out, environment=environment.hash, say=say)
         with folder:
-            record = Record(run, folder, store, environment, problem=problem, remarks=remarks)
+            record = Record(run, folder, store, environment, problem=problem, remarks=remarks, world_size=group.world)
             record.begin(resumed=state != "new")
             if state == "finished":
                 say(f"{folder.path} holds the finished result of this run; nothing was done")
@@ -85,11 +88,12 @@ def run_experiment(
                     continue
                 outcomes, methods = [], dict[Training | None, Method | None]({None: None})
                 with record.failures(seed, splits[seed]):
-                    for part in filed(problem, seed, folder):
+                    for number, part in enumerate(filed(problem, seed, folder)):
                         training = part.training
                         method = training.method(methods[training.source])
                         sampler = training.sampler(method)
-                        with place_of(part, sampler, environment, beside=folder.path, say=say) as place:
+                        place_of_part = place_of(part, sampler, environment, beside=folder.path, say=say)
+                        with place_of_part as place, group.ordered((seed, number)):
                             trained = pretrain(
                                 method,
                                 sampler,
@@ -100,6 +104,7 @@ def run_experiment(
                                 progress=display(training.title),
                                 config_key=place.key,
                                 validate=training.validate(method),
+                                group=group,
                             )
                         outcomes.append(part.close(method, trained, note=place.note))
                         methods[training] = None if part.is_judged else method  # others start from it

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def place_of(
         yield Place(part.checkpoint, training.key)
         return
     # What the files are decides, not which commit they are of.
-    surroundings = {**asdict(replace(environment, git_hash="", git_dirty=False)), "program": program_digest()}
+    surroundings = {**replace(environment, git_hash="", git_dirty=False).content(), "program": program_digest()}
     key = digest({"recipe": recipe, "environment": surroundings})
     folder = beside.absolute().parent / _FOLDER / key
     with _locked(folder, say):

@@ -127,7 +127,7 @@ class MiniBatch:
         return replace(self, plan=replace(self.plan, **changes))
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> MiniBatch:
-        """The batch on another device; the history stays where it is.
+        """The batch on another device; what the history keeps for all nodes stays where it is.
 
         Args:
             device: where to.
@@ -143,14 +143,23 @@ class MiniBatch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
-        blocks = {id(block): block.map(change) for block in self.blocks}
+        known: dict[int, Tensor] = {}  # ids of nodes are those of the history too, and travel once
+
+        def once(values: Tensor) -> Tensor:
+            if id(values) not in known:
+                known[id(values)] = change(values)
+            return known[id(values)]
+
+        blocks = {id(block): block.map(once) for block in self.blocks}
+        history = self.plan.history
         return replace(
             self,
-            x=self.x.map(change) if isinstance(self.x, SparseMatrix) else change(dense_features(self.x)),
+            x=self.x.map(once) if isinstance(self.x, SparseMatrix) else once(dense_features(self.x)),
             blocks=tuple(blocks[id(block)] for block in self.blocks),
-            node_ids=change(self.node_ids),
-            weight=None if self.weight is None else change(self.weight),
-            graph_ptr=None if self.graph_ptr is None else change(self.graph_ptr),
-            graph_ids=None if self.graph_ids is None else change(self.graph_ids),
-            hetero=None if self.hetero is None else self.hetero.map(change),
+            node_ids=once(self.node_ids),
+            weight=None if self.weight is None else once(self.weight),
+            graph_ptr=None if self.graph_ptr is None else once(self.graph_ptr),
+            graph_ids=None if self.graph_ids is None else once(self.graph_ids),
+            hetero=None if self.hetero is None else self.hetero.map(once),
+            plan=self.plan if history is None else replace(self.plan, history=history.map(once)),
         )

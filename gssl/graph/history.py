@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,13 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.common.files import inside
 from gssl.graph import manifest
+from gssl.graph.crossing import Arrivals, gather_across
 from gssl.graph.staleness import Kind, StalenessLog
 
 Storage = Literal["device", "pinned", "mmap"]
 Precision = Literal["float32", "bfloat16"]
 Mode = Literal["truncated", "compensated", "adjoint", "control"]
 
-_PART = 8192  # rows that are converted together; they stay in the cache
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -53,8 +53,8 @@ class History:
 
     Args:
         num_nodes: of the graph.
-        storage: ``device`` keeps rows where the encoder works, ``pinned`` in host memory that a GPU reads directly
-            (plain memory without one), ``mmap`` in files.
+        storage: ``device`` keeps rows where the encoder works, ``pinned`` in host memory, ``mmap`` in files. With a
+            GPU, rows of host memory and of files cross through pinned memory, and wait for each other only.
         precision: of the stored rows.
         folder: for the files of ``mmap``. Nothing is read from files that a former process left; a folder that
             belongs to another history (see ``signature``) is refused rather than overwritten.
@@ -83,6 +83,7 @@ class History:
         self.clock = 0
         self._rows: dict[Place, Tensor] = {}
         self._written: dict[Place, Tensor] = {}
+        self._arrivals = Arrivals()
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -94,46 +95,60 @@ class History:
         """Bytes of all rows."""
         return sum(rows.numel() * rows.element_size() for rows in self._rows.values())
 
-    def pull(self, place: Place, ids: Tensor, like: Tensor) -> Tensor:
+    def pull(self, place: Place, ids: Tensor, like: Tensor, *, near: Tensor | None = None) -> Tensor:
         """Stored rows, shape (n, dim), dtype, device and width of ``like``; zeros where nothing was written.
 
         Args:
             place: which.
-            ids: global node ids, shape (n,), int64.
+            ids: global node ids, shape (n,), int64, on the CPU.
             like: a row or rows of the same layer.
+            near: the same ids on the device of ``like``; None to copy them where they are needed.
         """
         out = like.new_empty(len(ids), like.shape[1])
-        self.fill(place, ids, out)
+        self.fill(place, ids, out, near=near)
         return out
 
-    def fill(self, place: Place, ids: Tensor, out: Tensor) -> None:
+    def fill(self, place: Place, ids: Tensor, out: Tensor, *, near: Tensor | None = None) -> None:
         """What :meth:`pull` gives, written to ``out``; rows of another type or device are converted a few at a time."""
-        rows = self._rows.get(place)
+        rows = self._stored(place, out)
         if rows is None:
             out.zero_()
             return
+        there = _beside(rows, ids, near)
         if (rows.dtype, rows.device) == (out.dtype, out.device):
-            torch.index_select(rows, 0, ids.to(rows.device), out=out)
+            torch.index_select(rows, 0, there, out=out)
             return
-        for part, into in zip(ids.split(_PART), out.split(_PART), strict=True):
-            into.copy_(rows.index_select(0, part.to(rows.device)), non_blocking=True)
+        gather_across(rows, there, out)
 
     def table(self, place: Place, like: Tensor) -> Tensor | None:
         """The rows of all nodes themselves, where they have the width and device of ``like``; else None."""
-        rows = self._rows.get(place)
+        rows = self._stored(place, like)
         if rows is None or (rows.device, rows.shape[1]) != (like.device, like.shape[1]):
             return None
         return rows
 
     @torch.no_grad()
-    def push(self, place: Place, ids: Tensor, rows: Tensor) -> None:
-        """Store rows (n, dim) of nodes ``ids`` (n,), distinct."""
+    def push(self, place: Place, ids: Tensor, rows: Tensor, *, near: Tensor | None = None) -> None:
+        """Store rows (n, dim) of nodes ``ids`` (n,), distinct; ``near`` as in :meth:`pull`."""
         if place not in self._rows:
             self._rows[place] = self._allocate(place, rows)
             self._written[place] = torch.full((self.num_nodes,), -1, dtype=torch.int32)
-        stored = self._rows[place]
-        stored.index_copy_(0, ids.to(stored.device), rows.detach().to(stored))
         self._written[place].index_fill_(0, ids.cpu(), self.clock)
+        if self.storage != "device" and rows.device.type == "cuda":
+            stored, here = self._rows[place], ids.cpu()
+            self._arrivals.send(rows.detach(), self.dtype, lambda found: stored.index_copy_(0, here, found))
+            return
+        target = self._stored(place, rows)
+        assert target is not None
+        target.index_copy_(0, _beside(target, ids, near), rows.detach().to(target))
+
+    def _stored(self, place: Place, like: Tensor) -> Tensor | None:
+        """All rows of a place, with what is still under way; those of a checkpoint move to where the encoder works."""
+        self._arrivals.take()
+        rows = self._rows.get(place)
+        if rows is not None and self.storage == "device" and rows.device != like.device:
+            rows = self._rows[place] = rows.to(like.device)
+        return rows
 
     def sign(self, signature: str) -> None:
         """Say what graph and encoder the rows are of, before the first is written.
@@ -158,6 +173,7 @@ class History:
 
     def state_dict(self) -> dict[str, object]:
         """Everything as plain tensors, for a checkpoint."""
+        self._arrivals.take()
         return {
             "signature": self.signature,
             "num_nodes": self.num_nodes,
@@ -180,6 +196,7 @@ class History:
                 "written for"
             )
         self.clock = int(state["clock"])  # type: ignore[call-overload]
+        self._arrivals.forget()
         self._rows.clear()
         self._written.clear()
         for (kind, slot, layer), rows, written in zip(state["places"], state["rows"], state["written"], strict=True):  # type: ignore[call-overload]
@@ -209,15 +226,16 @@ class BatchHistory:
     Attributes:
         store: the rows of all nodes.
         mode: how the encoder uses them.
-        ids: global ids of all rows of the batch, shape (num_src,), int64.
+        ids: global ids of all rows of the batch, shape (num_src,), int64, on the CPU, where ages are kept.
         num_fresh: leading rows whose embeddings are computed in this batch rather than read.
         sources: global ids of the sources of each layer's block where they are not leading rows of the batch
-            (``control``), one tensor (num_src,) int64 a layer.
+            (``control``), one tensor (num_src,) int64 a layer, on the CPU.
         beta: share of the fresh, incomplete value in a halo row (``compensated``), shape (num_src,), float32.
         frozen: reads only, so that an instrument can measure the same state repeatedly.
         is_step: whether its first view is a step of the history; false for pieces of a draw after the first one.
         input_norm: squared norm of the aggregated features of each fresh row, shape (num_fresh,), float32, where
             the first layer does not compute them.
+        near: ``ids`` where the encoder works, if that is elsewhere; ``near_sources`` are ``sources`` there.
         squared_norms: what :meth:`listener` has added up, shape (num_fresh,), float32; None before.
         slots: encoder calls so far.
         reads: age of the stored rows that were read so far.
@@ -232,9 +250,29 @@ class BatchHistory:
     frozen: bool = False
     is_step: bool = True
     input_norm: Tensor | None = None
+    near: Tensor | None = None
+    near_sources: tuple[Tensor, ...] = ()
     squared_norms: Tensor | None = field(default=None, init=False)
     slots: int = field(default=0, init=False)
     reads: StalenessLog = field(default_factory=StalenessLog, init=False)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> BatchHistory:
+        """The handle of the same batch in other memory: ids stay on the CPU, and are copied if the memory is elsewhere.
+
+        Args:
+            change: gives a tensor that is equal to another one.
+        """
+        ids, sources = change(self.ids), tuple(change(ids) for ids in self.sources)
+        here = ids.device == self.ids.device
+        return replace(
+            self,
+            ids=ids if here else self.ids,
+            sources=sources if here else self.sources,
+            near=self.near if here else ids,
+            near_sources=self.near_sources if here else sources,
+            beta=None if self.beta is None else change(self.beta),
+            input_norm=None if self.input_norm is None else change(self.input_norm),
+        )
 
     def open(self) -> int:
         """The slot of the next view: the n-th encoder call of a batch is the n-th of every batch.
@@ -248,12 +286,15 @@ class BatchHistory:
 
     def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
         """Stored rows of the batch rows ``rows``; see :meth:`History.pull`."""
-        return self.pull_nodes(place, self.ids[rows], like)
-
-    def pull_nodes(self, place: Place, ids: Tensor, like: Tensor) -> Tensor:
-        """Stored rows of any nodes; see :meth:`History.pull`."""
+        ids, near = self.ids[rows], None if self.near is None else self.near[rows]
         self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
-        return self.store.pull(place, ids, like)
+        return self.store.pull(place, ids, like, near=near)
+
+    def pull_sources(self, place: Place, layer: int, like: Tensor) -> Tensor:
+        """Stored rows of the sources of a layer's block (``control``); see :meth:`History.pull`."""
+        ids, near = self.sources[layer], self.near_sources[layer] if self.near_sources else None
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
+        return self.store.pull(place, ids, like, near=near)
 
     def row_table(self, place: Place, own: Tensor, num_src: int, *, written: bool) -> RowTable:
         """Rows of the first ``num_src`` rows of the batch: fresh ones, then stored ones.
@@ -266,20 +307,22 @@ class BatchHistory:
         """
         others = self.ids[len(own) : num_src]
         self.reads.add(place.kind, place.layer, self.store.staleness(place, others))
+        near = None if self.near is None else self.near[len(own) : num_src]
         table = self.store.table(place, own)
         if table is not None and table.dtype == own.dtype and written and not self.frozen:
-            return RowTable(table, self.ids[:num_src])
+            return RowTable(table, self._ids_beside(table)[:num_src])
         if table is not None and _mixes(own, table):
             return RowTable(table, self.ids[:num_src], own)
         rows = own.new_empty(num_src, own.shape[1])
         rows[: len(own)] = own
-        self.store.fill(place, others, rows[len(own) :])
+        self.store.fill(place, others, rows[len(own) :], near=near)
         return RowTable(rows)
 
     def push(self, place: Place, rows: Tensor) -> None:
         """Store fresh rows, which are the first of the batch; nothing happens if the history is frozen."""
         if not self.frozen:
-            self.store.push(place, self.ids[: len(rows)], rows)
+            near = None if self.near is None else self.near[: len(rows)]
+            self.store.push(place, self.ids[: len(rows)], rows, near=near)
 
     def listener(self, *inputs: Tensor) -> Callable[[Tensor], None]:
         """What adds, for each row, the squared norm of its gradient of a linear layer with a bias.
@@ -299,10 +342,18 @@ class BatchHistory:
 
         return tell
 
+    def _ids_beside(self, table: Tensor) -> Tensor:
+        return _beside(table, self.ids, self.near)
+
     def _input_norm(self, like: Tensor, hidden: bool) -> Tensor:
         if hidden or self.input_norm is None:
             return like.new_zeros(len(like))
         return self.input_norm.to(like)
+
+
+def _beside(rows: Tensor, ids: Tensor, near: Tensor | None) -> Tensor:
+    """Ids where the rows are."""
+    return near if near is not None and near.device == rows.device else ids.to(rows.device)
 
 
 def _mixes(own: Tensor, table: Tensor) -> bool:

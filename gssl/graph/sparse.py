@@ -12,6 +12,7 @@ from torch import Tensor
 from gssl.graph.deriving import Deriving
 from gssl.graph.gathered import GatheredRows, touch_rows
 from gssl.graph.pairs import Pairs
+from gssl.graph.remote import is_remote
 
 INT32_MAX = 2**31 - 1
 
@@ -139,7 +140,8 @@ class Pattern(Deriving):
         changed = Pattern(change(self.rowptr), change(self.col), self.num_cols)
         if "transposed" in self.__dict__:
             pattern, order = self.transposed
-            changed.__dict__["transposed"] = (pattern.map(change), change(order))
+            turned = changed if pattern is self else pattern.map(change)  # one without edges is its own transpose
+            changed.__dict__["transposed"] = (turned, change(order))
         return changed
 
 
@@ -243,7 +245,7 @@ def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatur
         index: which rows, shape (n,), int64.
         ahead: whether training is busy with another batch, so that it is better to wait for rows of a file now.
     """
-    if not isinstance(x, Tensor) or x.requires_grad or not x.is_contiguous():
+    if not isinstance(x, Tensor) or is_remote(x) or x.requires_grad or not x.is_contiguous():
         return select_features(x, index)
     if (x.device.type, x.dtype) != ("cpu", torch.float32):
         return select_features(x, index)

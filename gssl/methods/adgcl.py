@@ -19,12 +19,10 @@ from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.method import MAIN, ContrastiveMethod, Player
-from gssl.methods.negatives import require_other_graphs
 from gssl.models.encoder import Encoder
 from gssl.models.gin import GIN
 from gssl.models.heads import mlp_head
 from gssl.objectives.nt_xent import nt_xent
-from gssl.samplers.base import Sampler
 
 
 class ADGCL(ContrastiveMethod):
@@ -51,6 +49,9 @@ class ADGCL(ContrastiveMethod):
         symmetric: whether graphs of both views are anchors.
     """
 
+    title: ClassVar[str] = "AD-GCL"
+    least_items: ClassVar[int] = 2
+    needs_edges: ClassVar[bool] = True
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
     card: ClassVar[Card] = Card(
@@ -96,10 +97,6 @@ class ADGCL(ContrastiveMethod):
     def augmenter(self) -> LearnedDropEdge:
         """The adversary; it is stored with the learned views."""
         return cast("LearnedDropEdge", self.views[1])
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_other_graphs(sampler, "AD-GCL")
 
     def players(self) -> Mapping[str, Player]:
         """The augmenter, then encoder and head."""

@@ -60,7 +60,7 @@ class AttrMask(PredictiveMethod[HiddenAtoms]):
         self, encoder: Encoder, *, mask_rate: Probability = 0.15, predict: tuple[str, ...] = (), bonds: bool = False
     ) -> None:
         super().__init__(encoder)
-        self.spec = categorical(encoder, type(self).__name__, edges=bonds)
+        self.spec = categorical(encoder, self.title, edges=bonds)
         self.mask_rate, self.bonds = mask_rate, bonds
         self.predicted = tuple(place_of(name, self.spec.nodes) for name in predict or (self.spec.nodes[0].name,))
         self.heads = nn.ModuleList(nn.Linear(encoder.out_dim, self.spec.nodes[c].size) for c in self.predicted)

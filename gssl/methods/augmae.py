@@ -71,6 +71,7 @@ class AUGMAE(GraphMAE):
         uniformity_dim: columns of the projection, which ends with a ReLU.
     """
 
+    title: ClassVar[str] = "AUG-MAE"
     card: ClassVar[Card] = Card(
         family="masked reconstruction",
         views="features of some nodes, which an adversary chooses more and more of, behind a learned token",

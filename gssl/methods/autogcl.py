@@ -15,13 +15,11 @@ from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.methods.negatives import require_other_graphs
 from gssl.methods.pairwise import PairwiseMethod, pair_objective
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.models.node_scores import NodeScores
 from gssl.objectives.weights import weighted_mean
-from gssl.samplers.base import Sampler
 
 
 class AutoGCL(PairwiseMethod):
@@ -112,10 +110,6 @@ class AutoGCL(PairwiseMethod):
     def generators(self) -> tuple[LearnedNodes, ...]:
         """Those of both views; they are stored with the learned views."""
         return cast("tuple[LearnedNodes, ...]", self.views)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_other_graphs(sampler, "AutoGCL")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         (first, kept), (second, kept_too) = (generator.choose(batch, self.rng) for generator in self.generators)

@@ -49,6 +49,10 @@ class Auxiliary(Labelled):
     def prepare(self, graph: Graph, seed: int) -> None:
         self.companion.prepare(graph, seed)
 
+    @property
+    def separable(self) -> bool:
+        return super().separable and self.companion.separable
+
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
         self.companion.begin_epoch(epoch, over_items)
 

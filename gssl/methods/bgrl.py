@@ -73,6 +73,10 @@ class BGRL(ContrastiveMethod):
         self.target = EMATarget(encoder, momentum=momentum)
         self.predictor = mlp_head(encoder.out_dim, predictor_dim, encoder.out_dim, activation="prelu")
 
+    @property
+    def separable(self) -> bool:
+        return True
+
     def loss(self, batch: MiniBatch) -> Tensor:
         online, target = zip(*(self._seen(view(batch, self.rng)) for view in self.views), strict=True)
         return self.contrast(batch, *online, *target)

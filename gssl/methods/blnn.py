@@ -62,6 +62,10 @@ class BLNN(BGRL):
         self.register_buffer("rowptr", graph.block.pattern.rowptr, persistent=False)
         self.register_buffer("col", graph.block.pattern.col, persistent=False)
 
+    @property
+    def separable(self) -> bool:
+        return False  # neighbors in the batch are positives
+
     def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
         online_1, online_2, target_1, target_2 = projections
         pattern = self._neighbors(batch)

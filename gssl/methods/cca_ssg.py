@@ -39,6 +39,7 @@ class CCASSG(PairwiseMethod):
         decorrelation: weight of the decorrelation of columns against the distance of the views.
     """
 
+    title: ClassVar[str] = "CCA-SSG"
     card: ClassVar[Card] = Card(
         family="redundancy reduction",
         views="edges dropped, columns of features masked; two draws of one distribution",

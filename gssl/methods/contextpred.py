@@ -74,7 +74,7 @@ class ContextPred(Method):
         pooling: Readout = "mean",
     ) -> None:
         super().__init__(encoder)
-        categorical(encoder, type(self).__name__)
+        categorical(encoder, self.title)
         self.k = encoder.num_layers if k is None else k
         self.r1 = self.k - 1 if r1 is None else r1
         self.r2 = self.r1 + _WIDTH if r2 is None else r2

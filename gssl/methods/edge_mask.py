@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from gssl.augment.mask_edge import MaskEdges
 from gssl.common.card import Card
-from gssl.common.errors import InputError
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.methods.edges import EdgePrediction, EdgeTarget, among_targets
 from gssl.methods.properties import Told, head_error
 from gssl.models.encoder import Encoder
-from gssl.samplers.base import Sampler
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -58,11 +56,6 @@ class EdgeMask(EdgePrediction[EdgeTarget]):
         super().__init__(encoder, **inherited)
         self.corruption = MaskEdges(p=p, undirected=undirected)
         self.head = nn.Linear(encoder.out_dim, 2)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        if not sampler.graph.num_edges:
-            raise InputError("EdgeMask predicts edges, but the graph has none; use Clustering or GraphMAE")
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, EdgeTarget]:
         view, hidden = self.corruption(batch, self.rng)

@@ -35,6 +35,7 @@ class EdgePred(PredictiveMethod[EdgeTarget]):
         negatives: pairs that are drawn for every edge, anew at each step.
     """
 
+    needs_edges: ClassVar[bool] = True
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GINE"
     card: ClassVar[Card] = Card(

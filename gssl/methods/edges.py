@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,8 @@ class EdgePrediction(PredictiveMethod[Told]):
         negatives_per_edge: non-edges drawn for every edge that is to be told, anew at each step.
     """
 
+    needs_edges: ClassVar[bool] = True
+
     def __init__(self, encoder: Encoder, *, negatives_per_edge: Positive = 1.0) -> None:
         super().__init__(encoder)
         self.negatives_per_edge = negatives_per_edge
@@ -113,7 +115,7 @@ def require_edges_among_targets(method: Method, sampler: Sampler) -> None:
     """
     if isinstance(sampler, PairSampler) and not sampler.propagation.complete:
         raise InputError(
-            f"{type(method).__name__} tells edges from non-edges among the targets, but the propagation "
+            f"{method.title} tells edges from non-edges among the targets, but the propagation "
             f"{type(sampler.propagation).__name__} leaves some edges among them out; propagations that fit: "
             "exact, induced, saint, history, lmc, adjoint, vrgcn, for example --sampler clustergcn"
         )

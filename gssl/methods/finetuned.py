@@ -37,7 +37,7 @@ class FineTuned(Labelled):
         return self.head
 
     def check_sampler(self, sampler: Sampler) -> None:
-        self.pretrained.check_sampler(sampler)
+        self.pretrained.check_embedding(sampler)
 
     def embed(self, batch: MiniBatch) -> Tensor:
         return self.pretrained.embed(batch)

@@ -37,6 +37,7 @@ class GBT(PairwiseMethod):
         redundancy: weight of what is off the diagonal; null is one over the width of the embedding.
     """
 
+    title: ClassVar[str] = "G-BT"
     card: ClassVar[Card] = Card(
         family="redundancy reduction",
         views="edges dropped, columns of features masked; two draws of one distribution",

@@ -85,5 +85,5 @@ class GCA(GRACE):
 
     def loss(self, batch: MiniBatch) -> Tensor:
         if not self.views:
-            raise InputError(f"{type(self).__name__} knows no centralities yet; call prepare(graph, seed) first")
+            raise InputError(f"{self.title} knows no centralities yet; call prepare(graph, seed) first")
         return super().loss(batch)

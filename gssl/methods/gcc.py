@@ -133,6 +133,14 @@ class GCC(Method):
         """Of a batch only the targets are looked at."""
         return 1
 
+    def check_embedding(self, sampler: Sampler) -> None:
+        super().check_embedding(sampler)
+        if isinstance(sampler, PairSampler) and sampler.store is not None:
+            raise InputError(
+                "GCC walks on the graph itself, so a history of embeddings is of no use to it; use --sampler full, or "
+                "graphsage with --batch-size"
+            )
+
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
         graph = sampler.graph
@@ -140,11 +148,6 @@ class GCC(Method):
             raise InputError("GCC tells nodes apart by the edges around them, but there are none; use other data")
         if graph.ptr is not None and not bool(graph.ptr.diff().all()):
             raise InputError("GCC walks from a node of each graph, but some graphs have none; leave them out")
-        if isinstance(sampler, PairSampler) and sampler.store is not None:
-            raise InputError(
-                "GCC walks on the graph itself, so a history of embeddings is of no use to it; use --sampler full, or "
-                "graphsage with --batch-size"
-            )
         items, at_once = _sizes(sampler)
         if self.queue is not None and len(self.queue) > items:
             raise InputError(

@@ -100,7 +100,7 @@ class GGD(ContrastiveMethod):
         """What all nodes get from each other, shape (num_nodes, dim)."""
         if not batch.is_square or batch.num_targets < batch.num_nodes:
             raise InputError(
-                f"the embedding of {type(self).__name__} spreads over the whole graph, but the batch was sampled layer "
+                f"the embedding of {self.title} spreads over the whole graph, but the batch was sampled layer "
                 "by layer; use --set power=0, or --sampler full"
             )
         for _ in range(self.power):

@@ -55,6 +55,7 @@ class GPTGNN(Method):
         dropout: dropout probability on the output of both decoders, which are linear maps.
     """
 
+    title: ClassVar[str] = "GPT-GNN"
     least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="masked reconstruction",

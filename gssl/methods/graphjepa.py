@@ -61,6 +61,7 @@ class GraphJEPA(Method):
         beta: distance at which the squared error becomes a straight line.
     """
 
+    title: ClassVar[str] = "Graph-JEPA"
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GINE"
     card: ClassVar[Card] = Card(

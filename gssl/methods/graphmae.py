@@ -147,7 +147,7 @@ class GraphMAE(PredictiveMethod[Masked]):
         super().check_sampler(sampler)
         if isinstance(sampler, PairSampler) and sampler.store is not None and not self.decodes_rows:
             raise InputError(
-                f"the decoder of {type(self).__name__} needs codes of the neighbors, which a history does not have: "
+                f"the decoder of {self.title} needs codes of the neighbors, which a history does not have: "
                 "use --set decoder=linear, or a propagation without history, for example --sampler graphsage"
             )
 

@@ -96,7 +96,7 @@ class GROVER(PredictiveMethod[Properties]):
         motif_weight: NonNegative = 1.0,
     ) -> None:
         super().__init__(encoder)
-        self.spec = categorical(encoder, type(self).__name__)
+        self.spec = categorical(encoder, self.title)
         if not (atom_weight or bond_weight or motif_weight):
             raise InputError("GROVER has nothing to learn where atom_weight, bond_weight and motif_weight are all 0")
         if motif_weight and not tells_molecules(self.spec.meaning):

@@ -31,6 +31,7 @@ class InfoGraph(ContrastiveMethod):
     both agree; it is left out.
     """
 
+    least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
         views="the graphs themselves",

@@ -23,12 +23,10 @@ from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod, OverItems
-from gssl.methods.negatives import require_other_graphs
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.objectives.nt_xent import nt_xent
 from gssl.objectives.simplex import project_to_simplex
-from gssl.samplers.base import Sampler
 
 KINDS = ("dropN", "permE", "subgraph", "maskN", "none")
 """The augmentations, by the names of GraphCL's code, in the order of the distribution."""
@@ -66,6 +64,7 @@ class JOAO(ContrastiveMethod):
     """
 
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
+    least_items: ClassVar[int] = 2
     default_encoder: ClassVar[str] = "GIN"
     card: ClassVar[Card] = Card(
         family="cross-view",
@@ -102,7 +101,7 @@ class JOAO(ContrastiveMethod):
     ) -> None:
         if gamma * step > 2:
             raise InputError(
-                f"{type(self).__name__} with gamma={gamma:g} and step={step:g} would leap ever farther over the "
+                f"{self.title} with gamma={gamma:g} and step={step:g} would leap ever farther over the "
                 "uniform distribution; make gamma * step 2 at most"
             )
         super().__init__(encoder, ())
@@ -122,10 +121,6 @@ class JOAO(ContrastiveMethod):
     def make_head(self, dim: int) -> nn.Module:
         """What :meth:`project_as` projects embeddings of ``dim`` columns with."""
         return mlp_head(dim, dim, dim, glorot=True)
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_other_graphs(sampler, type(self).__name__)
 
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
         """One step of the distribution, from the weights as the epoch before has left them."""

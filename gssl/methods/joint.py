@@ -48,10 +48,10 @@ class Joint(Method):
         options: Annotated[Mapping[str, Mapping[str, Any]] | None, KeyedBy("methods")] = None,
     ) -> None:
         super().__init__(encoder)
-        self.names = _names(methods, self._title)
-        own = _options(options or {}, self.names, self._title)
+        self.names = _names(methods, self.title)
+        own = _options(options or {}, self.names, self.title)
         self.parts = nn.ModuleList(
-            _part(name, self.encoder_of_part(encoder), own.get(name, {}), self._title) for name in self.names
+            _part(name, self.encoder_of_part(encoder), own.get(name, {}), self.title) for name in self.names
         )
         self.register_buffer("weight", torch.full((len(self.names),), 1 / len(self.names)))
 
@@ -101,6 +101,7 @@ class Joint(Method):
         return max(part.num_layers for part in self.members)
 
     def check_sampler(self, sampler: Sampler) -> None:
+        self.check_embedding(sampler)
         for part in self.members:
             part.check_sampler(sampler)
 
@@ -126,10 +127,6 @@ class Joint(Method):
         for part in self.members:
             part.after_step(progress)
 
-    @property
-    def _title(self) -> str:
-        return type(self).__name__
-
 
 def _names(methods: Sequence[str], title: str) -> tuple[str, ...]:
     names = tuple(METHODS.canonical(name) for name in methods)
@@ -154,7 +151,8 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any], title: str) -
     """A method over an encoder.
 
     Raises:
-        InputError: it is no method, does not train on nodes without labels, has several players or its own rate.
+        InputError: it is no method, does not train on nodes without labels, trains another encoder than this one, has
+            several players or its own rate.
     """
     found: Any = METHODS.get(name)
     if not (isinstance(found, type) and issubclass(found, Method)):
@@ -166,6 +164,11 @@ def _part(name: str, encoder: Encoder, options: Mapping[str, Any], title: str) -
     if issubclass(found, Joint):
         raise InputError(f"{name} is made of methods, and cannot be a part of itself or of {title}; name its methods")
     part = found(encoder, **validate(found, options, what=f"method {name}"))
+    if part.encoder is not encoder:
+        raise InputError(
+            f"{name} trains another encoder than the one that it is given, so that {title} would learn nothing "
+            "from it; leave it out"
+        )
     players = part.players()
     if len(players) > 1:
         raise InputError(

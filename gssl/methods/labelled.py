@@ -60,6 +60,10 @@ class Labelled(Method):
         self.register_buffer("shift", shift, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
 
+    @property
+    def separable(self) -> bool:
+        return self.known.dim() == 1  # else a target with more known labels counts more
+
     def predict(self, batch: MiniBatch) -> Tensor:
         """Logits, or values on the scale of the labels for regression, shape (num_items, num_classes)."""
         return self._head(self.embed(batch)) * self.scale + self.shift

@@ -116,6 +116,10 @@ class M3S(Labelled):
     def measured(self) -> nn.Module:
         return self.head
 
+    @property
+    def separable(self) -> bool:
+        return False  # pseudo-labels change what is known
+
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
         stage, rest = divmod(epoch, self.stage_epochs)
         if rest or not 1 <= stage <= self.stages:

@@ -90,13 +90,13 @@ class Merged(Joint):
     def encoder_of_part(self, encoder: Encoder) -> Encoder:
         return copy.deepcopy(encoder)
 
-    def check_sampler(self, sampler: Sampler) -> None:
+    def check_embedding(self, sampler: Sampler) -> None:
         if isinstance(sampler, PairSampler) and sampler.stateful:
             raise InputError(
                 "Merged trains several encoders, but a sampler that stores embeddings or observes gradients knows of "
                 "one; use --sampler graphsage, labor or clustergcn"
             )
-        super().check_sampler(sampler)
+        super().check_embedding(sampler)
 
     def loss(self, batch: MiniBatch) -> Tensor:
         total = super().loss(batch)

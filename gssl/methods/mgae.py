@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -28,8 +29,7 @@ class MGAE(Method):
     The embedding is the output of the last layer, as wide as the features.
 
     The layers are solved for once, when the method first sees a graph (before training would begin), on that whole
-    graph; a finished run embeds other graphs by the same maps. The seconds that it takes are not those of a training,
-    so that a row shows none.
+    graph; a finished run embeds other graphs by the same maps. The seconds that it takes are those of pretraining.
 
     The noise takes out whole columns: the formula of the paper, and of the authors' code (GRAND-Lab/MGAE, mDA.m), is
     exact for these, and would need another diagonal for entries that are missing one by one. The code has no
@@ -86,16 +86,19 @@ class MGAE(Method):
         if bool(self.solved):  # a finished run embeds another graph
             return
         key = f"mgae {self.num_layers} {self.corruption} {self.ridge}"
-        self.layers.load_state_dict(graph.derived(key, lambda: self._maps(graph)))
+        maps, self.solved_in = graph.derived(key, lambda: self._maps(graph))
+        self.layers.load_state_dict(maps)
         self.solved.fill_(True)
 
-    def _maps(self, graph: Graph) -> dict[str, Tensor]:
-        """Parameters of all layers."""
+    def _maps(self, graph: Graph) -> tuple[dict[str, Tensor], tuple[float, float]]:
+        """Parameters of all layers, and the wall and CPU seconds that they take."""
+        wall, cpu = time.perf_counter(), time.process_time()
         x = dense_features(graph.x).double()
         for layer in self.layers:
             assert isinstance(layer, MarginalisedLayer)
             x = layer.fit(graph.block, x, corruption=self.corruption, ridge=self.ridge)
-        return {name: value.clone() for name, value in self.layers.state_dict().items()}
+        maps = {name: value.clone() for name, value in self.layers.state_dict().items()}
+        return maps, (time.perf_counter() - wall, time.process_time() - cpu)
 
     def embed(self, batch: MiniBatch) -> Tensor:
         """Output of the last layer, shape (num_targets, in_dim)."""

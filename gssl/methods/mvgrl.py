@@ -54,6 +54,7 @@ class MVGRL(ContrastiveMethod):
         top_k: entries of each row that are kept; null for all that ``eps`` leaves.
     """
 
+    needs_edges: ClassVar[bool] = True
     least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",
@@ -117,9 +118,9 @@ class MVGRL(ContrastiveMethod):
     def embedding_dim(self) -> int:
         return self.encoder.layer_dims[-1] if self.of_graphs else self.encoder.out_dim
 
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_subgraphs(sampler, f"{type(self).__name__} cuts its diffusion to the nodes of a batch")
+    def check_embedding(self, sampler: Sampler) -> None:
+        super().check_embedding(sampler)
+        require_subgraphs(sampler, f"{self.title} cuts its diffusion to the nodes of a batch")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         if batch.graph_ptr is not None:
@@ -161,7 +162,7 @@ class MVGRL(ContrastiveMethod):
 
     def _views(self, batch: MiniBatch) -> list[tuple[Encoder, MiniBatch]]:
         if not self.views:
-            raise InputError(f"{type(self).__name__} has no diffusion yet; call prepare(graph, seed) first")
+            raise InputError(f"{self.title} has no diffusion yet; call prepare(graph, seed) first")
         encoders = self.encoder, self.diffused_encoder
         return [(encoder, view(batch, self.rng)) for encoder, view in zip(encoders, self.views, strict=True)]
 

@@ -25,7 +25,7 @@ def require_neighbor_features(method: Method, sampler: Sampler) -> None:
     propagation = sampler.propagation if isinstance(sampler, PairSampler) else None
     if isinstance(propagation, StoredPropagation) and propagation.first is not None:
         raise InputError(
-            f"{type(method).__name__} reads the features of neighbors, which sampler.precompute leaves out; set "
+            f"{method.title} reads the features of neighbors, which sampler.precompute leaves out; set "
             "sampler.precompute=false"
         )
 

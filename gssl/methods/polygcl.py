@@ -93,8 +93,8 @@ class PolyGCL(ContrastiveMethod):
         self.discriminator = nn.Parameter(torch.empty(encoder.out_dim, encoder.out_dim).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(()).uniform_(-bound, bound))
 
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
+    def check_embedding(self, sampler: Sampler) -> None:
+        super().check_embedding(sampler)
         require_subgraphs(sampler, "PolyGCL filters the features of the nodes of a batch")
 
     def players(self) -> Mapping[str, Player]:

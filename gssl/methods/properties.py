@@ -90,7 +90,7 @@ class PropertyPrediction(PredictiveMethod[Told]):
     @property
     def _prepared(self) -> Graph:
         if self._graph is None:
-            raise InputError(f"{type(self).__name__} knows no graph yet; call prepare(graph, seed) first")
+            raise InputError(f"{self.title} knows no graph yet; call prepare(graph, seed) first")
         return self._graph
 
     @property
@@ -100,7 +100,7 @@ class PropertyPrediction(PredictiveMethod[Told]):
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
-        graph, name = sampler.graph, type(self).__name__
+        graph, name = sampler.graph, self.title
         if self.reads_edges and not graph.num_edges:
             raise InputError(f"{name} predicts what edges say, but the graph has none; use Clustering or GraphMAE")
         if self.reads_features and graph.derived("all features alike", lambda: all_alike(graph.x)):
@@ -150,7 +150,7 @@ class PartPrediction(NodePrediction):
         nodes = sampler.graph.num_nodes
         if self.count > nodes:
             raise InputError(
-                f"{type(self).__name__} cannot make {self.count} parts of {nodes} nodes; choose --set {self.counted} "
+                f"{self.title} cannot make {self.count} parts of {nodes} nodes; choose --set {self.counted} "
                 f"of at most {nodes}"
             )
 

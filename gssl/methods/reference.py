@@ -17,6 +17,7 @@ from gssl.models.readout import readout
 class Untrained(Method):
     """The encoder as it was initialised; what a method adds is its distance from this row."""
 
+    title: ClassVar[str] = "untrained"
     card: ClassVar[Card] = Card(
         family="reference",
         views="the graph itself",
@@ -35,12 +36,13 @@ class Untrained(Method):
         Raises:
             TypeError: always.
         """
-        raise TypeError(f"{type(self).__name__} is a reference row and has no loss")
+        raise TypeError(f"{self.title} is a reference row and has no loss")
 
 
 class Raw(Untrained):
     """The input features themselves, summed over the nodes of each graph; the encoder is not used."""
 
+    title: ClassVar[str] = "raw"
     card: ClassVar[Card] = Card(
         family="reference",
         views="the features themselves",

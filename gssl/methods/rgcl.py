@@ -17,12 +17,10 @@ from gssl.common.space import Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.method import ContrastiveMethod
-from gssl.methods.negatives import require_other_graphs
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.models.node_scores import NodeScores
 from gssl.objectives.rationale import rationale_contrast
-from gssl.samplers.base import Sampler
 
 # Constants of the authors' code: scores are flattened before the softmax, what is added to each probability so that
 # every node may be kept, and the least factor of a node in the readout (the greatest is 1).
@@ -56,6 +54,7 @@ class RGCL(ContrastiveMethod):
         generator_layers: layers of it, two at least.
     """
 
+    least_items: ClassVar[int] = 2
     levels: ClassVar[tuple[Level, ...]] = ("graph",)
     default_encoder: ClassVar[str] = "GIN"
     card: ClassVar[Card] = Card(
@@ -92,10 +91,6 @@ class RGCL(ContrastiveMethod):
         self.generator = NodeScores(
             encoder.in_dim, hidden_dim=generator_dim, num_layers=generator_layers, out_dim=1, order="norm-activation"
         )
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_other_graphs(sampler, "RGCL")
 
     def project(self, embedding: Tensor) -> Tensor:
         projection: Tensor = self.head(embedding)

@@ -85,8 +85,8 @@ class SGRL(Method):
     def num_layers(self) -> int:
         return super().num_layers + self.hops
 
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
+    def check_embedding(self, sampler: Sampler) -> None:
+        super().check_embedding(sampler)
         if isinstance(sampler, PairSampler) and sampler.store is not None:
             raise InputError(
                 "SGRL propagates embeddings once more, which a history does not have of the neighbors; use a "

@@ -14,12 +14,10 @@ from gssl.common.options import NonNegative, Positive
 from gssl.common.space import Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.methods.negatives import require_other_graphs
 from gssl.methods.pairwise import PairwiseMethod, pair_objective
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
 from gssl.models.noise import noisy_twin
-from gssl.samplers.base import Sampler
 
 
 class SimGRACE(PairwiseMethod):
@@ -77,10 +75,6 @@ class SimGRACE(PairwiseMethod):
             objective=pair_objective(objective, objective_options, temperature=temperature, symmetric=symmetric),
         )
         self.eta = eta
-
-    def check_sampler(self, sampler: Sampler) -> None:
-        super().check_sampler(sampler)
-        require_other_graphs(sampler, "SimGRACE")
 
     def loss(self, batch: MiniBatch) -> Tensor:
         with torch.no_grad():

@@ -51,6 +51,7 @@ class SUBGCON(Method):
         sigmoid_summary: whether the mean of a subgraph goes through a sigmoid.
     """
 
+    title: ClassVar[str] = "SUBG-CON"
     least_items: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         family="cross-scale",

@@ -27,6 +27,7 @@ class Supervised(Labelled):
         dropout: dropout probability between encoder and head.
     """
 
+    title: ClassVar[str] = "supervised"
     card: ClassVar[Card] = Card(
         family="reference",
         views="the graph itself, with its training labels",

@@ -46,6 +46,8 @@ class Environment:
         threads: threads of one operation.
         plugins: import path of each component from outside the package to the SHA-256 (first 16 hexadecimal
             digits) of its source file.
+        tf32: whether products of float32 matrices rounded their factors on the accelerator.
+        world_size: processes that trained together; where it is 1, it is neither in a record nor in the hash.
     """
 
     gssl: str
@@ -58,22 +60,31 @@ class Environment:
     device: str
     threads: int
     plugins: dict[str, str]
+    tf32: bool = False
+    world_size: int = 1
+
+    def content(self) -> dict[str, object]:
+        """All of the above as plain data; without what records of before say nothing of, where it is as it was then."""
+        usual = {"tf32": False, "world_size": 1}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     def mapping(self) -> dict[str, object]:
-        return {**asdict(self), "hash": self.hash}
+        return {**self.content(), "hash": self.hash}
 
     @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all of the above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def current(device: str, plugins: dict[str, str]) -> Environment:
+def current(device: str, plugins: dict[str, str], *, tf32: bool = False, world_size: int = 1) -> Environment:
     """The environment of this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
         plugins: see :class:`Environment`.
+        tf32: whether training was told to; the program around may have told PyTorch, too.
+        world_size: likewise.
     """
     commit, dirty = git_state()
     return Environment(
@@ -87,6 +98,8 @@ def current(device: str, plugins: dict[str, str]) -> Environment:
         device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         plugins=plugins,
+        tf32=device == "cuda" and (tf32 or torch.get_float32_matmul_precision() != "highest"),
+        world_size=world_size,
     )
 
 

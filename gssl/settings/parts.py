@@ -24,6 +24,7 @@ from gssl.samplers.base import Sampler
 from gssl.samplers.pair import PairSampler
 from gssl.settings.sizes import require_memory
 from gssl.tasks.base import Task
+from gssl.training.embed import check_embeddable
 
 
 def make_method(config: RunConfig, dataset: Dataset, seed: int) -> Method:
@@ -93,6 +94,7 @@ def make_sampler(
     reserved = {name: value for name, value in given.items() if name in accepted}
     sampler = factory(dataset.graph, **config.sampler.options, **reserved)
     method.check_sampler(sampler)
+    check_embeddable(method, dataset)
     if not isinstance(sampler, PairSampler) or sampler.store is None:
         return sampler
     if not method.encoder.reads_history:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from gssl.common.options import NonNegative, NonNegativeInt, Positive, PositiveInt
+from gssl.common.options import Neutral, NonNegative, NonNegativeInt, Positive, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class TrainConfig:
             score on validation items counts, and the best weights are kept in any case.
         batch_size: items in a batch; None means the whole graph (node level) or 128 graphs (graph level).
         precision: as lightning-fabric calls it.
+        tf32: whether products of float32 matrices on a CUDA device round their factors to 10 bits, which is several
+            times faster; needs such a device.
         checkpoint_seconds: seconds between resumable checkpoints.
     """
 
@@ -38,6 +40,7 @@ class TrainConfig:
     patience: PositiveInt | None = None
     batch_size: PositiveInt | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    tf32: Annotated[bool, Neutral(False)] = False
     checkpoint_seconds: Positive = 30.0
 
 

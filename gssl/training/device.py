@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -32,7 +33,7 @@ def resolve_device(name: str) -> Literal["cpu", "cuda"]:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def build_fabric(device: str, precision: str) -> Fabric:
+def build_fabric(device: str, precision: str, *, tf32: bool = False) -> Fabric:
     """One device, one process.
 
     Raises:
@@ -41,12 +42,38 @@ def build_fabric(device: str, precision: str) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+    accelerator = fit_device(device, precision, tf32=tf32)
+    # Without an explicit environment Fabric reads that of a cluster scheduler and wants to be one of its ranks.
+    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[LightningEnvironment()])  # type: ignore[arg-type]  # precision is checked by TrainConfig
+
+
+def fit_device(device: str, precision: str, *, tf32: bool) -> Literal["cpu", "cuda"]:
+    """The device that is meant, which can compute so.
+
+    Raises:
+        InputError: it does not exist, or cannot.
+    """
     accelerator = resolve_device(device)
     if accelerator == "cpu" and precision == "16-mixed":  # Fabric would quietly take another
         raise InputError("train.precision '16-mixed' needs a CUDA device; use 'bf16-mixed' on the CPU")
+    if accelerator == "cpu" and tf32:
+        raise InputError("train.tf32 needs a CUDA device; leave it out on the CPU, whose products are float32")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision otherwise
-    # Without an explicit environment Fabric reads that of a cluster scheduler and wants to be one of its ranks.
-    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[LightningEnvironment()])  # type: ignore[arg-type]  # precision is checked by TrainConfig
+    return accelerator
+
+
+@contextmanager
+def float32_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """Within it, products of float32 matrices on CUDA may round their factors if ``tf32``; what was set comes back."""
+    if device.type != "cuda" or not tf32:
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class Mover:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
-from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
 from gssl.method import Method, Player, scalar
@@ -23,16 +21,26 @@ from gssl.samplers.base import Sampler
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
-from gssl.training.device import build_fabric, make_optimizer, resolve_device
+from gssl.training.device import float32_products, make_optimizer, resolve_device
 from gssl.training.embed import over_items
 from gssl.training.finite import checked
+from gssl.training.group import ALONE, Group
+from gssl.training.loss_scale import LossScale
 from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
+from gssl.training.parallel import (
+    build_shared_fabric,
+    reducer,
+    require_same_weights,
+    shared_sampler,
+)
 from gssl.training.progress import Progress, Quiet
 from gssl.training.result import EpochRecord, TrainResult, mean_or_none, total_or_none
+from gssl.training.saver import Saver
 from gssl.training.schedule import rate_factor
 from gssl.training.signals import DeferredSignals
 from gssl.training.state import Best, Position, TrainingRun, Turn
+from gssl.training.streams import start_streams
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -50,6 +58,7 @@ def pretrain(
     config_key: str = "",
     validate: Callable[[], float] | None = None,
     watch: Callable[[float], bool] | None = None,
+    group: Group = ALONE,
 ) -> TrainResult:
     """Train a method in place.
 
@@ -72,6 +81,8 @@ def pretrain(
             early stopping, and the weights of the best epoch are kept even without patience.
         watch: called before every update with the loss of its last batch, while gradients are those of the update
             and weights those before it; training ends without the update if it returns true.
+        group: the processes that train together. Each calls this with the same arguments, but ``checkpoint`` and
+            ``progress`` are for the first alone, which also validates; what it finds, all of them have.
 
     Returns:
         The curve and its summary.
@@ -85,15 +96,16 @@ def pretrain(
     """
     if not (config.epochs and method.trains):
         return _untrained(method, device, checkpoint, config_key)
-    run = _prepare(method, sampler, config, seed, device)
-    if checkpoint is not None and (state := load_checkpoint(checkpoint, config_key=config_key)) is not None:
-        run.restore(state)
+    run = _prepare(method, sampler, config, seed, device, group)
+    run.restore(group.first(lambda: load_checkpoint(checkpoint, config_key=config_key) if checkpoint else None))
     memory = PeakMemory(run.device)
     display = progress or Quiet()
     display.start(config.epochs, run.position.epoch)
+    several = group.world > 1
     try:
-        with DeferredSignals(active=checkpoint is not None) as signals:
-            saver = _Saver(run, signals, checkpoint, config_key)
+        tf32 = float32_products(run.device, tf32=config.tf32)
+        with tf32, DeferredSignals(active=several or checkpoint is not None, impatient=not several) as signals:
+            saver = Saver(run, signals, checkpoint, config_key)
             while run.position.epoch < config.epochs and not run.exhausted:
                 _epoch(run, saver, watch)
                 _close_epoch(run, validate)
@@ -110,7 +122,7 @@ def pretrain(
         curve=tuple(run.curve),
         seconds=sum(seconds),
         seconds_per_epoch=statistics.median(seconds) if seconds else 0.0,
-        peak_memory_mb=memory.mib(),
+        peak_memory_mb=group.most(memory.mib())[0],
         stopped_early=run.exhausted and len(run.curve) < config.epochs,
         best_epoch=None if run.best is None else run.best.epoch,
         cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
@@ -124,29 +136,40 @@ def _untrained(method: Method, device: str, checkpoint: Path | None, config_key:
     method.to(target).eval()
     if checkpoint is not None and load_checkpoint(checkpoint, config_key=config_key) is None:
         save_checkpoint(checkpoint, {"method": method.state_dict(), "best": None}, config_key=config_key)
-    return TrainResult((), 0.0, 0.0, memory.mib(), stopped_early=False, best_epoch=None)
+    seconds, cpu_seconds = method.solved_in
+    return TrainResult((), seconds, 0.0, memory.mib(), stopped_early=False, best_epoch=None, cpu_seconds=cpu_seconds)
 
 
-def _prepare(method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str) -> TrainingRun:
+def _prepare(
+    method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str, group: Group
+) -> TrainingRun:
     method.check_sampler(sampler)
-    fabric = build_fabric(device, config.precision)
+    sampler = shared_sampler(sampler, method, group)
+    fabric = build_shared_fabric(device, config.precision, group, tf32=config.tf32)
     fabric.to_device(method)
     sampler.pin = fabric.device.type == "cuda"
+    LossScale.of(fabric).check(sampler)
     players = method.players()
     if not any(player.parameters for player in players.values()):
         raise InputError(f"{type(method).__name__} has no parameters to train; use --epochs 0")
     method.zero_grad()
+    shared = reducer(fabric, method, group)
     return TrainingRun(
         method=method,
         sampler=sampler,
         config=config,
         seed=seed,
         fabric=fabric,
-        turns=tuple(_turn(fabric, name, player, config, method.loss) for name, player in players.items()),
+        turns=tuple(
+            _turn(fabric, name, player, config, shared.of(player.loss or method.loss))
+            for name, player in players.items()
+        ),
+        group=group,
+        reducer=shared,
     )
 
 
-def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual: Callable[[MiniBatch], Tensor]) -> Turn:
+def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, loss: Callable[[MiniBatch], Tensor]) -> Turn:
     own = replace(
         config,
         lr=config.lr if player.lr is None else player.lr,
@@ -154,12 +177,12 @@ def _turn(fabric: Fabric, name: str, player: Player, config: TrainConfig, usual:
     )
     # The wrapper steps through the loss scaler of 16-bit precision and is an Optimizer in all but its type.
     wrapped = fabric.setup_optimizers(make_optimizer(player, own))
-    return Turn(name, player, cast("torch.optim.Optimizer", wrapped), player.loss or usual)
+    return Turn(name, player, cast("torch.optim.Optimizer", wrapped), loss)
 
 
-def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | None) -> None:
+def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None) -> None:
     """Run (the rest of) the epoch under way, up to its last update or until ``watch`` has seen enough."""
-    method, position = run.method, run.position
+    method, position, loss_scale = run.method, run.position, LossScale.of(run.fabric)
     pending = False
     with closing(_batches(run)) as batches:
         _begin(run, batches)
@@ -174,22 +197,24 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                 method.eval()  # norms and history without dropout
             else:
                 _earlier_turns(run, batch)
-            with _alone(run, run.last), GradientNorms(method, active=batch.plan.measure) as norms:
+            reducing = run.reducer.reducing(now=batch.plan.step)
+            norms_of = GradientNorms(method, loss_scale, active=batch.plan.measure)
+            with _alone(run, run.last), norms_of as norms, reducing:
                 with run.fabric.autocast():
                     loss = scalar(run.last.loss(batch)) * method.mass(batch) * batch.plan.scale
                 if only_measured and _needs_no_encoder(run, batch):
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.plan.measure:
-                run.sampler.observe(batch, norms.of(batch))
+            if batch.plan.measure and loss_scale.known(found := norms.of(batch)):
+                run.sampler.observe(batch, found)
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)
             if only_measured:
                 run.last.optimizer.zero_grad()
                 method.train()
                 continue
-            value = checked(run, loss.item(), "loss")
+            value = checked(run, run.group.mean(loss).item(), "loss")
             position.loss_sum += value
             position.batches += 1
             pending = not batch.plan.step
@@ -199,6 +224,7 @@ def _epoch(run: TrainingRun, saver: _Saver, watch: Callable[[float], bool] | Non
                     return
                 _update(run, run.last, position.batches - 1)
                 method.after_step(_progress(run))
+                run.reducer.settle()
                 position.spend(mark)
                 saver.between_updates()
                 mark = Mark.now()
@@ -226,11 +252,11 @@ def _begin(run: TrainingRun, batches: Iterator[MiniBatch]) -> None:
     """Start the random streams of an epoch, and pass over the batches before an interruption."""
     method, position = run.method, run.position
     method.train()
-    method.reseed(derive_seed(run.seed, "augment", position.epoch), run.device)
-    _seed_global(derive_seed(run.seed, "epoch", position.epoch), run.device)
+    start_streams(method, run.seed, position.epoch, run.device)
     run.reads, run.empty_before = StalenessLog(), run.sampler.empty_draws
     if not position.batches:
         _renew(run)
+        run.part_streams()
     else:
         next(islice(batches, position.batches - 1, None))
         run.restore_rng()
@@ -244,15 +270,9 @@ def _renew(run: TrainingRun) -> None:
     method.eval()
     graph, started = run.sampler.graph, Mark.now()
     method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, run.device))
+    run.reducer.settle()
     method.train()
     run.position.spend(started)
-
-
-def _seed_global(seed: int, device: torch.device) -> None:
-    # torch.manual_seed would format a stack trace for each kind of device that is not in use, 0.5 ms in all.
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
 
 
 @torch.no_grad()
@@ -267,11 +287,11 @@ def _refresh(run: TrainingRun, batch: MiniBatch) -> None:
 def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
     """The turns of all players but the last."""
     for turn in run.turns[:-1]:
-        with _alone(run, turn):
+        with _alone(run, turn), run.reducer.reducing(now=batch.plan.step):
             with run.fabric.autocast():
                 loss = scalar(turn.loss(batch)) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
-        checked(run, loss.item(), f"loss of {turn.name}")
+        checked(run, run.group.mean(loss).item(), f"loss of {turn.name}")
         if batch.plan.step:
             _update(run, turn, run.position.batches)
 
@@ -327,7 +347,8 @@ def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None
     score = None
     if validate is not None:
         run.method.eval()
-        score = validate()
+        score = run.group.first(validate)
+    require_same_weights(run.method, run.group, done.epoch)
     record = EpochRecord(
         done.epoch,
         done.loss_sum / done.batches,
@@ -336,7 +357,7 @@ def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None
         score,
         run.reads.report(),
         run.sampler.empty_draws - run.empty_before,
-        done.cpu_seconds,
+        run.group.total(done.cpu_seconds)[0],
         load_average(),
     )
     run.curve.append(record)
@@ -346,33 +367,3 @@ def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None
     criterion = record.loss if score is None else -score
     if run.best is None or criterion < run.best.score:
         run.best = Best.copy_of(run.method, done.epoch, criterion)
-
-
-class _Saver:
-    """Decides between updates whether to write a checkpoint and whether to stop."""
-
-    def __init__(self, run: TrainingRun, signals: DeferredSignals, path: Path | None, config_key: str) -> None:
-        self._run = run
-        self._signals = signals
-        self._path = path
-        self._key = config_key
-        self._last = time.monotonic()
-
-    def between_updates(self) -> None:
-        if self._path is None:
-            return
-        stop = self._signals.received
-        if self._run.sampler.stateful and self._run.position.batches:
-            if stop:  # the checkpoint of the last epoch stands
-                self._signals.deliver()
-            return
-        if stop or time.monotonic() - self._last > self._run.config.checkpoint_seconds:
-            self.save()
-        if stop:
-            self._signals.deliver()
-
-    def save(self) -> None:
-        """Write a checkpoint now, if there is a file for it."""
-        if self._path is not None:
-            save_checkpoint(self._path, self._run.state(), config_key=self._key)
-            self._last = time.monotonic()

@@ -10,6 +10,9 @@ from torch.utils.hooks import RemovableHandle
 
 from gssl.graph.batch import MiniBatch
 from gssl.method import Method
+from gssl.training.loss_scale import LossScale
+
+_NO_SCALE = LossScale()
 
 
 class GradientNorms:
@@ -22,12 +25,14 @@ class GradientNorms:
 
     Args:
         method: about to compute its loss.
+        loss_scale: of 16-bit training, which the gradients carry when norms are taken.
         active: whether anything is to be remembered.
     """
 
-    def __init__(self, method: Method, *, active: bool) -> None:
+    def __init__(self, method: Method, loss_scale: LossScale = _NO_SCALE, *, active: bool) -> None:
         self._module = method.measured
         self._active = active
+        self._loss_scale = loss_scale
         self._calls: list[tuple[Tensor, Tensor]] = []
         self._handle: RemovableHandle | None = None
 
@@ -66,7 +71,7 @@ class GradientNorms:
             total /= batch.weight.square()
         if batch.plan.history is not None and batch.plan.history.squared_norms is not None:  # adjoints are not weighted
             total += batch.plan.history.squared_norms[: batch.num_targets]
-        return total.sqrt_().mul_(_scale(batch))
+        return self._loss_scale.taken_off(total.sqrt_().mul_(_scale(batch)))
 
 
 def _squared_norms(rows: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class TrainResult:
 
     Attributes:
         curve: one record per epoch, in order.
-        seconds: sum over the epochs.
+        seconds: sum over the epochs, or of what stands in their place (``Method.solved_in``).
         seconds_per_epoch: median over the epochs; 0 without epochs.
         peak_memory_mb: largest memory during training in MiB (2**20 bytes), since the last interruption: resident
             memory of the whole process on the CPU, memory allocated on the device otherwise.

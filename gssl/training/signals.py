@@ -18,9 +18,12 @@ class DeferredSignals:
 
     Args:
         active: false leaves the signals alone.
+        impatient: whether a second signal takes effect at once. A launcher of several processes passes on what the
+            terminal has sent to all of them already, so there it does not.
     """
 
-    def __init__(self, *, active: bool = True) -> None:
+    def __init__(self, *, active: bool = True, impatient: bool = True) -> None:
+        self._impatient = impatient
         self._active = active and threading.current_thread() is threading.main_thread()
         self._received: int | None = None
         self._former: dict[int, Any] = {}
@@ -29,6 +32,11 @@ class DeferredSignals:
     def received(self) -> bool:
         """Whether the work should stop at the next opportunity."""
         return self._received is not None
+
+    @property
+    def number(self) -> int:
+        """The signal that was received; 0 for none."""
+        return self._received or 0
 
     def __enter__(self) -> Self:
         if self._active:
@@ -45,24 +53,29 @@ class DeferredSignals:
         if kind is None:
             self.deliver()
 
-    def deliver(self) -> None:
+    def deliver(self, number: int = 0) -> None:
         """Hand over the signal that was remembered, if any; as a rule this raises.
+
+        Args:
+            number: a signal that another process received; 0 for none.
 
         Raises:
             KeyboardInterrupt: SIGINT, unless the program handles it in another way.
             Interrupted: SIGTERM, likewise.
         """
-        if self._received is not None:
-            number, self._received = self._received, None
+        if number or self._received is not None:
+            number, self._received = self._received or number, None
             self._act(number, None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received:
+            if not self._impatient:
+                return
             self._act(number, frame)
         self._received = number
 
     def _act(self, number: int, frame: FrameType | None) -> None:
-        handler = self._former[number]
+        handler = self._former.get(number)
         if callable(handler):
             handler(number, frame)
         else:  # the default action would end the process without unwinding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,10 @@ from gssl.samplers.base import Sampler
 from gssl.training.clock import Mark
 from gssl.training.config import TrainConfig
 from gssl.training.device import Mover
+from gssl.training.group import ALONE, Group
+from gssl.training.parallel import Own, Reducer
 from gssl.training.result import EpochRecord
+from gssl.training.streams import start_streams
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -95,7 +98,8 @@ class TrainingRun:
 
     ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
     are none within an epoch, and the empty draws of one that was interrupted are drawn again. The last of ``turns`` is
-    the one whose loss is recorded and whose gradients samplers look at.
+    the one whose loss is recorded and whose gradients samplers look at. ``group`` are the processes that train
+    together, and ``reducer`` makes their gradients one.
     """
 
     method: Method
@@ -108,6 +112,8 @@ class TrainingRun:
     position: Position = field(default_factory=Position)
     curve: list[EpochRecord] = field(default_factory=list)
     best: Best | None = None
+    group: Group = ALONE
+    reducer: Reducer = field(default_factory=Own)
     rng: dict[str, Tensor] | None = None
     watched_enough: bool = False
     reads: StalenessLog = field(default_factory=StalenessLog)
@@ -131,21 +137,25 @@ class TrainingRun:
         return patience is not None and best is not None and len(self.curve) - 1 - best.epoch >= patience
 
     def state(self) -> dict[str, Any]:
-        """A plain copy of everything that must survive, taken between two updates."""
+        """A plain copy of everything that must survive, taken between two updates, by all processes at once."""
         best = self.best
+        rng = self._rng() if self.position.batches else None
         return {
             "method": self.method.state_dict(),
             "optimizers": {turn.name: turn.optimizer.state_dict() for turn in self.turns},
             "precision": self.fabric.strategy.precision.state_dict(),
-            "position": astuple(self.position),
+            "position": astuple(replace(self.position, cpu_seconds=self.group.total(self.position.cpu_seconds)[0])),
             "curve": [record.plain() for record in self.curve],
             "best": None if best is None else (best.epoch, best.score, best.weights),
-            "rng": self._rng() if self.position.batches else None,
+            "rng": rng,
             "sampler": self.sampler.state_dict(),
+            **({} if self.group.world == 1 else {"rng_of_ranks": self.group.gathered(rng)}),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state` returned."""
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Continue from what :meth:`state` returned, also where there were more or fewer processes; None begins."""
+        if state is None:
+            return
         self.method.load_state_dict(state["method"])
         # One optimizer, where an earlier version wrote the checkpoint.
         optimizers = state["optimizers"] if "optimizers" in state else {MAIN: state["optimizer"]}
@@ -155,7 +165,10 @@ class TrainingRun:
         self.position = Position(*state["position"])
         self.curve = [EpochRecord.from_plain(record) for record in state["curve"]]
         self.best = None if state["best"] is None else Best(*state["best"])
-        self.rng = state["rng"]
+        if self.group.rank:
+            self.position.cpu_seconds = 0.0  # those of all are with the first
+        streams = state.get("rng_of_ranks", [state["rng"]])
+        self.rng = streams[self.group.rank] if len(streams) == self.group.world else None
         self.sampler.load_state_dict(state["sampler"])
 
     def _rng(self) -> dict[str, Tensor]:
@@ -164,9 +177,15 @@ class TrainingRun:
             states["cuda"] = torch.cuda.get_rng_state(self.device)
         return states
 
+    def part_streams(self, *more: int | str) -> None:
+        """Let each process but the first draw its own random numbers from here on, and with ``more`` that one, too."""
+        if self.group.rank or more:
+            start_streams(self.method, self.seed, self.position.epoch, self.device, self.group.rank, *more)
+
     def restore_rng(self) -> None:
-        """Continue the random streams of an epoch that was interrupted."""
+        """Continue the random streams of an epoch that was interrupted; other processes than before begin new ones."""
         if self.rng is None:
+            self.part_streams("after", self.position.batches)
             return
         torch.set_rng_state(self.rng["torch"])
         self.method.rng.set_state(self.rng["method"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from gssl.samplers.pair import PairSampler
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.rng import Key
 from gssl.samplers.selection.base import Draw
+from gssl.training.embed import device_of
 from gssl.training.norms import GradientNorms
 
 
@@ -38,6 +40,15 @@ class FrozenMethod:
         """What the gradient is taken of."""
         return [(name, p) for name, p in self.method.named_parameters() if p.requires_grad]
 
+    @cached_property
+    def full(self) -> MiniBatch:
+        """The whole graph, where the method is."""
+        return self.placed(self.graph.full_batch())
+
+    def placed(self, batch: MiniBatch) -> MiniBatch:
+        """A batch where the method is."""
+        return batch.to(device_of(self.method))
+
     def groups(self) -> dict[str, list[int]]:
         """Layer name to positions of its parameters: one group per encoder layer, one per module of the rest."""
         found: dict[str, list[int]] = {}
@@ -47,7 +58,7 @@ class FrozenMethod:
 
     def gradient(self, batch: MiniBatch, number: int) -> list[Tensor]:
         """The gradient of one batch, one tensor per parameter; ``number`` decides the views."""
-        method = self.method
+        method, batch = self.method, self.placed(batch)
         method.zero_grad(set_to_none=True)
         method.reseed(derive_seed(self.seed, "views", number), batch.device)
         torch.manual_seed(derive_seed(self.seed, "noise", number))
@@ -58,7 +69,7 @@ class FrozenMethod:
         """The gradient of the whole graph, a mean over ``views`` draws of the views."""
         total = [torch.zeros_like(p, dtype=torch.float64) for _, p in self.parameters]
         for number in range(views):
-            for value, own in zip(total, self.gradient(self.graph.full_batch(), -1 - number), strict=True):
+            for value, own in zip(total, self.gradient(self.full, -1 - number), strict=True):
                 value += own.double() / views
         return total
 
@@ -73,12 +84,12 @@ class FrozenMethod:
         propagation, passes = sampler.propagation, 1
         if isinstance(propagation, StoredPropagation):
             passes = propagation.num_layers + 1
-        batch = self.graph.full_batch()
+        batch = self.full
         for number in range(passes):
             if isinstance(propagation, StoredPropagation):
-                batch = propagation.stored_batch(draw)
+                batch = self.placed(propagation.stored_batch(draw))
             plan = replace(batch.plan, measure=True, population=self.graph.num_nodes)
-            batch = replace(batch, plan=plan, weight=torch.ones(len(everyone)))
+            batch = replace(batch, plan=plan, weight=torch.ones(len(everyone), device=batch.device))
             with GradientNorms(self.method, active=True) as norms:
                 self.gradient(batch, number)
         if isinstance(propagation, StoredPropagation):

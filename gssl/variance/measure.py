@@ -66,7 +66,10 @@ def measure(
     for number, (batch, seconds) in enumerate(_batches(sampler, draws)):
         cost.batch.append(seconds)
         start = time.perf_counter()
+        batch = frozen.placed(batch)
         gradient = frozen.gradient(batch, number)
+        if batch.device.type == "cuda":
+            torch.cuda.synchronize()
         cost.step.append(time.perf_counter() - start)
         moments.add(gradient)
         cost.nodes.append(len(batch.node_ids.unique()))

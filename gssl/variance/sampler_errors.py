@@ -21,6 +21,7 @@ from gssl.samplers.full import FullBatch
 from gssl.samplers.pair import PairSampler
 from gssl.settings.problem import Problem, make_problem
 from gssl.training.config import TrainConfig
+from gssl.training.device import resolve_device
 from gssl.training.loop import pretrain
 from gssl.variance.frozen import FrozenMethod
 from gssl.variance.measure import SamplerError, measure
@@ -42,6 +43,7 @@ class VarianceRequest:
             best that it can do; ``own`` leaves it to its own checkpoints.
         options: sampler options, each given to the samplers that have it.
         seed: decides everything.
+        device: ``auto``, ``cpu`` or ``cuda``.
     """
 
     samplers: tuple[str, ...]
@@ -52,6 +54,7 @@ class VarianceRequest:
     norms: Norms = "fresh"
     options: tuple[tuple[str, object], ...] = ()
     seed: int = 0
+    device: str = "cpu"
 
 
 @single_precision()
@@ -66,12 +69,13 @@ def sampler_errors(
     """
     if dataset.level != "node":
         raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
+    resolve_device(request.device)
     names = [SAMPLERS.canonical(name) for name in request.samplers]
     makers = {name: _maker(name, request) for name in names}
     frozen, items = _warmed_up(request, make_problem(config, dataset))
     stochastic = not isinstance(frozen.method, Supervised)
     truth = frozen.full_gradient(request.views if stochastic else 1)
-    exact = frozen.layer_outputs(frozen.graph.full_batch())
+    exact = frozen.layer_outputs(frozen.full)
     found: dict[str, SamplerError] = {}
     for name in names:
         say(f"{name}: {request.draws} batches")
@@ -114,7 +118,7 @@ def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[FrozenMethod
     method, graph = training.method(), training.dataset.graph
     given = problem.config.train
     train = TrainConfig(epochs=request.warmup, lr=given.lr, weight_decay=given.weight_decay, optimizer="adam")
-    pretrain(method, FullBatch(graph), train, seed=derive_seed(request.seed, "train"))
+    pretrain(method, FullBatch(graph), train, seed=derive_seed(request.seed, "train"), device=request.device)
     method.eval()
     return FrozenMethod(method, graph, request.seed), training.items
 

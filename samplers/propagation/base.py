@@ -45,6 +45,11 @@ class Propagation(ABC):
         """Whether the last block of every batch has all the edges of the graph among the targets."""
         return False
 
+    @property
+    def separate(self) -> bool:
+        """Whether a target is embedded alike whatever other targets its batch has, by every encoder."""
+        return False
+
     def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
         """Compute what belongs to the graph alone; see :meth:`gssl.samplers.base.Sampler.prepare`."""
 

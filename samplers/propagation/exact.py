@@ -20,6 +20,10 @@ class Exact(LayeredPropagation):
     unbiased: ClassVar[tuple[Literal["embedding", "gradient"], ...]] = ("embedding", "gradient")
 
     @property
+    def separate(self) -> bool:
+        return True
+
+    @property
     def complete(self) -> bool:
         return True
 

@@ -79,6 +79,10 @@ class Labor(LayeredPropagation):
         return super().streams(draw)
 
     @property
+    def separate(self) -> bool:
+        return True
+
+    @property
     def complete(self) -> bool:
         return self.fanouts[0] < 0
 

@@ -67,6 +67,10 @@ class Neighbor(LayeredPropagation):
         self.weights = weights
 
     @property
+    def separate(self) -> bool:
+        return self.weights == "ht"
+
+    @property
     def complete(self) -> bool:
         return self.fanouts[0] < 0
 

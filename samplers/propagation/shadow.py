@@ -49,6 +49,10 @@ class Shadow(SubgraphPropagation):
         self.depth = depth
         (self.neighbors,) = check_fanouts(neighbors, 1)
 
+    @property
+    def separate(self) -> bool:
+        return True
+
     def subgraph(self, draw: Draw) -> MiniBatch:
         nodes, starts = self.egos(draw.ids, [draw.key.stream(Slot.PROPAGATION + hop) for hop in range(self.depth)])
         pattern, position = self.engine.ego_edges(nodes, starts)

@@ -54,7 +54,7 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
         for parent in list(home.parents)[:3]:
             parent.chmod(0o755)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("localhost", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "PATH": f"{postgresql.programs}:{os.environ['PATH']}", "GSSL_DATABASE_PORT": str(port)}
     process = subprocess.Popen(
@@ -62,7 +62,7 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
     )
     try:
         ready, deadline = (
-            [str(postgresql.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)],
+            [str(postgresql.programs / "pg_isready"), "-h", "localhost", "-p", str(port)],
             time.time() + 60,
         )
         while subprocess.run(ready, capture_output=True, check=False).returncode:
@@ -70,7 +70,7 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
             assert time.time() < deadline, "the database answers nobody"
             time.sleep(0.1)
         url = (home / "url").read_text()
-        (home / "url").write_text(url.replace(socket.gethostname(), "127.0.0.1"))  # names need not resolve here
+        (home / "url").write_text(url.replace(socket.gethostname(), "localhost"))  # names need not resolve here
         yield home
     finally:
         process.send_signal(signal.SIGINT)  # what the recipe asks the scheduler for

@@ -24,7 +24,6 @@ def second_of_two(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", "tiny:Denoise", "graph.npz"),
         ("tune", "tiny:Denoise", "graph.npz", "--trials", "1"),
         ("converge", "tiny:Denoise", "graph.npz", "--samplers", "full", "--seconds", "1", "--steps", "1"),
         ("variance", "tiny:Denoise", "graph.npz", "--samplers", "neighbor"),
@@ -36,8 +35,15 @@ def test_commands_that_work_are_refused_before_anything_is_written(second_of_two
     before = sorted(second_of_two.folder.rglob("*"))
     _, err = second_of_two.gssl(*words, code=2)
     assert "WORLD_SIZE=2" in err
-    assert "does not train in parallel" in err
+    assert "`gssl run` alone trains in several processes" in err
     assert sorted(second_of_two.folder.rglob("*")) == before
+
+
+def test_a_training_in_parallel_needs_all_that_a_launcher_says(second_of_two: Lab) -> None:
+    _, err = second_of_two.gssl("run", "tiny:Denoise", "graph.npz", code=2)
+    assert "but not LOCAL_RANK and LOCAL_WORLD_SIZE and MASTER_ADDR and MASTER_PORT" in err
+    assert "torchrun --nproc-per-node" in err
+    assert not (second_of_two.folder / "runs").exists()
 
 
 def test_so_is_the_python_entry(second_of_two: Lab) -> None:

@@ -12,12 +12,15 @@ from gssl.augment.clusters import k_means
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
+from gssl.graph.spec import GraphSpec
 from gssl.graph.storage import Graph
 from gssl.method import Method, OverItems, Player
 from gssl.methods.autossl import AutoSSL, adam_step
 from gssl.methods.bgrl import BGRL
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
+from gssl.methods.joint import Joint
+from gssl.methods.paretognn import ParetoGNN
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN
 from gssl.objectives.homophily import soft_clusters, soft_heterophily
@@ -285,3 +288,11 @@ def test_graphs_without_edges() -> None:
 def test_bad_input(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make(toy_graph(), **options).check_sampler(FullBatch(toy_graph()))
+
+
+@pytest.mark.parametrize("kind", [AutoSSL, ParetoGNN])
+def test_a_method_that_trains_an_encoder_of_its_own_is_refused(kind: type[Joint]) -> None:
+    """Its loss would weigh, and the shared encoder would learn nothing from it."""
+    encoder = GCN.for_graph(GraphSpec(24), hidden_dim=8)
+    with pytest.raises(InputError, match=rf"GCC trains another encoder .* {kind.__name__} would learn nothing from it"):
+        kind(encoder, methods=("DGI", "GCC"))

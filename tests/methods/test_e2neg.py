@@ -133,7 +133,7 @@ def test_an_interrupted_training_knows_its_stars() -> None:
 @pytest.mark.parametrize("name", ["graphsage", "clustergcn", "uniform+induced"])
 def test_sampled_batches_are_refused(name: str) -> None:
     graph = toy_graph()
-    with pytest.raises(InputError, match="whole graphs only.*to which a sampled batch would add nothing"):
+    with pytest.raises(InputError, match=r"whole graphs only.*to which a sampled batch would add nothing"):
         pretrain(make(graph), SAMPLERS.get(name)(graph, num_layers=1, batch_size=8), TrainConfig(epochs=1), seed=0)
 
 

@@ -210,7 +210,7 @@ def test_what_cannot_work_is_refused() -> None:
         method.fit_labels(labels_of(regression), regression.splits[0])
     with pytest.raises(InputError, match="cannot make 200 clusters of 120 nodes"):
         make(clusters=200).check_sampler(FullBatch(DATASET.graph))
-    with pytest.raises(InputError, match="whole graphs only.*use the sampler full"):
+    with pytest.raises(InputError, match=r"whole graphs only.*use the sampler full"):
         make().check_sampler(graphsage(DATASET.graph, num_layers=2, batch_size=30))
     unprepared = M3S(GCN(DATASET.graph.in_dim, hidden_dim=4))
     unprepared.fit_labels(labels_of(DATASET), DATASET.splits[0])

@@ -180,7 +180,7 @@ def test_a_signal_during_the_last_save_is_not_lost(
         save_checkpoint(*args, **options)
         terminate()
 
-    monkeypatch.setattr("gssl.training.loop.save_checkpoint", save)
+    monkeypatch.setattr("gssl.training.saver.save_checkpoint", save)
     with pytest.raises(Interrupted):
         train(make_bgrl(), batches, tmp_path / "c.pt")
 
@@ -205,7 +205,7 @@ def test_a_finished_run_is_not_trained_again(batches: GraphBatches, tmp_path: Pa
 def test_checkpoints_come_by_the_clock(batches: GraphBatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "gssl.training.loop.save_checkpoint", lambda path, state, config_key: saved.append(state["position"][:2])
+        "gssl.training.saver.save_checkpoint", lambda path, state, config_key: saved.append(state["position"][:2])
     )
     train(make_bgrl(), batches, tmp_path / "c.pt")
     assert saved == [(6, 0)]

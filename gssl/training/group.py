@@ -1,0 +1,314 @@
+"""The processes that train together, and how they agree: on values, on errors, on stopping."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from gssl.common.errors import InputError, Interrupted, LostProcessError, TrainingError
+from gssl.common.launch import Launch, launched
+
+T = TypeVar("T")
+_MEET = timedelta(minutes=5)  # for all processes to be there
+_STEP = timedelta(minutes=10)  # for the slowest one in a step; one that is gone is noticed at once
+_WORK = timedelta(days=7)  # while one works alone (a probe), and the others wait
+_LOOK_SECONDS = 0.02
+_SPEAK_SECONDS = 10.0  # for the first process to say what went wrong
+_FAILURE, _SPOKEN = "gssl/failure", "gssl/spoken"
+
+
+class Group:
+    """This process among those that train together; alone, it agrees with itself at no cost.
+
+    What the processes tell each other outside of gradients goes over the CPU (gloo), so that a GPU is not waited for.
+
+    Args:
+        launch: which process this is.
+        control: the process group for that; None where this process is alone.
+        store: where a process that fails leaves its message; likewise.
+    """
+
+    def __init__(self, launch: Launch, control: Any = None, store: Any = None) -> None:
+        self.launch = launch
+        self.rank, self.world = launch.rank, launch.world
+        self._control = control
+        self._store = store
+        self._settled: BaseException | None = None
+        self._obeyed = False  # the others carry out an order, and hear no other
+
+    @property
+    def name(self) -> str:
+        """What messages call this process."""
+        return f"process {self.rank} on {socket.gethostname()}"
+
+    def most(self, *values: float) -> list[float]:
+        """The largest that any process gives, one by one."""
+        return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.MAX)
+
+    def total(self, *values: float) -> list[float]:
+        """The sums over all processes, one by one."""
+        return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.SUM)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a scalar over the processes, detached; the same bits on each."""
+        value = value.detach()
+        if self.world > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+            value /= self.world
+        return value
+
+    def gathered(self, value: T) -> list[T]:
+        """What each process gives, in their order."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world
+        with self.watched():
+            self._together()
+            dist.all_gather_object(found, value, group=self._control)
+        return found
+
+    def agreed(self, work: Callable[[], T]) -> T:
+        """The result of work that every process does, once it is known that all could do it.
+
+        Raises:
+            InputError: one could not; the message is that of the first of them. So for TrainingError.
+        """
+        if self.world == 1:
+            return work()
+        value, failure = cast("T", None), None
+        try:
+            value = work()
+        except (InputError, TrainingError) as error:
+            failure = error
+        told = None if failure is None else (_code(failure), str(failure), self.name)
+        failures = [(rank, entry) for rank, entry in enumerate(self.gathered(told)) if entry is not None]
+        if not failures:
+            return value
+        rank, (code, text, name) = failures[0]
+        raise self._settle(failure if failure is not None and rank == self.rank else _error(code, f"{name}: {text}"))
+
+    def first(self, work: Callable[[], T]) -> T:
+        """The result of work that the first process alone does, while the others wait.
+
+        Raises:
+            InputError: it failed, as on the first process. So for TrainingError.
+        """
+        if self.world == 1:
+            return work()
+        if self.rank:
+            return cast("T", self._heard())
+        try:
+            value = work()
+        except (InputError, TrainingError) as error:
+            self._tell_failure(error)
+            raise self._settle(error) from None
+        self._tell(("value", value))
+        return value
+
+    @contextmanager
+    def ordered(self, what: object) -> Iterator[None]:
+        """Tell the others, who :meth:`obey`, what comes next, and take part in it while this is entered."""
+        if self.world > 1:
+            self._tell(("value", what))
+        self._obeyed = True
+        with self.watched():
+            yield
+        self._obeyed = False
+
+    def obey(self) -> Any:
+        """What the first process says comes next; None means that nothing does.
+
+        Raises:
+            InputError: it failed. So for TrainingError.
+        """
+        return self._heard()
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """While entered, the first process gives orders; the others are told of the end, however it comes."""
+        try:
+            yield
+        except BaseException as error:
+            known = error is self._settled or isinstance(error, LostProcessError)
+            if self.world > 1 and not known and not self._obeyed:
+                with suppress(RuntimeError):  # they may be gone
+                    self._tell_failure(error)
+                self._settle(error)
+            raise
+        if self.world > 1:
+            self._tell(("value", None))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While entered, a process that is gone is an error that says so.
+
+        Raises:
+            LostProcessError: another process ended or cannot be reached.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.world == 1 or not _of_a_lost_process(error):
+                raise
+            _stand_signals()
+            raise LostProcessError(self._why()) from error
+
+    def _reduced(self, values: tuple[float, ...], operation: Any) -> list[float]:
+        numbers = torch.tensor(values, dtype=torch.float64)
+        with self.watched():
+            dist.all_reduce(numbers, operation, group=self._control)
+        return numbers.tolist()
+
+    def _together(self) -> None:
+        """Wait until all are here, in a way that signals interrupt."""
+        _wait(dist.all_reduce(torch.zeros(1), group=self._control, async_op=True))
+
+    def _tell(self, message: object) -> None:
+        with self.watched():
+            self._together()
+            dist.broadcast_object_list([message], 0, group=self._control)
+
+    def _tell_failure(self, error: BaseException) -> None:
+        self._tell(("failure", (_code(error), str(error))))
+
+    def _heard(self) -> Any:
+        held: list[Any] = [None]
+        with self.watched():
+            self._together()
+            dist.broadcast_object_list(held, 0, group=self._control)
+        kind, content = held[0]
+        if kind == "failure":
+            raise self._settle(_error(*content))
+        return content
+
+    def _settle(self, error: BaseException) -> BaseException:
+        """The error itself, which all processes know from now on."""
+        self._settled = error
+        return error
+
+    def _why(self) -> str:
+        """What a process that failed has left to be said."""
+        reason = "a process of this training was killed, or cannot be reached any more"
+        with suppress(Exception):
+            self._store.wait([_FAILURE], timedelta(seconds=2))
+            reason = self._store.get(_FAILURE).decode()
+        return f"{reason}; all processes stop, and the same command goes on from the last checkpoint"
+
+    def ended(self, error: BaseException) -> bool:
+        """Let the others know of an error that ends this process; whether it should keep silent about it."""
+        _stand_signals()
+        known = error is self._settled or isinstance(error, LostProcessError | KeyboardInterrupt)
+        if not known:
+            with suppress(Exception):
+                self._store.set(_FAILURE, f"{self.name} failed: {error or type(error).__name__}")
+        if self.rank == 0:
+            with suppress(Exception):
+                self._store.set(_SPOKEN, "")
+            return False
+        if not known:
+            return False
+        with suppress(Exception):
+            self._store.wait([_SPOKEN], timedelta(seconds=_SPEAK_SECONDS))
+            time.sleep(0.5)  # a launcher ends all processes as soon as one has failed
+            return True
+        return False
+
+
+ALONE = Group(Launch())
+
+
+@contextmanager
+def opened(environment: Mapping[str, str] = os.environ) -> Iterator[Group]:
+    """The processes that a launcher started together with this one, connected; one that was started alone is alone.
+
+    The first process speaks for all: where the others end with an error that it knows too, they do so silently.
+
+    Args:
+        environment: variables of this process.
+
+    Raises:
+        InputError: variables are missing.
+        LostProcessError: not all processes came.
+    """
+    launch = launched(environment)
+    if launch.world == 1:
+        yield ALONE
+        return
+    group = _connected(launch)
+    with warnings.catch_warnings():
+        if group.rank:
+            warnings.simplefilter("ignore")
+        try:
+            yield group
+        except BaseException as error:
+            silent = group.ended(error)
+            if not isinstance(error, LostProcessError):  # of which nothing is left to be told goodbye
+                dist.destroy_process_group()
+            if silent:
+                raise SystemExit(_code(error)) from None
+            raise
+    dist.destroy_process_group()
+
+
+def _connected(launch: Launch) -> Group:
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        store, *_ = next(iter(rendezvous("env://", launch.rank, launch.world, timeout=_MEET)))
+        dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.world, timeout=_STEP)
+        control = dist.new_group(backend="gloo", timeout=_WORK)
+    except (RuntimeError, ValueError) as error:
+        raise LostProcessError(
+            f"the {launch.world} processes of this training did not find each other: {str(error).splitlines()[0]}"
+        ) from error
+    return Group(launch, control, store)
+
+
+def _stand_signals() -> None:
+    """Ignore from now on that a launcher, which sees one process fail, tells the others to end: this one does anyway,
+    and has something to say before.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _wait(work: Any) -> None:
+    pause = 1e-4
+    while not work.is_completed():
+        time.sleep(pause)
+        pause = min(2 * pause, _LOOK_SECONDS)
+    work.wait()
+
+
+def _of_a_lost_process(error: RuntimeError) -> bool:
+    """Whether a collective failed, which PyTorch says by its own errors for NCCL and by text for gloo."""
+    text = str(error)
+    return isinstance(error, dist.DistError) or "gloo" in text or "Connection closed by peer" in text
+
+
+def _code(error: BaseException) -> int:
+    """The exit code of the command line."""
+    if isinstance(error, InputError):
+        return 2
+    if isinstance(error, Interrupted):
+        return 128 + error.signum
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _error(code: int, text: str) -> BaseException:
+    if code == 2:
+        return InputError(text)
+    return TrainingError(text) if code == 1 else Interrupted(code - 128)

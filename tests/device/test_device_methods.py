@@ -1,0 +1,48 @@
+"""Every registered method has the losses of the CPU on a CUDA device, which is an emulated one."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from gssl.graph.sparse import SparseMatrix, dense_features
+from gssl.graph.storage import Graph
+from gssl.method import Method
+from gssl.samplers.base import Sampler
+from gssl.samplers.full import FullBatch
+from gssl.testing.emulated.cuda import needs_emulated_cuda
+from gssl.testing.emulated.training import same_losses
+from gssl.testing.methods import EmbeddingContract
+from gssl.testing.toy import Kind, toy_batch
+
+pytestmark = needs_emulated_cuda()
+FOLDER = Path(__file__).resolve().parents[1] / "contracts"
+CONTRACTS: list[type[EmbeddingContract]] = runpy.run_path(str(FOLDER / "test_contracts_methods.py"))["CONTRACTS"]
+
+
+def kinds(contract: type[EmbeddingContract]) -> list[Kind]:
+    """A batch of each level that the method is for."""
+    if contract()._encoder().needs_types:
+        return ["hetero"]
+    return [kind for kind in ("node", "graph") if kind in contract.method.levels]
+
+
+CASES = [
+    pytest.param(contract, kind, id=f"{contract.__name__}-{kind}")
+    for contract in CONTRACTS
+    if contract.method.trains
+    for kind in kinds(contract)
+]
+
+
+@pytest.mark.parametrize(("contract", "kind"), CASES)
+def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: Kind) -> None:
+    def make() -> tuple[Method, Sampler]:
+        batch = toy_batch(kind)
+        x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
+        graph = Graph(batch.blocks[0], x, batch.graph_ptr, batch.hetero)
+        method = contract().build(kind)
+        method.prepare(graph, 0)
+        return method, FullBatch(graph)
+
+    same_losses(make)
