@@ -24,6 +24,9 @@ from gssl.common.files import read_json, write_json
 
 LEAST_SECONDS = 10.0
 """With less time left a part is not begun: its imports alone take most of that."""
+USUAL_SECONDS = 480.0
+COMMAND = (sys.executable, "-m", "gssl.benchmarks.gpu.child")
+"""What carries out a part, before its arguments."""
 _CORES = 4  # for each correctness part that runs beside others
 _LOG = 4000  # last characters of what a part printed that are kept
 Found = dict[str, object]
@@ -86,7 +89,7 @@ def check(parts: Sequence[Part], setup: Setup, out: Path, seconds: float, tell: 
         parts: what to do, the most important first.
         setup: the device and the sizes.
         out: the folder.
-        seconds: for everything.
+        seconds: for everything; with more than usual, each part has more in proportion.
         tell: shows a line of progress.
 
     Raises:
@@ -96,7 +99,7 @@ def check(parts: Sequence[Part], setup: Setup, out: Path, seconds: float, tell: 
     if file.exists() or work.exists():
         raise InputError(f"{out} holds the results of a former check: give another folder with --out, or delete it")
     work.mkdir(parents=True)
-    run = _Run(tuple(parts), setup, work, file, time.monotonic() + seconds, tell)
+    run = _Run(tuple(parts), setup, work, file, seconds, tell)
     first = [part for part in parts if part.kind == "correctness"]
     side_by_side = max(1, min(len(first), (os.cpu_count() or 1) // _CORES))
     with ThreadPoolExecutor(side_by_side) as pool:
@@ -122,11 +125,13 @@ class _Run:
         setup: Setup,
         work: Path,
         file: Path,
-        end: float,
+        seconds: float,
         tell: Callable[[str], None],
     ) -> None:
-        self.parts, self.setup, self.work, self.file, self.end, self.tell = parts, setup, work, file, end, tell
+        self.parts, self.setup, self.work, self.file, self.tell = parts, setup, work, file, tell
+        self.patience = max(1.0, seconds / USUAL_SECONDS)
         self._start = time.monotonic()
+        self.end = self._start + seconds
         self._found: dict[str, Found] = {}
         self._lock = Lock()
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -146,12 +151,13 @@ class _Run:
 
     def carry_out(self, part: Part) -> None:
         """Start a part, wait for it or end it, and book what it found."""
-        limit = min(part.seconds, self.end - time.monotonic())
-        if limit < min(LEAST_SECONDS, part.seconds):
+        own = part.seconds * self.patience
+        limit = min(own, self.end - time.monotonic())
+        if limit < min(LEAST_SECONDS, own):
             self._book(unfinished(part.name, part.kind, part.seconds, "skipped", "no time was left"))
             return
         file, log = self.work / f"{part.name}.json", self.work / f"{part.name}.log"
-        command = [sys.executable, "-m", "gssl.benchmarks.gpu.child", part.name, json.dumps(asdict(self.setup))]
+        command = [*COMMAND, part.name, json.dumps(asdict(self.setup))]
         with log.open("wb") as output:
             # A session of its own, so that whatever the part starts can be ended with it.
             with self._lock:
@@ -165,8 +171,10 @@ class _Run:
                     start_new_session=True,
                 )
                 self._processes.append(process)
+            start = time.monotonic()
             code = _waited(process, limit)
-        self._book(self._read(part, file, log, code, limit))
+            took = time.monotonic() - start
+        self._book({**self._read(part, file, log, code, limit), "kind": part.kind, "seconds": round(took, 1)})
 
     def _read(self, part: Part, file: Path, log: Path, code: int | None, limit: float) -> Found:
         """The findings of a part whose process is gone, ``code`` None where it was ended."""

@@ -17,7 +17,7 @@ from gssl.registry import PROPAGATIONS
 from gssl.samplers.base import Sampler
 from gssl.training.config import TrainConfig
 
-CONFIG = TrainConfig(epochs=3, lr=0.01)
+CONFIG = TrainConfig(epochs=3, lr=0.01, optimizer="sgd")
 STORAGES = ("device", "pinned", "mmap")
 TOLERANCES = {"float32": FLOAT32, "bfloat16": 10 * FLOAT32}
 """A row that is rounded to bfloat16 may fall to either side of a boundary."""

@@ -37,12 +37,12 @@ def run(setup: Setup, report: Report) -> None:
     modes = ("fp32", "tf32") if setup.device == "cuda" else ("fp32",)
     report.note(rows=sizes.rows, exact_loss=exact)
     if setup.device == "cuda":
-        report.note(bf16_operations_per_second=matrix_rate(clock, torch.bfloat16))
+        report.note(bf16_operations_per_second=matrix_rate(clock, torch.bfloat16, sizes.matrix))
     for mode in modes:
         with products_in(mode):
-            away = abs(float(info_nce(z1, z2, temperature=TEMPERATURE)) / exact - 1)
+            away = abs(info_nce(z1, z2, temperature=TEMPERATURE).item() / exact - 1)
             report.add(Case(f"loss in {mode}", "same" if away <= TOLERANCE else "differs", away, TOLERANCE))
-            rate, seconds = matrix_rate(clock, torch.float32), clock.seconds(step, repeats=5, warm=1)
+            rate, seconds = matrix_rate(clock, torch.float32, sizes.matrix), clock.seconds(step, repeats=5, warm=1)
             memory = clock.peak_mib(step)
         headline = mode == "tf32"
         report.note(**{f"{mode}_seconds": seconds, f"{mode}_peak_mib": memory})

@@ -8,7 +8,7 @@ from gssl.benchmarks.gpu.toys import trainings
 from gssl.benchmarks.gpu.trace import FLOAT32, compare
 from gssl.training.config import TrainConfig
 
-CONFIG = TrainConfig(epochs=3, lr=0.01)
+CONFIG = TrainConfig(epochs=3, lr=0.01, optimizer="sgd")
 
 
 def run(setup: Setup, report: Report) -> None:

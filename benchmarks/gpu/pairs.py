@@ -12,7 +12,7 @@ from gssl.benchmarks.gpu.trace import FLOAT32, Make, compare
 from gssl.registry import PROPAGATIONS, SELECTIONS
 from gssl.training.config import TrainConfig
 
-CONFIG = TrainConfig(epochs=2, lr=0.01)
+CONFIG = TrainConfig(epochs=2, lr=0.01, optimizer="sgd")
 
 
 def run(setup: Setup, report: Report) -> None:

@@ -23,41 +23,39 @@ from gssl.training.loop import pretrain
 
 TOLERANCE = 1e-5
 """Where the device does not repeat itself bit by bit (sums whose order is not fixed)."""
-CONFIG = TrainConfig(epochs=4, lr=0.01)
+CONFIG = TrainConfig(epochs=4, lr=0.01, checkpoint_seconds=1e-6)  # a checkpoint after every update
 
 
 def run(setup: Setup, report: Report) -> None:
     """Each training without a stop, once more, and with one."""
     warnings.simplefilter("ignore")
-    for name, make, inside in setup.some(cases()):
-        report.add(resumed(name, make, inside, setup.device))
+    for name, make, updates in setup.some(cases()):
+        report.add(resumed(name, make, updates, setup.device))
 
 
-def cases() -> Iterator[tuple[str, Make, bool]]:
-    """A name, what builds the training, and whether it is stopped within an epoch (else between two)."""
+def cases() -> Iterator[tuple[str, Make, int]]:
+    """A name, what builds the training, and the update at which it is stopped, in the second epoch.
+
+    Samplers that remember have checkpoints between epochs only, so that they begin the second one anew.
+    """
     for method in ("GRACE", "BGRL", "GraphMAE"):
-        yield f"{method} between epochs", partial(training, method, "dense"), False
-    for sampler in ("uniform+neighbor", "uniform+labor", "uniform+ladies", "cluster+induced"):
+        yield method, partial(training, method, "dense"), 2
+    without = ("uniform+neighbor", "uniform+labor", "uniform+ladies", "cluster+induced")
+    stateful = ("minvar+history", "uniform+history", "uniform+adjoint", "cluster+lmc", "uniform+vrgcn")
+    for sampler in (*without, *stateful):
         selection, _, propagation = sampler.partition("+")
-        make = partial(pair, selection, propagation, pair_options(selection, propagation))
-        yield f"{sampler} within an epoch", make, True
-    for sampler in ("minvar+history", "uniform+history", "uniform+adjoint", "cluster+lmc", "uniform+vrgcn"):
-        selection, _, propagation = sampler.partition("+")
-        make = partial(pair, selection, propagation, pair_options(selection, propagation))
-        yield f"{sampler} between epochs", make, False
+        yield sampler, partial(pair, selection, propagation, pair_options(selection, propagation)), 8
 
 
-def resumed(name: str, make: Make, inside: bool, device: str) -> Case:
+def resumed(name: str, make: Make, updates: int, device: str) -> Case:
     """Whether weights and losses are those of a training without a stop: bit by bit if two of these are."""
     try:
         with tempfile.TemporaryDirectory(prefix="gssl-check-") as folder:
             whole, again = (trained(make, device, None) for _ in range(2))
             file = Path(folder) / "checkpoint.pt"
-            if inside:
-                with suppress(KeyboardInterrupt):
-                    trained(make, device, file, watch=Stopper(2))
-            else:
-                trained(make, device, file, epochs=2)
+            with suppress(KeyboardInterrupt):
+                trained(make, device, file, watch=Stopper(updates))
+                return Case(name, "failed", detail="it did not stop")
             if not file.is_file():
                 return Case(name, "failed", detail="no checkpoint was written")
             found = trained(make, device, file)
@@ -88,13 +86,11 @@ def trained(
     device: str,
     checkpoint: Path | None,
     *,
-    epochs: int = CONFIG.epochs,
     watch: Callable[[float], bool] | None = None,
 ) -> list[Tensor]:
     """Losses of all epochs and the weights in the end, on the CPU."""
     method, sampler = make()
-    config = TrainConfig(epochs=epochs, lr=CONFIG.lr)
-    result = pretrain(method, sampler, config, seed=0, device=device, checkpoint=checkpoint, watch=watch)
+    result = pretrain(method, sampler, CONFIG, seed=0, device=device, checkpoint=checkpoint, watch=watch)
     losses = torch.tensor([record.loss for record in result.curve], dtype=torch.float64)
     return [losses, *(parameter.detach().cpu().double() for parameter in method.parameters())]
 

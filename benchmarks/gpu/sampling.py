@@ -67,7 +67,7 @@ def _against_bytes(
             table.index_select(0, nodes)
 
     seconds = clock.seconds(gathered) / BATCHES
-    rate = copy_rate(clock)
+    rate = copy_rate(clock, sizes.copied)
     structure = sum(bytes_of(*found) for found in expected) / BATCHES
     rows = sum(len(nodes) for nodes, _ in expected) / BATCHES
     least = (structure + 2 * rows * sizes.features * table.element_size()) / rate

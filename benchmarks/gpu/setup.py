@@ -27,6 +27,7 @@ class Sizes:
         hidden: width of GraphSAGE.
         gcn_nodes, gcn_edges, gcn_dim: of the graph that message passing is measured on.
         rows, dim: of both views together, and of the projections, for InfoNCE.
+        copied, matrix: numbers whose copy, and rows of the square matrices whose product, measure the device.
     """
 
     scale: float
@@ -37,6 +38,8 @@ class Sizes:
     gcn_nodes: int
     gcn_edges: int
     rows: int
+    copied: int
+    matrix: int
     features: int = _FEATURES
     classes: int = _CLASSES
     fanouts: tuple[int, ...] = (15, 10, 5)
@@ -58,6 +61,8 @@ class Sizes:
             gcn_nodes=max(500, round(1_000_000 * scale)),
             gcn_edges=20 * max(500, round(1_000_000 * scale)),
             rows=2 * max(128, round(50_000 * scale**0.5)),
+            copied=max(2**20, round(2**28 * scale)),
+            matrix=max(512, round(8192 * scale**0.5)),
         )
 
     def mapping(self) -> dict[str, object]:

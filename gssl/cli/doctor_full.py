@@ -17,7 +17,6 @@ from gssl.common.launch import require_one_process
 if TYPE_CHECKING:
     from gssl.benchmarks.gpu.check import Checked
 
-_SECONDS = 480.0
 _CPU_SCALE = 0.001
 
 
@@ -60,7 +59,7 @@ def run_full(args: Namespace) -> Answer:
     Raises:
         InputError: no such device, part or size, or a folder that has results already.
     """
-    from gssl.benchmarks.gpu.check import check
+    from gssl.benchmarks.gpu.check import USUAL_SECONDS, check
     from gssl.benchmarks.gpu.parts import chosen
     from gssl.benchmarks.gpu.setup import Setup
     from gssl.training.device import resolve_device
@@ -71,7 +70,7 @@ def run_full(args: Namespace) -> Answer:
     if scale > 1:
         raise InputError(f"--scale is a share of the sizes, at most 1 (got {scale:g})")
     setup = Setup(device, scale, args.every or 1)
-    checked = check(chosen(args.parts), setup, Path(args.out or "gssl-check"), args.seconds or _SECONDS, say)
+    checked = check(chosen(args.parts), setup, Path(args.out or "gssl-check"), args.seconds or USUAL_SECONDS, say)
     failure = ""
     if checked.problems:
         failure = f"{len(checked.problems)} of the comparisons with the CPU failed; see {checked.file}"

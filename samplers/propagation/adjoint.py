@@ -78,8 +78,10 @@ class AdjointPropagation(StoredPropagation):
         leaving = (target >= above.num_rows).nonzero().squeeze(1)
         row, col = torch.cat([above.row, target[leaving]]), torch.cat([above.col, source[leaving]])
         chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])
-        pattern, sorting = Pattern.from_coo(row, col, num_rows, num_rows)
-        return pattern, chosen[sorting]
+        sorting = torch.argsort(row, stable=True)  # within a row the order stays, as in the kernel
+        offsets = torch.zeros(num_rows + 1, dtype=above.rowptr.dtype, device=row.device)
+        offsets[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
+        return Pattern(offsets, col[sorting].to(above.col.dtype), num_rows), chosen[sorting]
 
     @cached_property
     def _input_norm(self) -> Tensor:

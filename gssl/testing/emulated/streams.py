@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ class EmulatedGenerator(_Generator):
     def __new__(cls, device: Any = "cpu") -> EmulatedGenerator:
         made: EmulatedGenerator = _Generator.__new__(cls, _HOST)
         _DEVICES[made._cdata] = CUDA if on_device(device) else _HOST
+        weakref.finalize(made, _DEVICES.pop, made._cdata, None)  # another stream may get the address
         return made
 
     def __init__(self, device: Any = "cpu") -> None:
