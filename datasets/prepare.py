@@ -163,11 +163,12 @@ def _verify_raw(source: Source, partial: Path, origin: Path | None) -> dict[str,
 
 def _process(source: Source, partial: Path, origin: Path | None) -> list[str]:
     """Let PyG or ogb process; returns what their warnings say, each kind once with its count."""
-    place = partial if origin is None else origin / source.folder
+    place = source.origin or (partial if origin is None else origin / source.folder)
+    files = f"the raw files of {source.folder} ({f'in {place}' if origin else 'downloaded'})"
     try:
         _check_arrays(partial)
         source.inspect(partial)
-        skipped = _processed(source, partial, f"in {place}" if origin else "downloaded")
+        skipped = _processed(source, partial, str(source.origin) if source.origin else files)
     except InputError as error:  # the copy is about to vanish: name the file that it was made from
         raise InputError(str(error).replace(str(partial), str(place))) from error
     return [f"{skipped} molecules left out that RDKit cannot read"] if skipped else []
@@ -185,8 +186,8 @@ def _check_arrays(folder: Path) -> None:
             check_gzip_fits_memory(path)
 
 
-def _processed(source: Source, partial: Path, where: str) -> int:
-    """Let PyG or ogb process; returns how many molecules they say they have left out."""
+def _processed(source: Source, partial: Path, files: str) -> int:
+    """Let PyG or ogb process ``files``; returns how many molecules they say they have left out."""
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("always", UserWarning)
         try:
@@ -201,10 +202,8 @@ def _processed(source: Source, partial: Path, where: str) -> int:
                 raise
             if shutil.disk_usage(partial).free < _LITTLE_SPACE:
                 raise OSError(errno.ENOSPC, str(error)) from None
-            raise InputError(
-                f"the raw files of {source.folder} ({where}) cannot be read, {type(error).__name__}: {error}; "
-                "delete them and provide them again"
-            ) from error
+            remedy = "mend it, or provide it again" if source.origin else "delete them and provide them again"
+            raise InputError(f"{files} cannot be read, {type(error).__name__}: {error}; {remedy}") from error
 
 
 def _publish(source: Source, partial: Path, final: Path, *, with_raw: bool) -> None:

@@ -69,7 +69,7 @@ def from_stores(
     if others:
         raise InputError(f"{', '.join(others)} cannot be declared of features that stay where they are")
     place = f"{type(feature_store).__name__} of {name}"
-    attrs = _asked(place, feature_store.get_all_tensor_attrs)
+    attrs = [_without_types(attr) for attr in _asked(place, feature_store.get_all_tensor_attrs)]
     wanted = _attribute(attrs, node_type, features, place)
     rows = FeatureRows(feature_store, wanted, place)
     block, cleaned = clean_edges(
@@ -178,6 +178,14 @@ def _at(attr: TensorAttr, index: Tensor | None) -> TensorAttr:
     asked = copy.copy(attr)
     asked.index = index
     return asked
+
+
+def _without_types(attr: TensorAttr) -> TensorAttr:
+    """The attribute with None for its group where the store knows none, as a ``Data`` has it."""
+    known = copy.copy(attr)
+    if not known.is_set("group_name"):
+        known.group_name = None
+    return known
 
 
 def _tensor(value: Any, attr: TensorAttr, place: str) -> Tensor:

@@ -26,12 +26,14 @@ class Source(ABC):
         raw: files that must be there before processing.
         processed: files that processing makes.
         parts: folders and files that belong to the raw data.
+        origin: file or folder of the user's own that holds the raw files, where they are not in a store.
     """
 
     folder: str
     raw: tuple[str, ...]
     processed: tuple[str, ...]
     parts: tuple[str, ...] = ("raw",)
+    origin: Path | None = None
 
     def adopt(self, place: Path, into: Path) -> bool:
         """Copy the raw files from a data root or mirror; False (and nothing copied) if they are not all there."""

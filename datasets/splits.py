@@ -104,6 +104,10 @@ def random_split(
     count = num_items if among is None else len(among)
     sizes = [round(share * count) for share in (train, val)]
     sizes.append(count - sum(sizes) if test is None else min(round(rest * count), count - sum(sizes)))
+    if not sizes[0]:
+        raise InputError(
+            f"a share of {train:g} to train on is none of {count} labelled items: use more of them, or bring a split"
+        )
     kind = "random" if labels is None else "stratified"
     shares = "-".join(f"{share:g}" for share in (train, val, *(() if test is None else (test,))))
     entropy = derive_seed(seed, "split", count, shares) % 2**32

@@ -17,7 +17,7 @@ from gssl.datasets.processed import Processed, read_processed
 from gssl.datasets.raw_text import require_equal
 from gssl.datasets.source import PygSource, copy_parts
 from gssl.datasets.store import Store
-from gssl.datasets.tu_files import TuCounts, checked_counts
+from gssl.datasets.tu_files import TuCounts, checked_counts, require_numbers
 from gssl.datasets.types import Dataset
 from gssl.datasets.unzip import unpack_texts
 
@@ -68,16 +68,21 @@ class TuSource(PygSource):
         unpack_texts(archive, into / "raw")
 
     def process(self, folder: Path) -> None:
+        raw, name = folder / "raw", Path(self.folder).name
         try:
-            held = checked_counts(folder / "raw", Path(self.folder).name)
+            held = checked_counts(raw, name)
+            try:
+                super().process(folder)
+            except ValueError:  # PyG names neither file nor line
+                require_numbers(raw, name)
+                raise
+            stored = read_processed(folder / self.processed[0])
+            found = TuCounts(stored.num_graphs, stored.num_nodes, stored.edge_index.shape[1])
+            require_equal(vars(found), vars(held), raw)
         except InputError as error:
             if self.origin is None:
                 raise
-            raise InputError(str(error).replace(str(folder / "raw"), str(self.origin))) from None  # not of the copy
-        super().process(folder)
-        stored = read_processed(folder / self.processed[0])
-        found = TuCounts(stored.num_graphs, stored.num_nodes, stored.edge_index.shape[1])
-        require_equal(vars(found), vars(held), folder / "raw")
+            raise InputError(str(error).replace(str(raw), str(self.origin))) from None  # not of the copy
 
 
 def load(spec: DatasetSpec, store: Store) -> Dataset:

@@ -63,6 +63,40 @@ def checked_counts(folder: Path, name: str) -> TuCounts:
     return TuCounts(graphs, nodes, len(np.unique(keys[edges[0] != edges[1]])))
 
 
+def require_numbers(folder: Path, name: str) -> None:
+    """Look for a line of labels or attributes that is no list of numbers as long as that of the first line.
+
+    Args:
+        folder: of the raw files.
+        name: of the set, with which the names of its files begin.
+
+    Raises:
+        InputError: there is one; the message names file and line.
+    """
+    for part in (*_OF_NODES, *_OF_EDGES, *_OF_GRAPHS):
+        path = folder / f"{name}_{part}.txt"
+        if not path.is_file():
+            continue
+        whole = part.endswith("labels")
+        lines = path.read_text(encoding="ascii", errors="replace").rstrip().splitlines()
+        width = len(lines[0].split(",")) if lines else 0
+        for number, line in enumerate(lines, start=1):
+            cells = line.split(",")
+            if not all(_is_number(cell, whole=whole) for cell in cells):
+                kind = "whole numbers" if whole else "numbers"
+                raise InputError(f"{path} holds {line[:40]!r} in line {number}, but needs {kind} there")
+            if len(cells) != width:
+                raise InputError(f"{path} has {len(cells)} numbers in line {number}, but {width} in the first line")
+
+
+def _is_number(text: str, *, whole: bool) -> bool:
+    try:
+        int(text) if whole else float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _integers(path: Path, columns: int) -> NDArray[np.int64]:
     """Shape (columns, num_lines), int64."""
     try:

@@ -116,6 +116,7 @@ class Dataset:
         smiles: the molecule of each graph, where the graphs are molecules.
         declared: what the user said of data of their own, name to value; it is a part of the configuration.
         fitted_to: name of the dataset that the model was fitted to from which these data were drawn; empty for others.
+        fitted_checksum: that dataset's checksum.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Dataset:
     smiles: tuple[str, ...] = field(default=(), repr=False)
     declared: Mapping[str, str | bool] = field(default_factory=dict)
     fitted_to: str = ""
+    fitted_checksum: str = ""
 
     @property
     def spec(self) -> GraphSpec:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor
 
-from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import BatchHistory, Place
@@ -48,12 +47,10 @@ def controlled_layers(encoder: LayeredEncoder, batch: MiniBatch, history: BatchH
 
 def _sampled(block: Block, num_fresh: int) -> Block:
     """The drawn edges of a block with their Horvitz-Thompson weights; their sources are the fresh rows."""
-    factor = block.sample_weight
-    if factor is None:
-        raise InputError("a control variate needs blocks that say which of their edges were drawn")
-    keep = factor > 0
-    drawn = block.filter(keep)
-    weight = factor[keep] if drawn.weight is None else drawn.weight * factor[keep]
+    drawn = block.left_by(block.drawn)
+    factor = drawn.sample_weight
+    assert factor is not None
+    weight = factor if drawn.weight is None else drawn.weight * factor
     pattern = replace(drawn.pattern, num_cols=num_fresh)
     degree = None if block.full_degree is None else block.full_degree[:num_fresh]
     return replace(drawn, pattern=pattern, weight=weight, full_degree=degree, sample_weight=None)

@@ -39,8 +39,8 @@ class Embedding(nn.Module):
     def forward(self, x: Features) -> Tensor:
         """From shape (n, in_dim) to shape (n, out_dim)."""
         rows = zero_rows(x).nonzero().squeeze(1)
-        embedded = matmul(x, self.table)  # in 16 bits under autocast
-        return embedded.index_add(0, rows, self.hidden.to(embedded.dtype).expand(len(rows), -1))
+        out = matmul(x, self.table)
+        return out.index_add(0, rows, self.hidden.expand(len(rows), -1).to(out.dtype))  # autocast decides which
 
 
 class GINELayer(Layer):

@@ -51,19 +51,22 @@ def relu_messages(pattern: Pattern, weight: Tensor | None, x: Tensor, attr: Tens
         weight: shape (num_edges,), float, or None for ones.
         x: shape (num_src, dim), float.
         attr: shape (num_edges, columns), dtype of ``x``.
-        table: shape (columns, dim), dtype of ``x``.
+        table: shape (columns, dim), float.
 
     Returns:
         Shape (num_dst, dim), dtype of ``x``.
     """
-    codes = distinct_rows(attr) if x.device.type == "cpu" and pattern.nnz else None
-    if codes is None:
-        return chunked_messages(pattern, weight, x, attr, table)
-    first, code = codes
-    out: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]  # of torch
-        pattern, weight, x, attr[first] @ table, code
-    )
-    return out
+    simple = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and pattern.nnz
+    codes = distinct_rows(attr) if simple else None
+    with torch.autocast(x.device.type, enabled=False):  # sums are of one type
+        table = table.to(x.dtype)
+        if codes is None:
+            return chunked_messages(pattern, weight, x, attr.to(x.dtype), table)
+        first, code = codes
+        out: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]  # of torch
+            pattern, weight, x, attr[first] @ table, code
+        )
+        return out
 
 
 def chunked_messages(pattern: Pattern, weight: Tensor | None, x: Tensor, attr: Tensor, table: Tensor) -> Tensor:

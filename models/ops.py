@@ -14,6 +14,7 @@ from torch.nn import functional
 from gssl.graph.bag import mixed_bags
 from gssl.graph.block import Block
 from gssl.graph.gathered import GatheredRows
+from gssl.graph.gpu.aggregate import aggregated, is_fused
 from gssl.graph.history import RowTable
 from gssl.graph.sparse import Pattern, SparseMatrix
 
@@ -158,6 +159,8 @@ def turned_product(kind: Aggregation, block: Block, own: Tensor, rows: RowTable)
 
 
 def _table_product(pattern: Pattern, value: Tensor | None, rows: RowTable) -> Tensor:
+    if rows.own is None and is_fused(rows.table):
+        return aggregated(pattern, rows.table, weight=value, place=rows.place)
     if rows.place is None:
         return _product(pattern, value, rows.table)
     if rows.own is not None:
@@ -218,7 +221,7 @@ def matmul(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
         if x.token is not None and x.token_rows is not None:
             rows = x.token_rows.nonzero().squeeze(1)
             product = (x.token @ weight).expand(len(rows), -1)
-            out = out.index_add(0, rows, product)
+            out = out.index_add(0, rows, product.to(out.dtype))
         return out
     return x @ weight
 
@@ -322,6 +325,9 @@ class _Aggregate(torch.autograd.Function):
     ) -> Tensor:
         ctx.pattern, ctx.loop = pattern, loop
         ctx.save_for_backward(weight, dst_scale, src_scale)
+        if is_fused(x):
+            ends, loops = {"dst_scale": dst_scale, "src_scale": src_scale}, pattern.num_rows if loop else 0
+            return aggregated(pattern, x, weight=weight, loops=loops, **ends)
         out = _product(pattern, _scaled(weight, pattern, dst_scale, src_scale), x)
         return _add_loop(out, x[: pattern.num_rows], dst_scale, src_scale) if loop else out
 
@@ -332,6 +338,10 @@ class _Aggregate(torch.autograd.Function):
         pattern: Pattern = ctx.pattern
         (grad,) = grad_outputs
         turned, order = pattern.transposed
+        if is_fused(grad):
+            ends, loops = {"dst_scale": src_scale, "src_scale": dst_scale}, pattern.num_rows if ctx.loop else 0
+            grad_x = aggregated(turned, grad, weight=weight, order=order, loops=loops, **ends)
+            return None, None, grad_x, None, None, None
         value = _scaled(None if weight is None else weight[order], turned, src_scale, dst_scale)
         grad_x = _product(turned, value, grad)
         if ctx.loop:
@@ -369,6 +379,8 @@ def _product(pattern: Pattern, value: Tensor | None, x: Tensor) -> Tensor:
         return functional.embedding_bag(
             pattern.col, x.detach(), pattern.rowptr, mode="sum", per_sample_weights=value, include_last_offset=True
         )
+    if is_fused(x):
+        return aggregated(pattern, x, weight=value)
     if value is None:
         value = x.new_ones(pattern.nnz)
     # Autocast would change the type of this product on CUDA, where the one above keeps it on the CPU.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -17,8 +18,8 @@ class Sampler(ABC):
 
     Attributes:
         graph: what batches are cut from.
-        pin: whether batches are to lie in pinned memory, from which a CUDA device reads them without waiting; the
-            training loop sets it.
+        pin: whether batches are to lie in pinned memory, from which a CUDA device reads them without waiting;
+            :meth:`place`, which the training loop calls, sets it.
     """
 
     graph: Graph
@@ -29,9 +30,18 @@ class Sampler(ABC):
     def batches_per_epoch(self) -> int:
         """Updates of one epoch (the expected number, where it is random)."""
 
+    def place(self, device: torch.device) -> None:
+        """Prepare for training on a device; a sampler that can makes later batches there. The batches are the same."""
+        self.pin = device.type == "cuda"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be said of how batches are made."""
+        return ()
+
     @abstractmethod
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
-        """The batches of epoch number ``epoch`` (from 0), on the CPU.
+        """The batches of epoch number ``epoch`` (from 0), on the CPU or on the device of :meth:`place`.
 
         Asking for the next batch says that everything to observe of the ones before was observed.
         """

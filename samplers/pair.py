@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.common.options import NonNegativeInt, Option, PositiveInt, options_of
+from gssl.common.options import Neutral, NonNegativeInt, Option, PositiveInt, options_of
 from gssl.graph.batch import MiniBatch
 from gssl.graph.history import History
 from gssl.graph.storage import Graph
 from gssl.samplers.base import Sampler
+from gssl.samplers.delivery import CudaLane, Delivery, Lane, Sent
+from gssl.samplers.placement import FeaturesOn, placed
 from gssl.samplers.prefetch import prefetched
 from gssl.samplers.propagation.base import Propagation
 from gssl.samplers.propagation.stored import StoredPropagation
@@ -38,6 +41,9 @@ class PairSampler(Sampler):
         prefetch: batches that a thread makes ahead; 0 makes each when it is asked for. The batches are the same. No
             draw is made before what decides it was observed, so there is nothing to gain where every draw learns
             from the one before (``minvar`` with ``checkpoint`` norms and ``refresh``).
+        features_on: where the features of a graph live whose batches are made on a CUDA device: ``auto`` keeps them
+            there if they fit. Those in host memory, or in a file, are gathered for each batch and copied beside the
+            training.
         ranks: which of several processes this is, where they share the draws.
 
     Raises:
@@ -51,6 +57,7 @@ class PairSampler(Sampler):
         *,
         estimator: Estimator = "ht",
         prefetch: int = 0,
+        features_on: FeaturesOn = "auto",
         ranks: Ranks = Ranks(),  # noqa: B008  frozen
     ) -> None:
         self.selection = selection
@@ -58,7 +65,11 @@ class PairSampler(Sampler):
         self.graph = propagation.graph
         self.estimator = estimator
         self.prefetch = prefetch
+        self.features_on: FeaturesOn = features_on
         self.ranks = ranks
+        self._device: torch.device | None = None  # where batches are made, if not on the CPU
+        self._delivery: Delivery | None = None
+        self._notes: tuple[str, ...] = ()
         if ranks.world > 1 and self.store is not None:
             raise InputError(
                 "a history is kept by one process, but the draws are shared by several: choose a propagation without "
@@ -99,10 +110,61 @@ class PairSampler(Sampler):
         """The history, if the propagation has one."""
         return self.propagation.store if isinstance(self.propagation, StoredPropagation) else None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.propagation.notes, *self._notes)
+
+    def place(self, device: torch.device) -> None:
+        super().place(device)
+        self._notes = ()
+        if self._device is not None:  # back, for another device may have other room
+            self.propagation.place(self.graph)
+            self._device = None
+        if isinstance(self.lane, CudaLane):
+            self.deliver(None)
+        if device.type != "cuda":
+            return
+        self.deliver(CudaLane(device))
+        if not self.propagation.can_move:
+            return
+        found = placed(self.graph, torch.cuda.mem_get_info(device)[0], self.features_on)
+        self._notes = (found.note,) if found.note else ()
+        if found.graph:
+            self.propagation.place(self.graph.to(device, features=found.features))
+            self._device = device
+
+    @property
+    def lane(self) -> Lane | None:
+        """What batches are sent over."""
+        return None if self._delivery is None else self._delivery.lane
+
+    def deliver(self, lane: Lane | None) -> None:
+        """Send later batches over a lane, or leave them where they are made."""
+        self._delivery = None if lane is None else Delivery(lane)
+
     def epoch(self, epoch: int) -> Iterator[MiniBatch]:
+        if self._delivery is not None:
+            return self._delivered(epoch, self._delivery)
         if not self.prefetch:
             return (batch for batch, _ in self._made(epoch))
         return prefetched(lambda: self._made(epoch), self.prefetch)
+
+    def _delivered(self, epoch: int, delivery: Delivery) -> Iterator[MiniBatch]:
+        if not self.prefetch:
+            yield from (sent.taken() for sent, _ in self._sent(epoch, delivery))
+            return
+        with closing(prefetched(lambda: self._sent(epoch, delivery), self.prefetch)) as ahead:
+            for sent in ahead:
+                yield sent.taken()
+
+    def _sent(self, epoch: int, delivery: Delivery) -> Iterator[tuple[Sent, bool]]:
+        with closing(self._made(epoch)) as made:
+            while True:
+                with delivery.lane.beside():  # and not between two batches, when the thread may be somebody else's
+                    item = next(made, None)
+                if item is None:
+                    return
+                yield delivery.send(item[0]), item[1]
 
     def of_rank(self, rank: int, world: int) -> PairSampler:
         """The same sampler as rank ``rank`` of ``world`` processes has it (see :class:`~gssl.samplers.ranks.Ranks`).
@@ -114,26 +176,40 @@ class PairSampler(Sampler):
         """
         ranks = Ranks(rank, world)
         return PairSampler(
-            self.selection, self.propagation, estimator=self.estimator, prefetch=self.prefetch, ranks=ranks
+            self.selection,
+            self.propagation,
+            estimator=self.estimator,
+            prefetch=self.prefetch,
+            features_on=self.features_on,
+            ranks=ranks,
         )
 
     def observe(self, batch: MiniBatch, gradient_norms: Tensor) -> None:
-        ids, norms = self.ranks.gathered(batch.node_ids[: batch.num_targets].cpu(), gradient_norms.cpu())
+        ids, norms = batch.plan.targets, gradient_norms
+        if ids is None:
+            ids = batch.node_ids[: batch.num_targets].cpu()
+        if self.ranks.world > 1:
+            ids, norms = self.ranks.gathered(ids, norms.cpu())
         self.selection.observe(ids, norms, time=batch.plan.time)
 
-    def _made(self, epoch: int) -> Iterator[tuple[MiniBatch, bool]]:
+    def _made(self, epoch: int) -> Generator[tuple[MiniBatch, bool], None, None]:
         """Each batch, and whether the next draw waits for what is observed of it."""
         size = len(self.selection.population)
         for draw in self.selection.epoch(epoch):
             # Pieces of a draw add up to it: the weights of a whole checkpoint sum to the population.
             population = size if self.estimator == "ht" or draw.divided else None
             own = self.ranks.part(draw)
+            if self._device is not None:
+                own = own.to(self._device)
             left = len(own.ids)
             for part, made in self.propagation.batches(own):
                 batch = made.planned(population=population, step=part.step, measure=part.measure, time=part.time)
                 batch = self.ranks.fitted(batch, draw)
+                if part.measure:
+                    batch = batch.planned(targets=batch.node_ids[: batch.num_targets])
                 left -= 0 if batch.plan.refresh else len(part.ids)
-                yield batch.pin_memory() if self.pin else batch, draw.is_awaited and not left
+                pinned = self.pin and self._delivery is None
+                yield batch.pin_memory() if pinned else batch, draw.is_awaited and not left
 
     def state_dict(self) -> dict[str, object]:
         state: dict[str, object] = {"selection": self.selection.state_dict()}
@@ -181,7 +257,8 @@ def make_pair(
             values["items"] = None
         chosen = selection(graph, **{k: values[k] for k in SELECTION_GIVEN}, **{k: values[k] for k in first})
         way = propagation(graph, num_layers=values["num_layers"], **{k: values[k] for k in second})
-        return PairSampler(chosen, way, estimator=values["estimator"], prefetch=values["prefetch"])
+        own = {name: values[name] for name in ("estimator", "prefetch", "features_on")}
+        return PairSampler(chosen, way, **own)
 
     _sign(make, options)
     make.halves = selection, propagation  # type: ignore[attr-defined]  # what ``gssl show`` describes
@@ -198,6 +275,7 @@ def _common() -> dict[str, Option]:
         Option("estimator", Estimator, "ht"),
         Option("inductive", bool, False),
         Option("prefetch", NonNegativeInt, 2),
+        Option("features_on", Annotated[FeaturesOn, Neutral("auto")], "auto"),
     )
     return {option.name: option for option in options}
 

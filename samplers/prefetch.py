@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-def prefetched(make: Callable[[], Iterator[tuple[T, bool]]], depth: int) -> Iterator[T]:
+def prefetched(make: Callable[[], Iterator[tuple[T, bool]]], depth: int) -> Generator[T, None, None]:
     """The items of an iterator that a thread runs ahead by at most ``depth`` items; the same ones in the same order.
 
     Kernels that release the GIL make the thread worth its while. An item may *decide* those after it: what is done

@@ -17,7 +17,8 @@ from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerIn
 from gssl.common.errors import InputError
 from gssl.graph.sparse import Pattern
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
+from gssl.samplers.propagation.expansion import Engine
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.rng import Key, Slot
 

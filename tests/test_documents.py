@@ -210,8 +210,9 @@ def test_the_example_is_tuned(example: Path) -> None:
 
 
 def test_the_example_keeps_the_contract(example: Path) -> None:
+    tests = ("test_my_method.py", "test_my_method_on_cuda.py")  # in this order, which is that of their names
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_my_method.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
         cwd=example,
         capture_output=True,
         text=True,

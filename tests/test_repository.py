@@ -33,7 +33,7 @@ LAYERS = {
 # Packages from outside that a layer may import; a layer that is not listed may import any.
 PACKAGES = {
     "common": {"pydantic", "yaml"},
-    "graph": {"numpy", "torch", "numba"},
+    "graph": {"numpy", "torch", "numba", "triton"},
     "samplers": {"numpy", "torch", "numba", "pymetis"},
 }
 # Samplers as objects of PyG, for its users; nothing else imports the file.

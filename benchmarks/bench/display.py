@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gssl.benchmarks.bench.cell import Cell
@@ -68,7 +69,7 @@ class Lines(Silent):
         if done.status in ("taken", "stopped"):
             return
         self._finished += 1
-        reason = f": {one_line(done.message)}" if done.message else ""
+        reason = f": {one_line(shortened(done.message, done.cell.dataset))}" if done.message else ""
         title = one_line(done.cell.title)
         self._say(f"{self._finished}/{self._total} {title}: {done.status} in {done.seconds:.1f} s{reason}")
 
@@ -174,6 +175,21 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def shortened(message: str, dataset: str) -> str:
+    """A message that stands beside the path of a dataset, with the file's name where it has the path once more.
+
+    Example:
+        >>> shortened("/data/mine.npz is damaged: provide it again", "/data/mine.npz")
+        'mine.npz is damaged: provide it again'
+    """
+    path = Path(dataset)
+    if len(path.parts) < 2:
+        return message
+    for spelling in dict.fromkeys((dataset, str(path.absolute()), str(path.resolve()))):
+        message = message.replace(spelling, path.name)
+    return message
 
 
 def one_line(text: str) -> str:

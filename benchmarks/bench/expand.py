@@ -294,7 +294,10 @@ class _Names:
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
-        return DataStore.locate().ogb_folders()
+        store = DataStore.locate()
+        # What was imported under a name of the catalogue is the set of that name.
+        imported = {name: folder for name, folder in store.imported_folders().items() if find_spec(name) is None}
+        return {**imported, **store.ogb_folders()}
 
     def _once(self, key: tuple[object, ...], make: Any) -> Any:
         if key not in self._known:

@@ -27,22 +27,29 @@ _STEPS = 3
 
 
 def run(setup: Setup, report: Report) -> None:
-    """Some draws of every propagation, of targets that are given."""
-    for name in setup.some(PROPAGATIONS.names()):
-        report.add(same_batches(name, setup.place))
+    """Some draws of every propagation, of targets that are given, by what suits the device and by torch operators."""
+    for name, backend in setup.some(cases()):
+        report.add(same_batches(name, setup.place, backend))
 
 
-def same_batches(name: str, device: torch.device) -> Case:
+def cases() -> Iterator[tuple[str, str | None]]:
+    """Every propagation, with the engine that works for it on the device; None where there is no choice."""
+    for name in PROPAGATIONS.names():
+        choice = "backend" in options_of(PROPAGATIONS.get(name))
+        yield from ((name, backend) for backend in (("auto", "torch") if choice else (None,)))
+
+
+def same_batches(propagation: str, device: torch.device, backend: str | None) -> Case:
     """Whether every tensor of some batches of a propagation has the same numbers on the device.
 
-    Features may be gathered in different ways, so their rows are compared. The device's side works by torch operators,
-    or by what else suits it; on the CPU it is made to.
+    Features may be gathered in different ways, so their rows are compared.
     """
+    name = propagation if backend is None else f"{propagation}, backend={backend}"
     graph = toy_graph(num_nodes=60, in_dim=8, attributes=True)
     try:
         for step in range(_STEPS):
-            expected = dict(numbers(made(name, graph, torch.device("cpu"), step)))
-            found = dict(numbers(made(name, graph, device, step, again=True)))
+            expected = dict(numbers(made(propagation, graph, torch.device("cpu"), step, None)))
+            found = dict(numbers(made(propagation, graph, device, step, backend)))
             if expected.keys() != found.keys():
                 missing = sorted(expected.keys() ^ found.keys())
                 return Case(name, "differs", tolerance=0.0, detail=f"tensors on one side alone: {missing}"[:300])
@@ -54,14 +61,10 @@ def same_batches(name: str, device: torch.device) -> Case:
     return Case(name, "same", 0.0, 0.0)
 
 
-def made(name: str, graph: Graph, device: torch.device, step: int, *, again: bool = False) -> MiniBatch:
-    """A batch of twelve targets; ``again`` by torch operators, where there is nothing but the CPU to compare."""
-    assert isinstance(graph.x, Tensor)
-    here = Graph(graph.block.to(device), graph.x.to(device))
-    maker, options = PROPAGATIONS.get(name), pair_options("uniform", name)
-    if again and device.type == "cpu" and "backend" in options_of(maker):
-        options["backend"] = "torch"
-    propagation = maker(here, num_layers=2, **options)
+def made(name: str, graph: Graph, device: torch.device, step: int, backend: str | None) -> MiniBatch:
+    """A batch of twelve targets."""
+    options = pair_options("uniform", name) | ({} if backend is None else {"backend": backend})
+    propagation = PROPAGATIONS.get(name)(graph.to(device), num_layers=2, **options)
     ids, chance = torch.arange(step, 60, 5, device=device), torch.full((12,), 0.2, device=device).double()
     return propagation.batch(Draw(ids, chance, Key(0, 0, step)))
 

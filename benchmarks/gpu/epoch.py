@@ -37,4 +37,5 @@ def run(setup: Setup, report: Report) -> None:
         extrapolated=not whole,
         peak_mib=memory.mib(),
         threads=torch.get_num_threads(),
+        notes="; ".join(steps.sampler.notes),
     )

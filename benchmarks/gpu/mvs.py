@@ -29,6 +29,7 @@ def run(setup: Setup, report: Report) -> None:
         steps.take(3)
         seconds[name] = min(steps.seconds(_EVERY) for _ in range(2 if setup.device == "cuda" else 1)) / _EVERY
         report.note(**{f"{name}_milliseconds_per_step": 1e3 * seconds[name]})
+        report.note(**{f"{name}_notes": "; ".join(steps.sampler.notes)})
         if name == "mvs":
             report.add(_figure(setup, "step of MVS against GraphSAGE", seconds["mvs"], seconds["graphsage"]))
     report.note(online_ratio=seconds["online"] / seconds["graphsage"], gamma=gamma)

@@ -14,7 +14,8 @@ from gssl.benchmarks.gpu.products import products_pattern, random_features, targ
 from gssl.benchmarks.gpu.report import Case, Figure, Report
 from gssl.benchmarks.gpu.setup import Setup
 from gssl.benchmarks.perf.neighbor import load_kernels, sample
-from gssl.samplers.propagation.expansion import Engine, Hop
+from gssl.samplers.propagation.expansion import Engine
+from gssl.samplers.propagation.growing import Hop
 
 BATCHES = 8
 _SECTOR = 32  # bytes, the least that a GPU reads at a random place
@@ -79,6 +80,8 @@ def _against_bytes(
         )
     )  # fmt: skip
     report.note(
+        engine=engine.kind,
+        notes="; ".join(engine.notes),
         nodes_per_batch=rows,
         edges_per_batch=sum(hop.pattern.nnz for _, hops in expected for hop in hops) / BATCHES,
         structure_bytes_per_batch=structure,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 
 import psutil
 import torch
@@ -19,7 +18,7 @@ def thread_count(threads: int | None) -> int:
 def describe(threads: int) -> dict[str, object]:
     """Versions, commit, processor and memory of this machine, with the number of threads that was measured."""
     return {
-        **asdict(current("cpu", {})),
+        **current("cpu", {}).content(),
         "threads": threads,
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),

@@ -21,7 +21,8 @@ from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, 
 from gssl.benchmarks.perf.result import PerfResult, compare
 from gssl.common.options import Positive, PositiveInt
 from gssl.graph.sparse import Pattern
-from gssl.samplers.propagation.expansion import Engine, Hop
+from gssl.samplers.propagation.expansion import Engine
+from gssl.samplers.propagation.growing import Hop
 
 PEER = "PyG NeighborLoader on torch-sparse"
 _GATHERS = 4_000_000

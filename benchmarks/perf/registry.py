@@ -20,6 +20,7 @@ BENCHMARKS: "Resolver[Callable[..., PerfResult | PerfTable]]" = Resolver(
         "mvs": "gssl.benchmarks.perf.mvs:run",
         "memory": "gssl.benchmarks.perf.memory:run",
         "prefetch": "gssl.benchmarks.perf.prefetch:run",
+        "torchrun": "gssl.benchmarks.perf.torchrun:run",
         "methods": "gssl.benchmarks.perf.methods:run",
         "inference": "gssl.benchmarks.perf.inference:run",
         "beyond-memory": "gssl.benchmarks.perf.beyond_memory:run",

@@ -233,8 +233,8 @@ def _finish(raw: RawGraph, counts: EdgeCounts, partial: Path, recipe: dict[str, 
         files={},
     )
     manifest = replace(manifest, files=described(partial, manifest.arrays))
-    own = [partial / f"{name}.npy" for name in ("rowptr", "col", "x")]
-    checksum = checksum_of_files(*own, None if labels is None else partial / "y.npy")
+    rowptr, col, x, y = (partial / f"{name}.npy" for name in ("rowptr", "col", "x", "y"))
+    checksum = checksum_of_files(rowptr, col, x, None if labels is None else y)
     manifest = replace(manifest, checksum=checksum)
     write_json(partial / _STEPS, {"recipe": recipe})
     manifest.write(partial)

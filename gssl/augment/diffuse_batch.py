@@ -22,8 +22,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class DiffuseBatch(Augmenter):
-    """Edges weighted by a diffusion in place of those of the batch (MVGRL, Hassani and Khasahmadi, 2020,
-    arXiv:2006.05582; GDC, Gasteiger et al., 2019, arXiv:1911.05485).
+    """Edges weighted by a diffusion in place of those of the batch (MVGRL, arXiv:2006.05582; GDC, arXiv:1911.05485).
 
     It is that of the edges that the batch has: of the whole graph in a batch of everything, of a subgraph by itself in
     a sampled one. (:class:`~gssl.augment.diffuse.Diffuse` is made for one graph and has its entries in every batch.)

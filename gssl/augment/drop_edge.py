@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from gssl.augment.base import Augmenter
 from gssl.common.options import Probability
@@ -29,17 +30,17 @@ class DropEdge(Augmenter):
         if self.p == 0:
             return batch
 
-        def drop(block: Block) -> Block:
+        def stays(block: Block) -> Tensor:
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
             pairs = block.pattern.pairs if self.undirected else None
             draws = block.num_edges if pairs is None else pairs.num_pairs
             keep = torch.rand(draws, generator=rng, device=rng.device) >= self.p
-            if pairs is not None:
-                keep = keep[pairs.index]
-            kept = block.filter(keep)
-            if kept.full_degree is None:
-                return kept
-            # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
-            return replace(kept, full_degree=kept.full_degree * (1 - self.p))
+            return keep if pairs is None else keep[pairs.index]
 
-        return batch.map_blocks(drop)
+        def expected(block: Block) -> Block:
+            if block.full_degree is None:
+                return block
+            # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
+            return replace(block, full_degree=block.full_degree * (1 - self.p))
+
+        return batch.filter_edges(stays).map_blocks(expected)

@@ -14,8 +14,9 @@ from gssl.graph.batch import MiniBatch
 
 @dataclass(frozen=True, kw_only=True)
 class EgoNet(GraphwiseAugmenter):
-    """Keep the nodes within some steps of a random node of each graph (the survey's ego-net sampling, Xie et al.,
-    arXiv:2102.10757). Edge directions are ignored.
+    """Keep the nodes within some steps of a random node of each graph (ego nets of the survey, arXiv:2102.10757).
+
+    Edge directions are ignored.
 
     Attributes:
         hops: steps.

@@ -16,8 +16,9 @@ from gssl.graph.sparse import Pattern
 
 @dataclass(frozen=True, kw_only=True)
 class RestartWalk(GraphwiseAugmenter):
-    """Keep the nodes that a walk from a random node of each graph visits, which now and then begins anew there (GCC,
-    Qiu et al., 2020, arXiv:2006.09963). Edge directions are ignored, and edges count the same.
+    """Keep the nodes that a walk with restarts from a random node visits (GCC, Qiu et al., 2020, arXiv:2006.09963).
+
+    Each graph has a walk of its own. Edge directions are ignored, and edges count the same.
 
     Attributes:
         steps: of each walk, restarts included; at most one node more is kept.

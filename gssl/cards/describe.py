@@ -12,6 +12,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 
 from gssl.cards.texts import number_text
 from gssl.common.options import options_of
+from gssl.common.resolve import first_paragraph
 
 _NAMES = {
     "number": "real",
@@ -76,8 +77,8 @@ def argument_texts(component: Callable[..., object]) -> dict[str, str]:
 
 
 def summary(component: object) -> str:
-    """First line of the docstring."""
-    return (inspect.getdoc(component) or "").partition("\n")[0]
+    """First paragraph of the docstring."""
+    return first_paragraph(inspect.getdoc(component) or "")
 
 
 def description(component: object) -> str:

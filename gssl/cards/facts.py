@@ -133,10 +133,19 @@ def _constants(component: Any) -> dict[str, object]:
 
 
 def _tasks(method: type[Method]) -> list[str]:
-    """Names of the tasks that a method can be put to; one that needs labels has none to learn from in the others."""
+    """Names of the tasks that a method can be put to.
+
+    One that needs labels has none to learn from in tasks without, and one that needs types of nodes has none left where
+    edges are held out of one graph.
+    """
     found = {name: TASKS.get(name) for name in TASKS.names()}
     fitting = [name for name, task in found.items() if set(task.levels) & set(method.levels)]
-    return [name for name in fitting if not method.needs_labels or issubclass(found[name], ItemTask)]
+    return [
+        name
+        for name in fitting
+        if (not method.needs_labels or issubclass(found[name], ItemTask))
+        and (not method.needs_types or found[name].one_graph)
+    ]
 
 
 def _settings(method: type[Method], name: str) -> list[str]:

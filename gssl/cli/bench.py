@@ -146,12 +146,12 @@ def _table(dataset: str, axes: Sequence[str], rows: Sequence[Row]) -> Table:
 
 
 def _remarks(outcome: SuiteOutcome) -> list[str]:
-    from gssl.benchmarks.bench.display import duration, one_line
+    from gssl.benchmarks.bench.display import duration, one_line, shortened
 
     counts = ", ".join(f"{number} {status}" for status, number in outcome.counts.items() if number)
     lines = [f"{len(outcome.cells)} cells: {counts}; {outcome.worked} worked on in {duration(outcome.seconds)}"]
     reasons = {
-        f"{row.method} on {row.dataset}: {message}"
+        f"{row.method} on {row.dataset}: {shortened(message, row.dataset)}"
         for row in outcome.rows
         if not row.stored
         for message in row.messages

@@ -231,15 +231,19 @@ def _convert(option: Option, value: object, what: str) -> Any:
         return _adapter(option.annotation).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        told = _list_hint(option, value, first["type"]) or first["msg"].removeprefix("Value error, ").lower()
+        told = _list_hint(option, value, first) or first["msg"].removeprefix("Value error, ").lower()
         given = "nothing" if value is None else repr(value)
         raise InputError(f"option {option.name!r} of {what}: {told} (got {given})") from None
 
 
-def _list_hint(option: Option, value: object, kind: str) -> str:
+def _list_hint(option: Option, value: object, error: Mapping[str, Any]) -> str:
     """What to write where a list is wanted and a single value or a list of another length was given."""
-    parts = _fixed_length(option.annotation)
+    parts, kind = _fixed_length(option.annotation), error["type"]
     if kind in ("tuple_type", "list_type"):
+        within = [step for step in error["loc"] if isinstance(step, int)]
+        if within:  # the value is a list, but one of its items is none
+            place = ".".join(map(str, (option.name, *within)))
+            return f"each of its items must be a list, too, as in {place}=[{error['input']}]"
         shown = value if isinstance(value, int | float | str) else "VALUE"
         items = ", ".join([str(shown)] * (parts or 2))
         told = f"a list of {parts}" if parts else "a list"

@@ -80,7 +80,7 @@ class Resolver(Generic[T]):
         return component
 
     def summary(self, name: str) -> str:
-        """First line of the component's docstring, read from its source without importing it."""
+        """First paragraph of the component's docstring, read from its source without importing it."""
         path = self.paths[self.canonical(name)]
         module, _, attribute = path.partition(":")
         spec = importlib.util.find_spec(module)
@@ -88,8 +88,18 @@ class Resolver(Generic[T]):
             return ""
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
-                return (ast.get_docstring(node) or "").partition("\n")[0]
+                return first_paragraph(ast.get_docstring(node) or "")
         return ""
+
+
+def first_paragraph(doc: str) -> str:
+    r"""The summary of a cleaned docstring on one line; it may have been broken where a line was full.
+
+    Example:
+        >>> first_paragraph("What it is (Author,\n2020).\n\nMore.")
+        'What it is (Author, 2020).'
+    """
+    return " ".join(doc.partition("\n\n")[0].split())
 
 
 def import_paths(text: str) -> list[str]:

@@ -116,8 +116,9 @@ class Dot(LinkProbe):
 
 
 class Hadamard(LinkProbe):
-    """Logistic regression on the elementwise product of two embeddings (node2vec, Grover and Leskovec, 2016,
-    arXiv:1607.00653).
+    """Logistic regression on the product of two embeddings (node2vec, Grover and Leskovec, 2016, arXiv:1607.00653).
+
+    The product is elementwise.
 
     scikit-learn's, by L-BFGS, on products that are standardised with the mean and deviation of what it is fitted to:
     the training pairs and as many pairs, drawn with the seed, that are joined neither by a training nor by a

@@ -77,13 +77,13 @@ class FiledTraining:
         """
         write_text(self.folder / "curve.jsonl", _curve_text(trained.curve))
         if not self.is_judged:
-            return Outcome(trained, (), 0.0, (note,) if note else ())
+            return Outcome(trained, (), 0.0, (*trained.notes, note) if note else trained.notes)
         embeddings = embed_dataset(method, self.training.dataset, folder=self.folder)
         write_npz(self.folder / "embeddings.npz", embeddings)
         started = time.perf_counter()
         scores = self.training.scores(method, trained, embeddings)
         found = tuple(_metrics(split, score) for split, score in zip(self.training.splits, scores, strict=True))
-        return Outcome(trained, found, time.perf_counter() - started, self._collapse(embeddings))
+        return Outcome(trained, found, time.perf_counter() - started, (*trained.notes, *self._collapse(embeddings)))
 
     def _collapse(self, embeddings: Tensor) -> tuple[str, ...]:
         """A warning where training left embeddings that say next to nothing; features are as they are."""

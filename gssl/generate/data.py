@@ -73,6 +73,7 @@ def generated(
         checksum=dataset_checksum(graph, None),
         vocabulary=source.vocabulary,
         fitted_to=source.name,
+        fitted_checksum=source.checksum,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.graph.block import Block
 from gssl.graph.hetero import HeteroParts
+from gssl.graph.kept import kept_of
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
 
@@ -115,6 +116,21 @@ class MiniBatch:
         changed = {id(block): change(block) for block in self.blocks}
         return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks), hetero=None)
 
+    def filter_edges(self, keep: Callable[[Block], Tensor]) -> MiniBatch:
+        """Drop edges of every distinct block, in the order of the layers, with one look at a device for all of them.
+
+        Args:
+            keep: the edges of a block that stay, shape (num_edges,), bool.
+
+        Raises:
+            InputError: the first layer was computed from these already.
+        """
+        # A block that serves several layers is asked for each, and its last answer counts: so were results made.
+        asked = {id(block): (block, block.pattern.mask(keep(block))) for block in self.blocks}
+        kept = kept_of([mask for _, mask in asked.values()])
+        left = {id(block): block.left_by(own) for (block, _), own in zip(asked.values(), kept, strict=True)}
+        return self.map_blocks(lambda block: left[id(block)])
+
     def _require_raw(self) -> None:
         if self.plan.first is not None:
             raise InputError(
@@ -141,6 +157,10 @@ class MiniBatch:
     def pin_memory(self) -> MiniBatch:
         """The batch in page-locked memory, without a copy of what is there already."""
         return self._map(Tensor.pin_memory)
+
+    def carried(self, change: Callable[[Tensor], Tensor], x: BatchFeatures) -> MiniBatch:
+        """The batch with each tensor replaced by an equal one, and its features by ``x``."""
+        return replace(replace(self, x=self.node_ids.new_empty(0, 0))._map(change), x=x)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> MiniBatch:
         known: dict[int, Tensor] = {}  # ids of nodes are those of the history too, and travel once

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.kept import Kept, kept_of
 from gssl.graph.sparse import Pattern
 
 
@@ -75,6 +76,18 @@ class Block:
         return self._made_scale() if self.learned else self._scale
 
     @cached_property
+    def drawn(self) -> Kept:
+        """The edges that were drawn, for a control variate.
+
+        Raises:
+            InputError: the block does not say which they are.
+        """
+        if self.sample_weight is None:
+            raise InputError("a control variate needs blocks that say which of their edges were drawn")
+        (kept,) = kept_of([self.pattern.mask(self.sample_weight > 0)])
+        return kept
+
+    @cached_property
     def _degree(self) -> Tensor:
         return self._made_degree()
 
@@ -95,7 +108,11 @@ class Block:
 
     def filter(self, keep: Tensor) -> Block:
         """Keep the edges where ``keep`` (num_edges,) bool is set, with their weights and attributes."""
-        return self._with_edges(self.pattern.filter(keep), lambda values: values[keep])
+        return self.left_by(*kept_of([self.pattern.mask(keep)]))
+
+    def left_by(self, kept: Kept) -> Block:
+        """The block of the edges that stay, with their weights and attributes."""
+        return self._with_edges(self.pattern.left_by(kept), lambda values: values.index_select(0, kept.places))
 
     def head(self, num_dst: int) -> Block:
         """The messages into the first destinations, without a copy."""

@@ -35,10 +35,10 @@ class Arrivals:
     """Rows that are on their way from a CUDA device to host memory. All of them are waited for at once."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Tensor, Callable[[Tensor], None]]] = []
+        self._waiting: list[tuple[Tensor, Callable[[Tensor], object]]] = []
         self._device: torch.device | None = None
 
-    def send(self, rows: Tensor, dtype: torch.dtype, arrive: Callable[[Tensor], None]) -> None:
+    def send(self, rows: Tensor, dtype: torch.dtype, arrive: Callable[[Tensor], object]) -> None:
         """Begin to copy.
 
         Args:

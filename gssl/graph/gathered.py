@@ -18,13 +18,13 @@ _AHEAD = 16  # rows
 
 @dataclass(frozen=True, eq=False)
 class GatheredRows:
-    """Some rows of a dense matrix on the CPU, for example those of the neighbors of a batch.
+    """Some rows of a dense matrix, for example those of the neighbors of a batch.
 
     A layer that sums neighbors needs no copy of them, so that a batch takes no memory for the features of its
     neighbors, whatever their number. :meth:`to_dense` makes the copy for whoever needs one.
 
     Attributes:
-        table: shape (n, dim), float32, on the CPU, possibly memory-mapped.
+        table: shape (n, dim), float, possibly memory-mapped.
         index: row of ``table`` of each row, shape (num_rows,), int64.
         keep: columns that are not set to zero, shape (dim,), bool; None means all.
     """
@@ -72,7 +72,7 @@ class GatheredRows:
     def __reduce__(self) -> tuple[type[GatheredRows], tuple[Tensor, Tensor, Tensor | None]]:
         """Elsewhere there are these rows only, and not the whole table."""
         rows = self.table.index_select(0, self.index)
-        return GatheredRows, (rows, torch.arange(len(rows)), self.keep)
+        return GatheredRows, (rows, torch.arange(len(rows), device=rows.device), self.keep)
 
 
 @njit(nogil=True, cache=True)

@@ -95,7 +95,9 @@ class History:
         """Bytes of all rows."""
         return sum(rows.numel() * rows.element_size() for rows in self._rows.values())
 
-    def pull(self, place: Place, ids: Tensor, like: Tensor, *, near: Tensor | None = None) -> Tensor:
+    def pull(
+        self, place: Place, ids: Tensor, like: Tensor, *, near: Tensor | None = None, settled: bool = False
+    ) -> Tensor:
         """Stored rows, shape (n, dim), dtype, device and width of ``like``; zeros where nothing was written.
 
         Args:
@@ -103,13 +105,18 @@ class History:
             ids: global node ids, shape (n,), int64, on the CPU.
             like: a row or rows of the same layer.
             near: the same ids on the device of ``like``; None to copy them where they are needed.
+            settled: whether none of these rows was written since :meth:`arrive`, so that nothing is to be waited for.
         """
         out = like.new_empty(len(ids), like.shape[1])
-        self.fill(place, ids, out, near=near)
+        self.fill(place, ids, out, near=near, settled=settled)
         return out
 
-    def fill(self, place: Place, ids: Tensor, out: Tensor, *, near: Tensor | None = None) -> None:
+    def fill(
+        self, place: Place, ids: Tensor, out: Tensor, *, near: Tensor | None = None, settled: bool = False
+    ) -> None:
         """What :meth:`pull` gives, written to ``out``; rows of another type or device are converted a few at a time."""
+        if not settled:
+            self.arrive()
         rows = self._stored(place, out)
         if rows is None:
             out.zero_()
@@ -142,9 +149,12 @@ class History:
         assert target is not None
         target.index_copy_(0, _beside(target, ids, near), rows.detach().to(target))
 
-    def _stored(self, place: Place, like: Tensor) -> Tensor | None:
-        """All rows of a place, with what is still under way; those of a checkpoint move to where the encoder works."""
+    def arrive(self) -> None:
+        """Wait for rows that are still on their way to host memory; a batch does so once, before it reads."""
         self._arrivals.take()
+
+    def _stored(self, place: Place, like: Tensor) -> Tensor | None:
+        """All rows of a place; those of a checkpoint move to where the encoder works."""
         rows = self._rows.get(place)
         if rows is not None and self.storage == "device" and rows.device != like.device:
             rows = self._rows[place] = rows.to(like.device)
@@ -279,16 +289,18 @@ class BatchHistory:
 
         The first view of a batch is a step of the history, unless it is frozen or a further piece of a draw.
         """
-        if not self.slots and self.is_step and not self.frozen:
-            self.store.tick()
+        if not self.slots:
+            self.store.arrive()
+            if self.is_step and not self.frozen:
+                self.store.tick()
         self.slots += 1
         return self.slots - 1
 
     def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
-        """Stored rows of the batch rows ``rows``; see :meth:`History.pull`."""
+        """Stored rows of the batch rows ``rows``, none of which is fresh; see :meth:`History.pull`."""
         ids, near = self.ids[rows], None if self.near is None else self.near[rows]
         self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
-        return self.store.pull(place, ids, like, near=near)
+        return self.store.pull(place, ids, like, near=near, settled=self.slots > 0)
 
     def pull_sources(self, place: Place, layer: int, like: Tensor) -> Tensor:
         """Stored rows of the sources of a layer's block (``control``); see :meth:`History.pull`."""
@@ -315,7 +327,7 @@ class BatchHistory:
             return RowTable(table, self.ids[:num_src], own)
         rows = own.new_empty(num_src, own.shape[1])
         rows[: len(own)] = own
-        self.store.fill(place, others, rows[len(own) :], near=near)
+        self.store.fill(place, others, rows[len(own) :], near=near, settled=self.slots > 0)
         return RowTable(rows)
 
     def push(self, place: Place, rows: Tensor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from gssl.graph.first import FirstAggregates
 from gssl.graph.history import BatchHistory
 
@@ -25,6 +27,8 @@ class Plan:
         scale: what the training loop multiplies the loss by, so that the mean of the gradients of several ranks is
             that of the batch which they share.
         time: draws before that of the batch, as the selection counts them.
+        targets: ids of the targets on the CPU, shape (num_targets,), int64, wherever the batch is; None where nobody
+            wants them.
     """
 
     population: int | None = None
@@ -35,3 +39,4 @@ class Plan:
     first: FirstAggregates | None = None
     scale: float = 1.0
     time: int = 0
+    targets: Tensor | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ from torch import Tensor
 from gssl.common.errors import InputError
 
 _NAMELESS = "whole-matrix operation"
+_ATEN = torch.ops.aten
+# They look at dtype and device alone.
+_LIKE = (_ATEN.new_empty.default, _ATEN.new_zeros.default, _ATEN.new_ones.default, _ATEN.new_full.default)
 
 
-class RowReader(Protocol):
-    """Reads rows of a matrix from wherever it is."""
-
-    def __call__(self, index: Tensor) -> Tensor:
-        """Rows ``index`` (int64, repeats allowed), shape (n, dim), float32, on the CPU."""
+RowReader = Callable[[Tensor], Tensor]
+"""Reads rows ``index`` (int64, repeats allowed) of a matrix, shape (n, dim), float, from wherever it is."""
 
 
 class RemoteRows(Tensor):
@@ -41,14 +41,14 @@ class RemoteRows(Tensor):
     requests: int
 
     def __new__(cls, read: RowReader, shape: tuple[int, int], place: str) -> RemoteRows:
-        made: RemoteRows = torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float32)  # type: ignore[attr-defined]  # documented, but not in the stubs
+        made: RemoteRows = torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float32)
         made.read, made.place, made.requests = read, place, 0
         return made
 
     def __init__(self, read: RowReader, shape: tuple[int, int], place: str) -> None:
         pass
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, **options: Any) -> str:  # type: ignore[override]  # the stubs name the option "Any"
         return f"RemoteRows(shape={tuple(self.shape)}, place={self.place!r})"
 
     def numpy(self, *, force: bool = False) -> Any:
@@ -64,15 +64,17 @@ class RemoteRows(Tensor):
         return self
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]  # the stubs have it as a method of an instance
         cls, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         index = _rows_asked_for(func, args)
         if index is not None:
             rows: RemoteRows = args[0]
             return rows.fetch(index)
-        if func in (torch.ops.aten.detach.default, torch.ops.aten.alias.default):
+        if func in (_ATEN.detach.default, _ATEN.alias.default):
             return args[0]
+        if func in _LIKE and isinstance(args[0], RemoteRows):
+            return func(torch.empty(0), *args[1:], **(kwargs or {}))
         found = next(value for value in _flat(args, kwargs or {}) if isinstance(value, RemoteRows))
         raise found.refused(str(getattr(func, "__name__", _NAMELESS)).partition(".")[0])
 
@@ -109,9 +111,9 @@ def _rows_asked_for(func: Any, args: Sequence[Any]) -> Tensor | None:
     """The rows that an operation selects; None if it is any other."""
     if not isinstance(args[0], RemoteRows):
         return None
-    if func is torch.ops.aten.index_select.default and args[1] == 0:
+    if func is _ATEN.index_select.default and args[1] == 0:
         return _ids(args[2])
-    if func is torch.ops.aten.index.Tensor and len(args[1]) == 1 and args[1][0] is not None:
+    if func is _ATEN.index.Tensor and len(args[1]) == 1 and args[1][0] is not None:
         return _ids(args[1][0])
     return None
 
@@ -134,6 +136,6 @@ def is_remote(x: object) -> bool:
     return isinstance(x, RemoteRows)
 
 
-def remote_rows(read: Callable[[Tensor], Tensor], num_rows: int, dim: int, place: str) -> Tensor:
+def remote_rows(read: RowReader, num_rows: int, dim: int, place: str) -> Tensor:
     """Features that ``read`` gives row by row; see :class:`RemoteRows`."""
     return RemoteRows(read, (num_rows, dim), place)

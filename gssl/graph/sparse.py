@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.graph.deriving import Deriving
 from gssl.graph.gathered import GatheredRows, touch_rows
+from gssl.graph.kept import Kept, Mask, kept_of, true_places
 from gssl.graph.pairs import Pairs
 from gssl.graph.remote import is_remote
 
@@ -69,10 +70,19 @@ class Pattern(Deriving):
 
     @cached_property
     def transposed(self) -> tuple[Pattern, Tensor]:
-        """The transposed pattern and the position (nnz,) int64 of each of its non-zeros in this one."""
+        """The transposed pattern and the position (nnz,) int64 of each of its non-zeros in this one.
+
+        What was filtered from a pattern whose transpose is known filters that one, when somebody asks.
+        """
+        if "_origin" in self.__dict__:
+            return self._from_origin(*self.__dict__["_origin"])
         order = torch.argsort(self.col, stable=True)
-        counts = torch.bincount(self.col, minlength=self.num_cols)
-        return Pattern(_offsets(counts, self.col.dtype), self.row[order], self.num_rows), order
+        if self.col.device.type == "cpu":
+            offsets = _offsets(torch.bincount(self.col, minlength=self.num_cols), self.col.dtype)
+        else:  # a count would make the host wait
+            columns = torch.arange(self.num_cols + 1, device=self.col.device, dtype=self.col.dtype)
+            offsets = torch.searchsorted(self.col[order], columns).to(self.col.dtype)
+        return Pattern(offsets, self.row[order], self.num_rows), order
 
     @cached_property
     def reverse(self) -> Tensor:
@@ -93,6 +103,11 @@ class Pattern(Deriving):
         """The undirected pairs of a pattern in which row i and column i are the same node."""
         return Pairs.of(self.row.long(), self.col.long(), max(self.num_rows, self.num_cols))
 
+    @property
+    def knows_transpose(self) -> bool:
+        """Whether :attr:`transposed` is known, or follows from one that is known without a sort."""
+        return "transposed" in self.__dict__ or "_origin" in self.__dict__
+
     def filter(self, keep: Tensor) -> Pattern:
         """Drop non-zeros; a transpose that is known already is filtered too instead of being sorted anew.
 
@@ -102,14 +117,34 @@ class Pattern(Deriving):
         Args:
             keep: bool, shape (nnz,).
         """
-        child = Pattern(_filtered_offsets(self.rowptr, keep), self.col[keep], self.num_cols)
-        if "transposed" in self.__dict__:
-            pattern, order = self.transposed
-            kept = keep[order]
-            position = keep.cumsum(0) - 1
-            turned = Pattern(_filtered_offsets(pattern.rowptr, kept), pattern.col[kept], pattern.num_cols)
-            child.__dict__["transposed"] = (turned, position[order[kept]])
+        return self.left_by(*kept_of([self.mask(keep)]))
+
+    def mask(self, keep: Tensor) -> Mask:
+        """What :func:`~gssl.graph.kept.kept_of` asks for, to drop non-zeros of several patterns together."""
+        ends: dict[int, int] = self.__dict__.get("_ends", {})
+        if "transposed" not in self.__dict__:
+            return Mask(keep, ends)
+        turned, order = self.transposed
+        return Mask(keep, ends, order, turned.__dict__.get("_ends", {}))
+
+    def left_by(self, kept: Kept) -> Pattern:
+        """The pattern of the non-zeros that stay."""
+        offsets = _filtered_offsets(self.rowptr, kept.keep)
+        child = Pattern(offsets, self.col.index_select(0, kept.places), self.num_cols)
+        child.__dict__["_ends"] = kept.ends
+        if self.knows_transpose:
+            child.__dict__["_origin"] = self, kept
         return child
+
+    def _from_origin(self, origin: Pattern, kept: Kept) -> tuple[Pattern, Tensor]:
+        pattern, order = origin.transposed
+        stays = kept.keep[order]
+        places = true_places(stays, self.nnz)
+        position = kept.keep.cumsum(0) - 1
+        offsets = _filtered_offsets(pattern.rowptr, stays)
+        turned = Pattern(offsets, pattern.col.index_select(0, places), pattern.num_cols)
+        turned.__dict__["_ends"] = kept.turned_ends
+        return turned, position[order.index_select(0, places)]
 
     def select_rows(self, index: Tensor) -> tuple[Pattern, Tensor]:
         """The rows ``index``, in that order, repeats allowed.
@@ -127,7 +162,16 @@ class Pattern(Deriving):
 
     def head(self, num_rows: int) -> Pattern:
         """The first rows, without a copy."""
-        return Pattern(self.rowptr[: num_rows + 1], self.col[: int(self.rowptr[num_rows])], self.num_cols)
+        if num_rows == self.num_rows:
+            return self
+        return Pattern(self.rowptr[: num_rows + 1], self.col[: self.end_of(num_rows)], self.num_cols)
+
+    def end_of(self, num_rows: int) -> int:
+        """Non-zeros in the first rows. What is asked on the CPU is still known on a device, without waiting for it."""
+        ends: dict[int, int] = self.__dict__.setdefault("_ends", {})
+        if num_rows not in ends:
+            ends[num_rows] = int(self.rowptr[num_rows])
+        return ends[num_rows]
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Pattern:
         """This pattern on another device, with its transpose if that is known."""
@@ -138,7 +182,8 @@ class Pattern(Deriving):
     def map(self, change: Callable[[Tensor], Tensor]) -> Pattern:
         """The pattern with each tensor, those of a known transpose too, replaced by an equal one."""
         changed = Pattern(change(self.rowptr), change(self.col), self.num_cols)
-        if "transposed" in self.__dict__:
+        changed.__dict__["_ends"] = dict(self.__dict__.get("_ends", {}))
+        if self.knows_transpose:
             pattern, order = self.transposed
             turned = changed if pattern is self else pattern.map(change)  # one without edges is its own transpose
             changed.__dict__["transposed"] = (turned, change(order))
@@ -193,7 +238,8 @@ class SparseMatrix:
 
     def filter(self, keep: Tensor) -> SparseMatrix:
         """Keep the non-zeros where ``keep`` (nnz,) bool is set."""
-        return replace(self, pattern=self.pattern.filter(keep), value=self.value[keep])
+        (kept,) = kept_of([self.pattern.mask(keep)])
+        return replace(self, pattern=self.pattern.left_by(kept), value=self.value.index_select(0, kept.places))
 
     @property
     def tokens(self) -> Tensor:
@@ -233,12 +279,20 @@ BatchFeatures = Features | GatheredRows
 
 
 def select_features(x: BatchFeatures, index: Tensor) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, of the same kind."""
+    """Rows ``index`` (int64) of features, of the same kind.
+
+    Where the features stayed in host memory and the index is on a device, rows of dense ones are not copied yet:
+    whoever takes the batch to the device gathers them on the way.
+    """
+    if index.device != x.device:
+        index = index.to(x.device)
+        if isinstance(x, Tensor):
+            return GatheredRows(x, index)
     return x.index_select(0, index) if isinstance(x, Tensor) else x.select_rows(index)
 
 
 def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatures:
-    """Rows ``index`` (int64) of features, without a copy where they are dense and on the CPU.
+    """Rows ``index`` (int64) of features, without a copy where they are dense and in float32.
 
     Args:
         x: features of all nodes.
@@ -247,9 +301,9 @@ def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatur
     """
     if not isinstance(x, Tensor) or is_remote(x) or x.requires_grad or not x.is_contiguous():
         return select_features(x, index)
-    if (x.device.type, x.dtype) != ("cpu", torch.float32):
+    if x.dtype != torch.float32 or x.device != index.device:
         return select_features(x, index)
-    if ahead:
+    if ahead and x.device.type == "cpu":
         touch_rows(x.numpy(), index.numpy())
     return GatheredRows(x, index)
 

@@ -62,6 +62,11 @@ class Graph(Deriving):
         return cls(block, x, ptr)
 
     @property
+    def device(self) -> torch.device:
+        """Where the edges are."""
+        return self.block.pattern.col.device
+
+    @property
     def num_nodes(self) -> int:
         return int(self.x.shape[0])
 
@@ -79,13 +84,30 @@ class Graph(Deriving):
         """Graphs in the collection; 0 for a single graph."""
         return 0 if self.ptr is None else self.ptr.numel() - 1
 
+    def to(self, device: torch.device, *, features: bool = True) -> Graph:
+        """The graph on another device; the offsets of a collection stay on the CPU.
+
+        Degrees are those that were summed here: a device may add weights in another order.
+
+        Args:
+            device: where to.
+            features: whether the features go there, too. They stay in host memory, or in their file, otherwise.
+        """
+        if self.device == device:
+            return self
+        block = self.block.to(device)
+        if not self.block.learned:
+            block.__dict__["_degree"] = self.block.degree.to(device)
+        hetero = None if self.hetero is None else self.hetero.map(lambda values: values.to(device))
+        return Graph(block, self.x.to(device) if features else self.x, self.ptr, hetero)
+
     @cached_property
     def _full(self) -> MiniBatch:
         graph_ids = None if self.ptr is None else torch.arange(self.num_graphs)
         return MiniBatch(
             x=self.x,
             blocks=(self.block,),
-            node_ids=torch.arange(self.num_nodes),
+            node_ids=torch.arange(self.num_nodes, device=self.device),
             num_targets=self.num_nodes,
             graph_ptr=self.ptr,
             graph_ids=graph_ids,

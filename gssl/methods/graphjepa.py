@@ -31,8 +31,7 @@ from gssl.samplers.base import Sampler
 
 
 class GraphJEPA(Method):
-    """Graph-level representation learning with joint-embedding predictive architectures (Skenderi et al., 2023,
-    arXiv:2309.16014).
+    """Graph representations by joint-embedding prediction (Skenderi et al., 2023, arXiv:2309.16014).
 
     METIS cuts each graph into patches that overlap, anew before every epoch. From the latent of one patch and the
     positions of a few others a perceptron predicts where the latents of these lie on a hyperbola; the latents come from

@@ -272,7 +272,7 @@ def _named(run: RunIdentity, out: Path) -> tuple[RunFolder, State]:
     folder.close()
     if state == "other":
         raise InputError(
-            f"{out} holds another run (configuration, seeds, data or your own code differ); "
+            f"{out} holds another run (configuration, seeds, data, your own code or the number of processes differ); "
             f"choose another --out or delete it"
         )
     raise InputError(f"{out} is not empty and holds no run; choose another --out")

@@ -131,6 +131,10 @@ def _check_transfer(method: type[Method], source: Dataset, dataset: Dataset) -> 
         raise InputError(
             f"--pretrain-on {source.name}: it is {source.level}-level data, but {dataset.name} is {dataset.level}-level"
         )
-    reason = misfit(source.spec, dataset.spec, source_name=source.name, target_name=dataset.name)
+    learned, judged = source.spec, dataset.spec
+    if dataset.checksum and dataset.checksum in (source.checksum, source.fitted_checksum):
+        # Nobody need say what the columns of these data stand for: they are their own, or drawn to be like them.
+        learned, judged = (replace(spec, meaning=dataset.checksum) for spec in (learned, judged))
+    reason = misfit(learned, judged, source_name=source.name, target_name=dataset.name)
     if reason is not None:
         raise InputError(f"--pretrain-on {source.name}: {reason}; pretrain on data whose features mean the same")

@@ -24,31 +24,37 @@ def start(
     world: int,
     arguments: Callable[[int], Sequence[str]],
     *,
-    folder: Path,
-    environment: Callable[[int], Mapping[str, str]] = lambda rank: {},
+    folder: Callable[[int], Path],
+    environment: Mapping[str, str] | None = None,
 ) -> list[subprocess.Popen[str]]:
     """Start Python as each of ``world`` processes that find each other on this machine.
 
     Args:
         world: how many.
         arguments: of Python, for each rank.
-        folder: where they work.
-        environment: variables beside those of the launcher, for each rank.
+        folder: where each works.
+        environment: variables beside those of the launcher.
     """
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     return [
         subprocess.Popen(
             [sys.executable, *arguments(rank)],
-            cwd=folder,
+            cwd=folder(rank),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables(rank, world, port), **environment(rank)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **variables(rank, world, port), **(environment or {})},
         )
         for rank in range(world)
     ]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def variables(rank: int, world: int, port: int, address: str = "localhost", local_world: int = 0) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,8 +30,20 @@ def resolve_device(name: str) -> Literal["cpu", "cuda"]:
         raise InputError(f"unknown device {name!r}; use auto, cpu or cuda")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise InputError("device 'cuda' was asked for but PyTorch finds no CUDA device; use --device cpu or auto")
+        raise InputError(
+            f"device 'cuda' was asked for but PyTorch finds no CUDA device: {_why_none()}; or use --device cpu or auto"
+        )
     return "cuda" if available and name != "cpu" else "cpu"
+
+
+def _why_none() -> str:
+    """What keeps PyTorch from a CUDA device, and what to do about it."""
+    if not torch.backends.cuda.is_built():
+        return "this PyTorch was built without CUDA, install one with it (pytorch.org says how)"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and hidden.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={hidden} hides them, unset it"
+    return "see whether nvidia-smi shows one, and whether its driver is new enough for this PyTorch"
 
 
 def build_fabric(device: str, precision: str, *, tf32: bool = False) -> Fabric:

@@ -4,26 +4,59 @@ from __future__ import annotations
 
 import math
 
+import torch
+from torch import Tensor
+
 from gssl.common.errors import TrainingError
-from gssl.training.state import TrainingRun
+from gssl.training.state import TrainingRun, Unseen
 
 # A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
 # pairs of a large graph reach 1e8 honestly, so the bound is relative.
 EXPLODED = 1e8
+# Looking at a number makes the host wait for a device, so that those of so many batches are looked at together.
+TOGETHER = 16
 
 
-def checked(run: TrainingRun, value: float, what: str) -> float:
-    """The value itself.
+def see(run: TrainingRun, value: Tensor, what: str) -> None:
+    """Look at a loss or a norm: at once on the CPU, and otherwise with others, at the latest in :func:`settle`.
+
+    Args:
+        run: the training under way; what is called ``loss`` is added to its sum.
+        value: scalar, float.
+        what: as messages call it.
 
     Raises:
-        TrainingError: it is not finite or, for a loss, exploded.
+        TrainingError: see :func:`settle`.
     """
+    run.unseen.append(Unseen(value.detach(), what, run.position.batches))
+    if value.device.type == "cpu" or len(run.unseen) >= 2 * TOGETHER:
+        settle(run)
+
+
+def settle(run: TrainingRun) -> None:
+    """Look at everything that was not looked at yet, in order.
+
+    Raises:
+        TrainingError: a number is not finite or, for a loss, exploded.
+    """
+    if not run.unseen:
+        return
+    unseen, run.unseen = run.unseen, []
+    numbers = torch.stack([one.value.double() for one in unseen]).tolist()
+    for one, number in zip(unseen, numbers, strict=True):
+        _check(run, number, one)
+        if one.what == "loss":
+            run.position.loss_sum += number
+
+
+def _check(run: TrainingRun, value: float, unseen: Unseen) -> None:
+    what = unseen.what
     largest = math.inf
     if what == "loss" and run.curve:
         largest = EXPLODED * max(1.0, abs(run.curve[0].loss))
     if math.isfinite(value) and abs(value) <= largest:
-        return value
-    if not run.curve and not run.position.batches:
+        return
+    if not run.curve and not unseen.batches:
         raise TrainingError(
             f"the {what} is {value:g} in epoch 0, with the weights that training begins with, so no rate is to "
             "blame: look for an extreme option (a temperature, a noise, the weight of a term) or extreme features"

@@ -26,7 +26,9 @@ _MEET = timedelta(minutes=5)  # for all processes to be there
 _STEP = timedelta(minutes=10)  # for the slowest one in a step; one that is gone is noticed at once
 _WORK = timedelta(days=7)  # while one works alone (a probe), and the others wait
 _LOOK_SECONDS = 0.02
-_SPEAK_SECONDS = 10.0  # for the first process to say what went wrong
+_SPEAK_SECONDS = 10.0  # for the first process to say what all know to have gone wrong
+_LISTEN_SECONDS = 2.0  # for any process to say what it alone knows
+_PRINT_SECONDS = 0.5
 _FAILURE, _SPOKEN = "gssl/failure", "gssl/spoken"
 
 
@@ -57,6 +59,10 @@ class Group:
     def most(self, *values: float) -> list[float]:
         """The largest that any process gives, one by one."""
         return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.MAX)
+
+    def every(self, flag: bool) -> bool:
+        """Whether something holds on all processes."""
+        return not self.most(not flag)[0]
 
     def total(self, *values: float) -> list[float]:
         """The sums over all processes, one by one."""
@@ -202,30 +208,41 @@ class Group:
 
     def _why(self) -> str:
         """What a process that failed has left to be said."""
-        reason = "a process of this training was killed, or cannot be reached any more"
-        with suppress(Exception):
-            self._store.wait([_FAILURE], timedelta(seconds=2))
-            reason = self._store.get(_FAILURE).decode()
+        reason = self._left(_FAILURE, _LISTEN_SECONDS)
+        reason = reason or "a process of this training was killed, or cannot be reached any more"
         return f"{reason}; all processes stop, and the same command goes on from the last checkpoint"
 
+    def knows(self, error: BaseException) -> bool:
+        """Whether all processes that are still there know of an error, or will notice by themselves."""
+        return error is self._settled or isinstance(error, LostProcessError | KeyboardInterrupt)
+
     def ended(self, error: BaseException) -> bool:
-        """Let the others know of an error that ends this process; whether it should keep silent about it."""
+        """Let the others know of an error that ends this process; whether it should keep silent about it.
+
+        It should if the first process says the same.
+        """
         _stand_signals()
-        known = error is self._settled or isinstance(error, LostProcessError | KeyboardInterrupt)
-        if not known:
-            with suppress(Exception):
-                self._store.set(_FAILURE, f"{self.name} failed: {error or type(error).__name__}")
+        text, known = str(error) or type(error).__name__, self.knows(error)
         if self.rank == 0:
-            with suppress(Exception):
-                self._store.set(_SPOKEN, "")
-            return False
+            self._leave(_SPOKEN, text)
         if not known:
+            self._leave(_FAILURE, f"{self.name} failed: {text}")
+        if self.rank == 0:
             return False
+        said = self._left(_SPOKEN, _SPEAK_SECONDS if known else _LISTEN_SECONDS)
+        time.sleep(_PRINT_SECONDS)  # a launcher ends all processes as soon as one has failed
+        return said is not None if known else said == text
+
+    def _leave(self, key: str, text: str) -> None:
+        with suppress(Exception):  # whoever keeps the store may be gone
+            self._store.set(key, text)
+
+    def _left(self, key: str, seconds: float) -> str | None:
+        """What a process left, if it does so soon."""
         with suppress(Exception):
-            self._store.wait([_SPOKEN], timedelta(seconds=_SPEAK_SECONDS))
-            time.sleep(0.5)  # a launcher ends all processes as soon as one has failed
-            return True
-        return False
+            self._store.wait([key], timedelta(seconds=seconds))
+            return str(self._store.get(key).decode())
+        return None
 
 
 ALONE = Group(Launch())
@@ -256,7 +273,7 @@ def opened(environment: Mapping[str, str] = os.environ) -> Iterator[Group]:
             yield group
         except BaseException as error:
             silent = group.ended(error)
-            if not isinstance(error, LostProcessError):  # of which nothing is left to be told goodbye
+            if group.knows(error) and not isinstance(error, LostProcessError):  # else others may be in the middle of it
                 dist.destroy_process_group()
             if silent:
                 raise SystemExit(_code(error)) from None
@@ -266,6 +283,8 @@ def opened(environment: Mapping[str, str] = os.environ) -> Iterator[Group]:
 
 def _connected(launch: Launch) -> Group:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if dist.is_initialized():  # by a run before in this process, which failed
+        dist.destroy_process_group()
     try:
         store, *_ = next(iter(rendezvous("env://", launch.rank, launch.world, timeout=_MEET)))
         dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.world, timeout=_STEP)

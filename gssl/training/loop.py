@@ -18,12 +18,13 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.staleness import StalenessLog
 from gssl.method import Method, Player, scalar
 from gssl.samplers.base import Sampler
+from gssl.training.budget import check_memory
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
 from gssl.training.clock import Mark, load_average
 from gssl.training.config import TrainConfig
 from gssl.training.device import float32_products, make_optimizer, resolve_device
 from gssl.training.embed import over_items
-from gssl.training.finite import checked
+from gssl.training.finite import see, settle
 from gssl.training.group import ALONE, Group
 from gssl.training.loss_scale import LossScale
 from gssl.training.memory import PeakMemory
@@ -127,6 +128,7 @@ def pretrain(
         best_epoch=None if run.best is None else run.best.epoch,
         cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
         load=mean_or_none([record.load for record in run.curve]),
+        notes=sampler.notes,
     )
 
 
@@ -146,8 +148,9 @@ def _prepare(
     method.check_sampler(sampler)
     sampler = shared_sampler(sampler, method, group)
     fabric = build_shared_fabric(device, config.precision, group, tf32=config.tf32)
+    check_memory(method, sampler, config, fabric.device)
     fabric.to_device(method)
-    sampler.pin = fabric.device.type == "cuda"
+    sampler.place(fabric.device)
     LossScale.of(fabric).check(sampler)
     players = method.players()
     if not any(player.parameters for player in players.values()):
@@ -206,7 +209,7 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                     norms.backward(loss)
                 else:
                     run.fabric.backward(loss)
-            if batch.plan.measure and loss_scale.known(found := norms.of(batch)):
+            if batch.plan.measure and run.group.every(loss_scale.known(found := norms.of(batch))):
                 run.sampler.observe(batch, found)
             if batch.plan.history is not None:
                 run.reads.merge(batch.plan.history.reads)
@@ -214,12 +217,12 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                 run.last.optimizer.zero_grad()
                 method.train()
                 continue
-            value = checked(run, run.group.mean(loss).item(), "loss")
-            position.loss_sum += value
+            see(run, run.group.mean(loss), "loss")
             position.batches += 1
             pending = not batch.plan.step
             if batch.plan.step:
-                if watch is not None and watch(value):
+                if watch is not None and watch(loss.item()):
+                    settle(run)
                     run.watched_enough = True
                     return
                 _update(run, run.last, position.batches - 1)
@@ -228,6 +231,8 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                 position.spend(mark)
                 saver.between_updates()
                 mark = Mark.now()
+        settle(run)
+        position.spend(mark)
     if pending or not position.batches:
         raise TrainingError(
             f"epoch {position.epoch}: the sampler {type(run.sampler).__name__} yielded "
@@ -291,7 +296,7 @@ def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
             with run.fabric.autocast():
                 loss = scalar(turn.loss(batch)) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
-        checked(run, run.group.mean(loss).item(), f"loss of {turn.name}")
+        see(run, run.group.mean(loss), f"loss of {turn.name}")
         if batch.plan.step:
             _update(run, turn, run.position.batches)
 
@@ -319,7 +324,7 @@ def _update(run: TrainingRun, turn: Turn, done: int) -> None:
         group["lr"] = (config.lr if turn.player.lr is None else turn.player.lr) * factor * group.get("rate", 1.0)
     norm = _clipped(run, turn)
     if config.precision != "16-mixed":  # there the loss scaler skips such steps and lowers its scale
-        checked(run, norm, "gradient norm")
+        see(run, norm, "gradient norm")
     turn.optimizer.step()
     turn.optimizer.zero_grad()
 
@@ -331,14 +336,14 @@ def _progress(run: TrainingRun) -> float:
     return done / run.config.epochs
 
 
-def _clipped(run: TrainingRun, turn: Turn) -> float:
+def _clipped(run: TrainingRun, turn: Turn) -> Tensor:
     """Clip the gradients if the configuration says so; their norm before."""
     largest = run.config.clip_norm
     if largest is None:
-        return torch.nn.utils.get_total_norm([p.grad for p in turn.parameters if p.grad is not None]).item()
+        return torch.nn.utils.get_total_norm([p.grad for p in turn.parameters if p.grad is not None])
     norm = run.fabric.clip_gradients(run.method, turn.optimizer, max_norm=largest, error_if_nonfinite=False)
     assert norm is not None
-    return norm.item()
+    return norm
 
 
 def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None:

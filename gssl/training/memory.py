@@ -12,6 +12,7 @@ import torch
 _MIB = 2**20
 _NO_LIMIT = 2**60  # version 1 of control groups says "none" by a number near 2 ** 63
 _GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 # Of both versions of control groups: the limit, what is used, and pages of files, which are given up when need be.
 _V2 = ("memory.max", "memory.current", "inactive_file", "active_file")
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file")
@@ -86,7 +87,7 @@ def _limits() -> list[tuple[int, int]]:
 def _groups() -> list[tuple[Path, tuple[str, str, str, str]]]:
     """Folders of the groups that may limit memory, innermost first, with the names of their files."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        lines = _OWN_GROUPS.read_text(encoding="ascii").splitlines()
     except OSError:
         return []
     found = []

@@ -172,7 +172,7 @@ def shared_sampler(sampler: Sampler, method: Method, group: Group) -> Sampler:
     own = sampler.of_rank(group.rank, group.world)
     least = group.world * method.least_items
     if sampler.targets is not None and sampler.targets < least:
-        each = f", each of which needs {method.least_items}" if method.least_items > 1 else ""
+        each = f", each of which needs {method.least_items}," if method.least_items > 1 else ""
         raise InputError(
             f"{group.world} processes{each} cannot share a batch of {sampler.targets}: --batch-size counts the targets "
             f"of all processes together; use at least {least}, or fewer processes"

@@ -84,6 +84,7 @@ class TrainResult:
         best_epoch: epoch whose weights the method has now; None for the last (or initial) ones.
         cpu_seconds: sum over the epochs; None where one does not know.
         load: mean over the epochs; None where one does not know, and without epochs.
+        notes: what the sampler says of how batches were made.
     """
 
     curve: tuple[EpochRecord, ...]
@@ -94,6 +95,7 @@ class TrainResult:
     best_epoch: int | None
     cpu_seconds: float | None = 0.0
     load: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def epochs(self) -> int:

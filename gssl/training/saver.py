@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from gssl.training.checkpoint import save_checkpoint
+from gssl.training.finite import settle
 from gssl.training.signals import DeferredSignals
 from gssl.training.state import TrainingRun
 
@@ -46,6 +47,7 @@ class Saver:
         """Write a checkpoint now, if there is a file for it."""
         if self._path is None and self._run.group.world == 1:
             return
+        settle(self._run)  # nothing is kept of a training that went wrong
         state, path = self._run.state(), self._path
         self._run.group.first(lambda: None if path is None else save_checkpoint(path, state, config_key=self._key))
         self._last = time.monotonic()

@@ -72,6 +72,21 @@ class Position:
 
 
 @dataclass(frozen=True, eq=False)
+class Unseen:
+    """A loss or a norm that is on a device still.
+
+    Attributes:
+        value: scalar.
+        what: as messages call it.
+        batches: batches of the epoch that were done before.
+    """
+
+    value: Tensor
+    what: str
+    batches: int
+
+
+@dataclass(frozen=True, eq=False)
 class Turn:
     """A player with its optimizer.
 
@@ -99,7 +114,7 @@ class TrainingRun:
     ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
     are none within an epoch, and the empty draws of one that was interrupted are drawn again. The last of ``turns`` is
     the one whose loss is recorded and whose gradients samplers look at. ``group`` are the processes that train
-    together, and ``reducer`` makes their gradients one.
+    together, and ``reducer`` makes their gradients one. ``unseen`` is looked at before a checkpoint.
     """
 
     method: Method
@@ -118,6 +133,7 @@ class TrainingRun:
     watched_enough: bool = False
     reads: StalenessLog = field(default_factory=StalenessLog)
     empty_before: int = 0
+    unseen: list[Unseen] = field(default_factory=list)
 
     @property
     def device(self) -> torch.device:

@@ -14,10 +14,12 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import Mode
 from gssl.graph.plan import Plan
-from gssl.graph.sparse import Pattern, SparseMatrix
+from gssl.graph.remote import is_remote
+from gssl.graph.sparse import Pattern, SparseMatrix, select_features
+from gssl.graph.storage import Graph
 from gssl.samplers.kernels.touch import append_rows
-from gssl.samplers.propagation.expansion import Hop
-from gssl.samplers.propagation.stored import StoredPropagation
+from gssl.samplers.propagation.growing import Hop
+from gssl.samplers.propagation.stored import StoredPropagation, ask_heads
 from gssl.samplers.selection.base import Draw
 
 _ENTRIES = 1 << 20  # of the features that are looked at together
@@ -38,8 +40,14 @@ class AdjointPropagation(StoredPropagation):
     def prepare(self) -> None:
         _ = self.graph.block.pattern.transposed, self._input_norm
 
+    def place(self, graph: Graph) -> None:
+        norm = self._input_norm  # summed on the CPU, in the order of the CPU
+        super().place(graph)
+        self.__dict__["_input_norm"] = norm.to(graph.device)
+
     def stored_batch(self, draw: Draw) -> MiniBatch:
         block, sources = self.touching(draw.ids)
+        ask_heads(block, len(draw.ids))
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
             x=self.features(sources, len(draw.ids), ahead=not draw.is_awaited),
@@ -76,12 +84,12 @@ class AdjointPropagation(StoredPropagation):
         if self.engine.numba:
             return append_rows(above, source, target, num_rows)
         leaving = (target >= above.num_rows).nonzero().squeeze(1)
-        row, col = torch.cat([above.row, target[leaving]]), torch.cat([above.col, source[leaving]])
+        leaving = leaving[torch.argsort(target[leaving], stable=True)]
+        counts = torch.bincount(target[leaving] - above.num_rows, minlength=num_rows - above.num_rows)
+        rowptr = torch.cat([above.rowptr, (above.nnz + counts.cumsum(0)).to(above.rowptr.dtype)])
+        col = torch.cat([above.col, source[leaving].to(above.col.dtype)])
         chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])
-        sorting = torch.argsort(row, stable=True)  # within a row the order stays, as in the kernel
-        offsets = torch.zeros(num_rows + 1, dtype=above.rowptr.dtype, device=row.device)
-        offsets[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
-        return Pattern(offsets, col[sorting].to(above.col.dtype), num_rows), chosen[sorting]
+        return Pattern(rowptr, col, num_rows), chosen
 
     @cached_property
     def _input_norm(self) -> Tensor:
@@ -93,6 +101,10 @@ class AdjointPropagation(StoredPropagation):
         # By parts in one buffer, for features may lie in a file larger than the memory.
         rows = max(1, _ENTRIES // max(1, x.shape[1]))
         squares, norms = x.new_empty(rows, x.shape[1]), x.new_empty(len(x), dtype=torch.float32)
-        for part, norm in zip(x.split(rows), norms.split(rows), strict=True):
+        for start, norm in zip(range(0, len(x), rows), norms.split(rows), strict=True):
+            part = (
+                select_features(x, torch.arange(start, start + len(norm))) if is_remote(x) else x[start : start + rows]
+            )
+            assert isinstance(part, Tensor)
             norm.copy_(torch.mul(part, part, out=squares[: len(part)]).sum(1))
         return norms

@@ -12,7 +12,10 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 from gssl.samplers.selection.base import Draw
 
-Backend = Literal["auto", "numba", "torch"]
+Backend = Literal["auto", "numba", "torch", "triton"]
+"""What picks edges and numbers nodes. All give the same batches: ``numba`` works on the CPU, ``torch`` operators on any
+device, ``triton`` kernels on a CUDA device. ``auto`` takes numba on the CPU and triton, where it can be used, on a
+device."""
 
 
 class Propagation(ABC):
@@ -52,6 +55,23 @@ class Propagation(ABC):
 
     def prepare(self) -> None:  # noqa: B027  most have nothing to prepare
         """Compute what belongs to the graph alone; see :meth:`gssl.samplers.base.Sampler.prepare`."""
+
+    @property
+    def can_move(self) -> bool:
+        """Whether batches can be made on another device than the CPU, from a graph that is there (:meth:`place`)."""
+        return False
+
+    def place(self, graph: Graph) -> None:
+        """Make later batches where this copy of the graph is, whose features may have stayed in host memory.
+
+        The batches have the same numbers. A subclass that keeps tensors of its own moves them, too.
+        """
+        self.graph = graph
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be said of how batches are made."""
+        return ()
 
     @abstractmethod
     def batch(self, draw: Draw) -> MiniBatch:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation
 
 

@@ -1,107 +1,28 @@
-"""The engine of sampled propagation: a batch grows hop by hop, by numba kernels or by torch operators.
+"""The engine of sampled propagation: a batch grows hop by hop, by kernels of numba or Triton or by torch operators.
 
-Both give the same edges and the same numbers for the same stream; ``tests/samplers`` hold them to it.
+All give the same edges and the same numbers for the same stream; ``tests/samplers`` hold them to it.
 """
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
+from gssl.graph.gpu import support, trial
 from gssl.graph.sparse import Pattern
 from gssl.samplers.kernels import expand
 from gssl.samplers.kernels.transpose import transposed
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
+from gssl.samplers.propagation.growing import Expansion, Hop
 
 _FEW = 1 << 14  # slots, 64 KB
 _ROOM = 2  # slots for each node that a batch may get
-
-
-@dataclass(frozen=True, eq=False)
-class Hop:
-    """Edges into the nodes that a batch had, from the nodes that it has then.
-
-    Attributes:
-        pattern: rows are the nodes before the hop, columns those after it, in the numbering of the batch.
-        picked: which edge of the graph each non-zero is, shape (nnz,), int32 or int64; None where a row has all of
-            its edges.
-        degree: in-degree (edges) of each row in the graph, shape (num_rows,).
-        start: the first edge of each row in the graph, shape (num_rows,), where ``picked`` is None.
-    """
-
-    pattern: Pattern
-    picked: Tensor | None
-    degree: Tensor
-    start: Tensor | None = None
-
-    @cached_property
-    def position(self) -> Tensor:
-        """Which edge of the graph each non-zero is, shape (nnz,), int32 or int64."""
-        if self.picked is not None:
-            return self.picked
-        assert self.start is not None
-        shift = self.start - self.pattern.rowptr[:-1]
-        edges = torch.arange(self.pattern.nnz, dtype=shift.dtype, device=shift.device)
-        return edges + shift.repeat_interleave(self.pattern.counts, output_size=self.pattern.nnz)
-
-
-class Expansion(ABC):
-    """The nodes of a batch under construction: the targets, then every source in order of first appearance."""
-
-    @property
-    @abstractmethod
-    def nodes(self) -> Tensor:
-        """Global ids of the nodes so far, shape (n,), int64."""
-
-    @abstractmethod
-    def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        """A hop along ``fanout`` in-edges of every node, without replacement, each subset equally likely.
-
-        Args:
-            fanout: edges into each node; all where there are fewer, and all everywhere if it is -1.
-            stream: of the random numbers, which are keyed by the global id of the destination.
-            skip: how many of the first nodes are left out; the rows of the hop are the nodes that follow.
-        """
-
-    @abstractmethod
-    def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        """A hop along the edges whose source has a number below ``fanout / degree`` of the destination (LABOR-0).
-
-        Args:
-            fanout: expected edges into each node; all where there are no more.
-            stream: of the numbers, one for each source, which all its edges share.
-            skip: as in :meth:`uniform`.
-        """
-
-    @abstractmethod
-    def inner(self) -> Hop:
-        """The edges among the nodes so far."""
-
-    @abstractmethod
-    def number(self, ids: Tensor) -> Tensor:
-        """Numbers in the batch, shape (n,), of nodes ``ids`` (n,), int64; repeats allowed, new ones are added."""
-
-    def add(self, ids: Tensor) -> None:
-        """Nodes that belong to the batch, repeats and those there already allowed, shape (n,), int64."""
-        self.number(ids)
-
-    @abstractmethod
-    def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
-        """A hop along chosen edges.
-
-        Args:
-            rowptr: offsets of the chosen edges of each row, shape (num_rows + 1,).
-            position: edges of the graph, shape (nnz,).
-            skip: as in :meth:`uniform`.
-        """
 
 
 class Engine:
@@ -109,22 +30,33 @@ class Engine:
 
     Args:
         pattern: edges of the graph, rows are destinations.
-        backend: ``numba`` kernels on the CPU, or ``torch`` operators; ``auto`` takes what suits the device.
+        backend: what does the work; all give the same batches.
+
+    Attributes:
+        kind: what does the work here.
+        notes: why that is not what was asked for, or what would be faster, if so.
 
     Raises:
         InputError: numba for a graph that is not on the CPU.
     """
 
     def __init__(self, pattern: Pattern, backend: Backend = "auto") -> None:
-        device = pattern.col.device.type
-        if backend == "numba" and device != "cpu":
-            raise InputError(f"the numba backend works on the CPU, the graph is on {device}; set backend=torch")
         self.pattern = pattern
-        self.numba = backend == "numba" or (backend == "auto" and device == "cpu")
+        self.backend = backend
+        self.kind, self.notes = chosen(backend, pattern.col.device)
         self._local = threading.local()
 
+    @property
+    def numba(self) -> bool:
+        """Whether numba kernels do the work."""
+        return self.kind == "numba"
+
+    def on(self, pattern: Pattern) -> Engine:
+        """The same for the same graph in other memory."""
+        return Engine(pattern, self.backend)
+
     def __getstate__(self) -> dict[str, object]:
-        return {"pattern": self.pattern, "numba": self.numba}
+        return {name: value for name, value in self.__dict__.items() if name != "_local"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -132,7 +64,11 @@ class Engine:
 
     def start(self, ids: Tensor) -> Expansion:
         """A batch of the targets ``ids``, shape (n,), int64, distinct; it ends the thread's one before."""
-        if not self.numba:
+        if self.kind == "triton":
+            from gssl.samplers.gpu.expansion import TritonExpansion  # it brings the compiler along
+
+            return TritonExpansion(self.pattern, ids)
+        if self.kind == "torch":
             return _TorchExpansion(self.pattern, ids)
         return _NumbaExpansion(self._space(), ids)
 
@@ -161,6 +97,26 @@ class Engine:
         if self.numba and pattern.nnz:
             pattern.__dict__["transposed"] = transposed(pattern)
         return pattern
+
+
+def chosen(backend: Backend, device: torch.device) -> tuple[Literal["numba", "torch", "triton"], tuple[str, ...]]:
+    """What does the work on a device, and what should be said of that.
+
+    Raises:
+        InputError: numba on another device than the CPU.
+    """
+    if backend == "numba" and device.type != "cpu":
+        raise InputError(f"the numba backend works on the CPU, the graph is on {device.type}; set backend=torch")
+    usual: Literal["numba", "torch"] = "numba" if device.type == "cpu" else "torch"
+    if backend in ("numba", "torch"):
+        return "numba" if backend == "numba" else "torch", ()
+    if backend == "auto" and (device.type == "cpu" or support.INTERPRETED):
+        return usual, ()
+    obstacle = trial.obstacle(device)
+    if obstacle is None:
+        return "triton", ()
+    others = "numba kernels" if usual == "numba" else "torch operators"
+    return usual, (f"batches are made by {others}, which give the same ones, and not by Triton kernels: {obstacle}",)
 
 
 class _Workspace:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gssl.common.options import PositiveInt
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.importance import column_sums, squared_entries
 from gssl.samplers.propagation.layered import LayeredPropagation, per_layer, positive
 from gssl.samplers.propagation.torch_ops import kept, member
@@ -53,6 +53,10 @@ class FastGCN(LayeredPropagation):
         norms = column_sums(entries, pattern.col, pattern.num_cols)
         self.chance = norms / norms.sum().clamp(min=1e-300)
         self._until = self.chance.cumsum(0)
+
+    def place(self, graph: Graph) -> None:
+        super().place(graph)
+        self.chance, self._until = self.chance.to(graph.device), self._until.to(graph.device)
 
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         draws = self.nodes_per_layer[self.num_layers - 1 - layer]

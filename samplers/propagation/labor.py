@@ -12,7 +12,7 @@ from gssl.common.options import NonNegativeInt
 from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.propagation.torch_ops import kept

@@ -11,7 +11,7 @@ from gssl.common.options import PositiveInt
 from gssl.graph.storage import Graph
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.importance import column_sums, squared_entries
 from gssl.samplers.propagation.layered import LayeredPropagation, per_layer, positive
 from gssl.samplers.propagation.torch_ops import kept

@@ -14,7 +14,8 @@ from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, gathered_features, select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
-from gssl.samplers.propagation.expansion import Engine, Expansion, Hop
+from gssl.samplers.propagation.expansion import Engine
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.rng import Slot
 from gssl.samplers.selection.base import Draw
 
@@ -38,6 +39,18 @@ class LayeredPropagation(Propagation):
         super().__init__(graph, num_layers=num_layers)
         self.engine = Engine(graph.block.pattern, backend)
         self.first = FirstAggregates(graph.block, graph.x) if precompute else None
+
+    @property
+    def can_move(self) -> bool:
+        return self.engine.backend != "numba"
+
+    def place(self, graph: Graph) -> None:
+        super().place(graph)
+        self.engine = self.engine.on(graph.block.pattern)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.engine.notes
 
     @abstractmethod
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:

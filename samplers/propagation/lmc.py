@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gssl.common.options import Fraction
+from gssl.common.options import Fraction, Neutral
 from gssl.graph.batch import MiniBatch
 from gssl.graph.history import Mode, Precision, Storage
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import select_features
 from gssl.graph.storage import Graph
+from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.selection.base import Draw
 
@@ -49,6 +50,7 @@ class LMCPropagation(StoredPropagation):
         history_storage: Storage = "device",
         history_precision: Precision = "float32",
         history_folder: str | Path | None = None,
+        backend: Annotated[Backend, Neutral("auto")] = "auto",
     ) -> None:
         super().__init__(
             graph,
@@ -56,6 +58,7 @@ class LMCPropagation(StoredPropagation):
             history_storage=history_storage,
             history_precision=history_precision,
             history_folder=history_folder,
+            backend=backend,
         )
         self.beta = beta
         self.score = score

@@ -10,7 +10,7 @@ from gssl.common.errors import InputError
 from gssl.graph.block import Block
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation, inverse_share, per_layer
 
 Weights = Literal["sampled", "ht"]

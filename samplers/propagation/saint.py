@@ -13,7 +13,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
-from gssl.samplers.propagation.expansion import Expansion, Hop
+from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
 from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import Slot, hash64, uniform
@@ -72,6 +72,12 @@ class Saint(SubgraphPropagation):
     @property
     def complete(self) -> bool:
         return True
+
+    def place(self, graph: Graph) -> None:
+        super().place(graph)
+        if self._counts is not None:
+            nodes, edges = self._counts
+            self._counts = nodes.to(graph.device), edges.to(graph.device)
 
     def subgraph(self, draw: Draw) -> MiniBatch:
         growing, hop = self.grown(draw.ids, draw.key.stream(Slot.PROPAGATION))

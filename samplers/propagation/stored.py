@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
+from gssl.common.options import Neutral
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import BatchHistory, History, Mode, Precision, Storage
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures
 from gssl.graph.storage import Graph
-from gssl.samplers.propagation.base import Propagation
+from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.exact import Exact
 from gssl.samplers.selection.base import Draw
 
@@ -41,6 +42,7 @@ class StoredPropagation(Propagation):
         history_folder: for the files.
         precompute: aggregates the features once, before training, so that the first layer needs no neighbors; for
             methods that do not augment features and edges.
+        backend: of the engine; the batches are the same.
 
     Attributes:
         mode: how the encoder uses the stored rows.
@@ -58,18 +60,32 @@ class StoredPropagation(Propagation):
         history_precision: Precision = "float32",
         history_folder: str | Path | None = None,
         precompute: bool = False,
+        backend: Annotated[Backend, Neutral("auto")] = "auto",
     ) -> None:
         super().__init__(graph, num_layers=num_layers)
         folder = None if history_folder is None else Path(history_folder)
         self.store = History(graph.num_nodes, storage=history_storage, precision=history_precision, folder=folder)
         self.frozen = False
-        self._exact = Exact(graph, num_layers=num_layers, precompute=precompute)
+        self._exact = Exact(graph, num_layers=num_layers, backend=backend, precompute=precompute)
         self.first = self._exact.first
         self.engine = self._exact.engine
 
     @property
     def complete(self) -> bool:
         return True
+
+    @property
+    def can_move(self) -> bool:
+        return self._exact.can_move
+
+    def place(self, graph: Graph) -> None:
+        super().place(graph)
+        self._exact.place(graph)
+        self.engine = self._exact.engine
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._exact.notes
 
     def batch(self, draw: Draw) -> MiniBatch:
         if not draw.exact:
@@ -134,6 +150,7 @@ class StoredPropagation(Propagation):
     def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True, ahead: bool = True) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
         block, sources = self.incoming(ids, turned=turned)
+        ask_heads(block, len(ids))
         history = BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step)
         return MiniBatch(
             x=self.features(sources, len(ids), ahead=ahead),
@@ -165,3 +182,10 @@ class StoredPropagation(Propagation):
     def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
         """The history as a batch with these rows sees it."""
         return BatchHistory(self.store, self.mode, ids, num_fresh, frozen=self.frozen)
+
+
+def ask_heads(block: Block, num_fresh: int) -> None:
+    """Let a block know how many edges its first destinations, and its first sources, have: encoders ask for them."""
+    block.pattern.end_of(num_fresh)
+    if block.pattern.knows_transpose:
+        block.pattern.transposed[0].end_of(num_fresh)

@@ -29,6 +29,19 @@ class SubgraphPropagation(Propagation):
         self.exact = Exact(graph, num_layers=num_layers, backend=backend)
         self.engine = self.exact.engine
 
+    @property
+    def can_move(self) -> bool:
+        return self.exact.can_move
+
+    def place(self, graph: Graph) -> None:
+        super().place(graph)
+        self.exact.place(graph)
+        self.engine = self.exact.engine
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.exact.notes
+
     def batch(self, draw: Draw) -> MiniBatch:
         return self.exact.batch(draw) if draw.exact else self.subgraph(draw)
 

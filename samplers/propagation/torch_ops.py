@@ -41,7 +41,8 @@ def shared_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tu
     """The edges of :func:`gssl.samplers.kernels.expand.shared_edges`; returns as :func:`uniform_edges`."""
     edges, position = pattern.select_rows(rows)
     degree = edges.counts.double()
-    chance = torch.where(degree <= fanout, 1.0, fanout / degree)
+    # A number over a tensor is the number times a rounded reciprocal, which the kernels' quotient is not.
+    chance = torch.where(degree <= fanout, 1.0, torch.full_like(degree, fanout) / degree)
     chance = chance.repeat_interleave(edges.counts.long(), output_size=edges.nnz)
     return kept(edges, position, uniform(stream, edges.col.long()) < chance)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
-from gssl.common.options import PositiveInt
+from gssl.common.options import Neutral, PositiveInt
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.first import without_edges
@@ -17,6 +17,7 @@ from gssl.graph.history import Mode, Precision, Storage
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
+from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.stored import StoredPropagation
 from gssl.samplers.rng import Slot, hash64, uniform
 from gssl.samplers.selection.base import Draw
@@ -49,6 +50,7 @@ class VRGCNPropagation(StoredPropagation):
         history_precision: Precision = "float32",
         history_folder: str | Path | None = None,
         precompute: bool = False,
+        backend: Annotated[Backend, Neutral("auto")] = "auto",
     ) -> None:
         super().__init__(
             graph,
@@ -57,6 +59,7 @@ class VRGCNPropagation(StoredPropagation):
             history_precision=history_precision,
             history_folder=history_folder,
             precompute=precompute,
+            backend=backend,
         )
         self.fanout = fanout
 

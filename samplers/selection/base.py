@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
@@ -50,6 +51,10 @@ class Draw:
     def divided(self) -> bool:
         """Whether it is too large to be one batch."""
         return self.exact and self.piece is not None and len(self.ids) > self.piece
+
+    def to(self, device: torch.device) -> Draw:
+        """The draw with its targets on a device."""
+        return replace(self, ids=self.ids.to(device), probability=self.probability.to(device))
 
     def parts(self) -> Iterator[Draw]:
         """Its pieces, which together are the draw: the optimizer steps after the last, if it does."""

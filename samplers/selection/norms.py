@@ -36,9 +36,11 @@ class NormTable:
     def record(self, ids: Tensor, norms: Tensor, *, now: int) -> None:
         """Write down norms; they count from the next :meth:`estimate` on.
 
+        Those of a device stay there until somebody asks for them, and are looked at then.
+
         Args:
             ids: node ids, shape (n,), int64.
-            norms: shape (n,), not negative.
+            norms: shape (n,), not negative, on any device.
             now: step at which they were observed.
 
         Raises:
@@ -47,7 +49,9 @@ class NormTable:
         """
         if ids.shape != norms.shape:
             raise InputError(f"there are {tuple(norms.shape)} gradient norms for {tuple(ids.shape)} nodes")
-        values = torch.from_numpy(finite_norms(norms)).float()
+        values = norms.detach()
+        if values.device.type == "cpu":
+            values = torch.from_numpy(finite_norms(norms)).float()
         positions = self.items.find(ids.cpu())
         if positions is None:
             raise InputError("gradient norms were observed for nodes that are not in the population")
@@ -67,10 +71,22 @@ class NormTable:
             self.seen = state["seen"].clone()
 
     def _take_into(self, norm: Tensor, seen: Tensor | None) -> None:
+        self._fetch()
         for positions, values, now in self._waiting:
             norm.index_copy_(0, positions, values)
             if seen is not None:
                 seen.index_fill_(0, positions, now)
+
+    def _fetch(self) -> None:
+        """Bring what lies on a device, in one copy."""
+        away = [number for number, (_, values, _) in enumerate(self._waiting) if values.device.type != "cpu"]
+        if not away:
+            return
+        found = torch.cat([self._waiting[number][1] for number in away]).cpu()
+        parts = torch.from_numpy(finite_norms(found)).float().split([len(self._waiting[n][0]) for n in away])
+        for number, part in zip(away, parts, strict=True):
+            positions, _, now = self._waiting[number]
+            self._waiting[number] = positions, part, now
 
     def estimate(self, positions: Tensor | None = None, *, now: int) -> Pieces:
         """Norms as one believes them to be, float64; they stay so until the next estimate.

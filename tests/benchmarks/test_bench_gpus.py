@@ -15,9 +15,9 @@ from gssl.benchmarks.bench.suite import Budget
 from gssl.common.errors import InputError
 
 
-def cell(**budget: float) -> Cell:
+def cell(gpus: float = 0.0) -> Cell:
     made: Cell = object.__new__(Cell)
-    made.__dict__["budget"] = Budget(**budget)
+    made.__dict__["budget"] = Budget(gpus=gpus)
     return made
 
 

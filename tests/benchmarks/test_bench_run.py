@@ -129,6 +129,19 @@ def test_every_cell_ends_with_a_status_and_a_reason(suite: Lab, monkeypatch: pyt
     assert bench(suite, "mine.yaml")["worked"] == 1  # it was given more
 
 
+@pytest.mark.parametrize("place", ["", "elsewhere/../"])
+def test_a_damaged_file_is_named_once(suite: Lab, place: str) -> None:
+    """Its path stands at the head of the line already."""
+    (suite.folder / "elsewhere").mkdir()
+    (suite.folder / "broken.npz").write_bytes(b"PK no zip")
+    (suite.folder / "mine.yaml").write_text(f"seeds: 1\ngroups: [{{methods: [raw], datasets: [{place}broken.npz]}}]")
+    out, err = suite.gssl("bench", "mine.yaml", code=1)
+    for text in (out, err):
+        (line,) = [line for line in text.splitlines() if "not a whole zip file" in line]
+        assert line.count(str(suite.folder)) == 1
+        assert ": broken.npz is damaged" in line
+
+
 def test_a_suite_of_which_nothing_is_finished_fails(suite: Lab) -> None:
     (suite.folder / "mine.yaml").write_text("seeds: 2\ngroups: [{methods: [raw], datasets: [ogbn-of-nobody]}]")
     for _ in range(2):  # a second call has nothing to do, and nothing is better than before

@@ -1,8 +1,11 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,12 +24,13 @@ from gssl.benchmarks.perf import (
     neighbor,
     prefetch,
     spmm,
+    torchrun,
 )
 from gssl.benchmarks.perf.grace_peers import LIBRARIES, Library
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, take_turns
 from gssl.benchmarks.perf.result import PerfResult
 from gssl.benchmarks.perf.setups import NodeSetup, available_data
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, TrainingError
 from gssl.config.components import sampler_factory
 from gssl.graph.sparse import SparseMatrix
 from gssl.samplers.base import Sampler
@@ -249,3 +253,36 @@ def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch
     assert float(figures["checkpoint_600_checkpoint_milliseconds"]) > 0
     assert "online_600_checkpoint_milliseconds" not in figures
     assert "1,615,685,872" in str(figures["papers100M_statement"])
+
+
+def test_several_processes_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides in threads of this process, where a group is of one."""
+    worlds = []
+
+    @contextmanager
+    def side(work: torchrun.Work, world: int) -> Iterator[list[Any]]:
+        worlds.append(world)
+        mine, theirs = Pipe()
+        thread = Thread(target=torchrun.serve, args=(work, {}, theirs))
+        thread.start()
+        assert mine.recv() is None
+        yield [mine]
+        mine.close()
+        thread.join()
+
+    monkeypatch.setattr(torchrun, "side", side)
+    monkeypatch.setattr(torchrun, "in_fresh_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(torchrun, "real_graph_is_there", lambda: False)
+    sizes = {"nodes": 300, "degree": 6, "features": 8, "hidden": 4, "batch_size": 30, "batches": 2}
+    result = torchrun.run(**sizes, processes=3, repeats=2)
+    assert worlds == [1, 3]
+    assert headline(result)["peer_name"] == torchrun.PEER
+    assert len(result.ours_times) == 2
+    assert result.figures["loss_of_one"] == pytest.approx(result.figures["loss_of_several"])
+
+
+def test_a_process_that_ends_is_an_error() -> None:
+    mine, theirs = Pipe()
+    theirs.close()
+    with pytest.raises(TrainingError, match="a process of the benchmark ended"):
+        torchrun.repeat([mine])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gssl.cards.describe import argument_texts, description, type_text
+from gssl.cards.facts import facts_of
 from gssl.cli.main import main
 from gssl.common.options import options_of
 from gssl.config.presets import presets_of
@@ -50,6 +51,29 @@ def test_everything_that_is_listed_can_be_shown(family: object, capfd: pytest.Ca
     for name in family.names():  # type: ignore[attr-defined]
         assert main(["show", name]) == 0
         assert name in capfd.readouterr().out
+
+
+def test_summaries_are_whole_sentences() -> None:
+    """Also where the line of the docstring was full before the sentence ended."""
+    families = (METHODS, ENCODERS, PROBES, AUGMENTERS, OBJECTIVES, TASKS, SETTINGS)
+    cut = {
+        name: text
+        for family in families
+        for name in family.names()
+        if not (text := family.summary(name)).endswith(".") or text.count("(") != text.count(")")
+    }
+    assert not cut
+    assert METHODS.summary("Graph-JEPA") == facts_of("method", "Graph-JEPA", METHODS.get("Graph-JEPA"))["summary"]
+
+
+def test_no_task_is_promised_for_which_types_of_nodes_are_lost() -> None:
+    """``--task link`` makes one graph of any data, which these methods refuse."""
+    typed = [name for name in METHODS.names() if METHODS.get(name).needs_types]
+    assert {name: tuple(facts_of("method", name, METHODS.get(name))["tasks"]) for name in typed} == dict.fromkeys(
+        typed, ("node", "cluster")
+    )
+    assert len(typed) == 3
+    assert "link" in facts_of("method", "DGI", METHODS.get("DGI"))["tasks"]
 
 
 def test_every_option_of_a_method_is_explained() -> None:

@@ -108,6 +108,8 @@ def test_types_are_those_of_the_module_that_declares_them() -> None:
         (tuple[Probability, Probability] | None, [0.3], "must be a list of 2 "),
         (tuple[Probability, Probability], [0.3, 0.3, 0.3], "must be a list of 2 "),
         (tuple[int, ...], 3, r"must be a list, as in p=\[3, 3\]"),
+        (tuple[tuple[str, ...], ...], ["a", "b"], r"each of its items must be a list, too, as in p.0=\[a\]"),
+        (tuple[tuple[str, ...], ...], [["a"], "b"], r"each of its items must be a list, too, as in p.1=\[b\]"),
         (tuple[Probability, Probability], [0.3, 2.0], "less than 1"),
     ],
     ids=str,

@@ -125,6 +125,11 @@ def test_masks_that_do_not_fit() -> None:
         mask_splits("m", torch.zeros(3, dtype=torch.bool), mask, ~mask)
 
 
+def test_a_share_of_too_few_items_says_so() -> None:
+    with pytest.raises(InputError, match=r"a share of 0\.1 to train on is none of 3 labelled items: use more of them"):
+        random_split(3, train=0.1, val=0.1, seed=0)
+
+
 def _ids_of(*values: int) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.int64)
 

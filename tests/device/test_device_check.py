@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gssl.benchmarks.gpu.batches import same_batches
+from gssl.benchmarks.gpu import batches
 from gssl.benchmarks.gpu.methods import CONFIG
 from gssl.benchmarks.gpu.parts import part_named
 from gssl.benchmarks.gpu.report import Report
@@ -16,7 +16,6 @@ from gssl.benchmarks.gpu.setup import Setup
 from gssl.benchmarks.gpu.toys import training
 from gssl.benchmarks.gpu.trace import compare
 from gssl.method import Method
-from gssl.registry import PROPAGATIONS
 from gssl.samplers.base import Sampler
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 
@@ -34,10 +33,10 @@ def test_a_part_finds_the_numbers_of_the_cpu(name: str, tmp_path: Path) -> None:
     assert not [case for case in report.cases if case.verdict != "same"]
 
 
-@pytest.mark.parametrize("name", PROPAGATIONS.names())
-def test_batches_are_bit_equal(name: str) -> None:
+@pytest.mark.parametrize(("name", "backend"), batches.cases())
+def test_batches_are_bit_equal(name: str, backend: str | None) -> None:
     with emulated_cuda():
-        assert same_batches(name, CUDA).verdict == "same"
+        assert batches.same_batches(name, CUDA, backend).verdict == "same"
 
 
 @pytest.mark.parametrize("name", ["epoch", "gcn", "infonce"])  # the others take minutes here

@@ -1,5 +1,6 @@
 """Every registered method has the losses of the CPU on a CUDA device, which is an emulated one."""
 
+import math
 import runpy
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from gssl.method import Method
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch
 from gssl.testing.emulated.cuda import needs_emulated_cuda
-from gssl.testing.emulated.training import same_losses
+from gssl.testing.emulated.training import Make, losses, same_losses
 from gssl.testing.methods import EmbeddingContract
 from gssl.testing.toy import Kind, toy_batch
+from gssl.training.config import TrainConfig
 
 pytestmark = needs_emulated_cuda()
 FOLDER = Path(__file__).resolve().parents[1] / "contracts"
@@ -37,6 +39,18 @@ CASES = [
 
 @pytest.mark.parametrize(("contract", "kind"), CASES)
 def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: Kind) -> None:
+    same_losses(training(contract, kind))
+
+
+@pytest.mark.parametrize(("contract", "kind"), CASES)
+def test_it_computes_in_16_bits(contract: type[EmbeddingContract], kind: Kind) -> None:
+    """Autocast leaves no two types that do not go together, whatever the method adds up."""
+    config = TrainConfig(epochs=1, lr=0.01, optimizer="sgd", precision="bf16-mixed")
+    (loss,) = losses(training(contract, kind), config, device="cuda")
+    assert math.isfinite(loss)
+
+
+def training(contract: type[EmbeddingContract], kind: Kind) -> Make:
     def make() -> tuple[Method, Sampler]:
         batch = toy_batch(kind)
         x = batch.x if isinstance(batch.x, SparseMatrix) else dense_features(batch.x)
@@ -45,4 +59,4 @@ def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: K
         method.prepare(graph, 0)
         return method, FullBatch(graph)
 
-    same_losses(make)
+    return make

@@ -77,9 +77,10 @@ def test_storages_of_a_history(
     propagation: str, storage: str, precision: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def make() -> tuple[Method, Sampler]:
-        folder = {"history_folder": tmp_path_factory.mktemp("history")} if storage == "mmap" else {}
-        options = {"history_storage": storage, "history_precision": precision}
-        return training("uniform", propagation, **options, **folder)()
+        options: dict[str, Any] = {"history_storage": storage, "history_precision": precision}
+        if storage == "mmap":
+            options["history_folder"] = tmp_path_factory.mktemp("history")
+        return training("uniform", propagation, **options)()
 
     # The sum of two kinds of rows is made in another order on the CPU, where a kernel reads them in place.
     same_losses(make, tolerance=1e-4 if precision == "float32" else 2e-3)
@@ -87,7 +88,7 @@ def test_storages_of_a_history(
 
 @pytest.mark.parametrize("propagation", ["exact", "neighbor", "labor", "vrgcn", "history", "adjoint"])
 def test_a_first_layer_that_is_computed_before(propagation: str) -> None:
-    weights = {"weights": "ht"} if propagation == "neighbor" else {}
+    weights: dict[str, Any] = {"weights": "ht"} if propagation == "neighbor" else {}
     same_losses(training("uniform", propagation, plain=True, precompute=True, **weights))
 
 

@@ -22,7 +22,7 @@ from gssl.generate.latent import _joined, _shift
 from gssl.generate.spectral import from_spectra
 from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.graph.spec import Vocabulary
-from gssl.settings.problem import make_problem
+from gssl.settings.problem import Problem, make_problem
 from gssl.testing.toy import toy_dataset
 
 MODELS = ("dcsbm", "vgae")
@@ -245,6 +245,32 @@ def test_data_that_no_model_fits() -> None:
     ):
         with pytest.raises(InputError, match=message):
             generated(of(dataset), data="x")
+
+
+@pytest.mark.parametrize("model", ["dcsbm", "vgae"])
+def test_data_whose_columns_nobody_explains_are_like_those_that_they_are_drawn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """A file of the user's own: what is drawn from it has its columns, what is drawn from another one need not."""
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "data"))
+    rng = np.random.default_rng(0)
+    for name in ("mine", "other"):
+        ends = rng.integers(0, 40, (2, 160))
+        x = rng.normal(size=(40, 5)).astype(np.float32)
+        np.savez(tmp_path / f"{name}.npz", edge_index=ends, x=x, y=np.arange(40) % 2)
+    mine = load_dataset(tmp_path / "mine.npz")
+    subject = Subject("mine", "mine", "node", "LBFGS")
+
+    def problem(source: str) -> Problem:
+        given = ("encoder.hidden_dim=8", "train.epochs=1")
+        request = Request("DGI", preset="none", pretrain_on=source, assignments=given)
+        return make_problem(resolve(request, subject), mine)
+
+    before, _ = problem(f"generated:{tmp_path}/mine.npz,model={model}").trainings(0)
+    assert before.dataset.fitted_to == "mine"
+    assert problem(f"{tmp_path}/mine.npz").trainings(0)[0].dataset.checksum == mine.checksum
+    with pytest.raises(InputError, match="nothing says that the features"):
+        problem(f"generated:{tmp_path}/other.npz,model={model}")
 
 
 def test_it_is_pretrained_on_in_place_of_the_data_but_not_for_links(

@@ -1,5 +1,7 @@
 """Batches and graphs from which a method would learn nothing are refused before it trains."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -25,7 +27,7 @@ COMPARING_GRAPHS = [
 OF_EDGES = [name for name in METHODS.names() if METHODS.get(name).needs_edges]
 
 
-def make(kind: type[Method], graph: Graph | None = None, **options: object) -> Method:
+def make(kind: type[Method], graph: Graph | None = None, /, **options: Any) -> Method:
     encoder = ENCODERS.get(kind.default_encoder)
     options_of_it = validate(encoder, {"hidden_dim": 8}, what="encoder")
     made = encoder.for_graph(GraphSpec.of(graph or toy_graph()), **options_of_it)

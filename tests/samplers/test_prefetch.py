@@ -142,7 +142,7 @@ def test_the_thread_runs_ahead_but_not_too_far() -> None:
     assert third.wait(10), "two more are made without being asked for"
     time.sleep(0.02)
     assert max(log) == 2
-    items.close()  # type: ignore[attr-defined]  # of a generator
+    items.close()
 
 
 def test_closing_early_ends_the_thread_and_closes_what_it_ran() -> None:
@@ -150,11 +150,11 @@ def test_closing_early_ends_the_thread_and_closes_what_it_ran() -> None:
     items = prefetched(counted(log), 2)
     assert next(items) == 0
     assert running()
-    items.close()  # type: ignore[attr-defined]  # of a generator
+    items.close()
     assert log[-1] == -1
     waiting = prefetched(counted(log, awaited=(0,)), 2)
     assert next(waiting) == 0
-    waiting.close()  # type: ignore[attr-defined]  # of a generator
+    waiting.close()
     assert log[-1] == -1
 
 

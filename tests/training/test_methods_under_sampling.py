@@ -54,7 +54,7 @@ UNFIT = {
     **{("PolyGCL", sampler): "filters" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{("AUG-MAE", sampler): "decides for each" for sampler in (*CUTS_EDGES, *HISTORY, "uniform+exact", "walk+exact")},
     **{
-        ("M3S", sampler): "alone are drawn into sampled batches"
+        ("M3S", sampler): "sampled batches are drawn from the labelled nodes"
         for sampler in (*NAMED, "uniform+exact", *HISTORY, "walk+exact", "degree+saint")
     },
     **{

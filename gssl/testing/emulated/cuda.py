@@ -131,6 +131,8 @@ def _replacements(emulation: Emulation) -> dict[str, Any]:
         "torch.Tensor.is_pinned": lambda tensor, device=None: is_pinned(tensor),
         "torch.sparse_csr_tensor": csr_maker(torch.sparse_csr_tensor),
         "torch.autocast.__init__": _autocast(torch.autocast.__init__),
+        "torch.is_autocast_enabled": _asked_beneath(torch.is_autocast_enabled),
+        "torch.get_autocast_dtype": _asked_beneath(torch.get_autocast_dtype),
         "threading.Thread.run": _watched(threading.Thread.run),
     }
 
@@ -140,6 +142,13 @@ def _autocast(real: Callable[..., None]) -> Callable[..., None]:
         real(self, "maia" if device_type == "cuda" else device_type, *args, **options)
 
     return begin
+
+
+def _asked_beneath(real: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(*device_type: str) -> Any:
+        return real(*("maia" if name == "cuda" else name for name in device_type))
+
+    return ask
 
 
 def _watched(real: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:

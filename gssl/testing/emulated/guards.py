@@ -70,9 +70,9 @@ def install() -> tuple[Any, ...]:
 
 
 def _guard_of(name: str) -> Any:
-    kind = getattr(torch._C._autograd.DeviceType, name)  # type: ignore[attr-defined]  # private
+    kind = getattr(torch._C._autograd.DeviceType, name)
 
-    class Guard(torch._C._acc.DeviceGuard):  # type: ignore[name-defined,misc]  # private
+    class Guard(torch._C._acc.DeviceGuard):
         def type_(self) -> Any:
             return kind
 

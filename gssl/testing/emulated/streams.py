@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import torch
@@ -23,9 +22,8 @@ class EmulatedGenerator(_Generator):
     """``torch.Generator`` while the device is there; its numbers are those of the CPU's with the same seed."""
 
     def __new__(cls, device: Any = "cpu") -> EmulatedGenerator:
-        made: EmulatedGenerator = _Generator.__new__(cls, _HOST)
-        _DEVICES[made._cdata] = CUDA if on_device(device) else _HOST
-        weakref.finalize(made, _DEVICES.pop, made._cdata, None)  # another stream may get the address
+        made: EmulatedGenerator = _Generator.__new__(cls, _HOST)  # type: ignore[call-arg]  # the stubs do not show it
+        _DEVICES[_address(made)] = CUDA if on_device(device) else _HOST
         return made
 
     def __init__(self, device: Any = "cpu") -> None:
@@ -38,7 +36,12 @@ class EmulatedGenerator(_Generator):
 
 def stream_device(stream: Any) -> torch.device:
     """Where a random stream is."""
-    return _DEVICES.get(stream._cdata, _HOST)
+    return _DEVICES.get(_address(stream), _HOST)
+
+
+def _address(stream: Any) -> int:
+    found: int = stream._cdata
+    return found
 
 
 def host_state(seed: int) -> torch.Tensor:

@@ -103,7 +103,7 @@ class Emulation:
         if there:
             return EmulatedTensor(out)
         if kwargs.get("non_blocking") and out is not held:
-            out._emulated_pin = True  # torch takes pinned memory for such a copy
+            out.__dict__["_emulated_pin"] = True  # torch takes pinned memory for such a copy
         return out
 
     def _moved(self, source: Tensor, to_device: bool, non_blocking: bool) -> None:
@@ -135,11 +135,11 @@ class EmulatedTensor(Tensor):
     """
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as torch's own wrappers
 
     def __new__(cls, held: Tensor) -> EmulatedTensor:
         strided = held.layout == torch.strided  # a matrix in CSR poses as a dense one
-        made: EmulatedTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]  # private
+        made: EmulatedTensor = Tensor._make_wrapper_subclass(  # private
             cls,
             held.size(),
             strides=held.stride() if strided else (held.shape[1], 1),
@@ -202,7 +202,7 @@ class EmulatedTensor(Tensor):
         return f"{self.held!r} on an emulated cuda:0"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         emulation = Emulation.current
         if emulation is None:
             raise DeviceFault("a tensor of an emulated device is used after the device has gone")
@@ -211,6 +211,9 @@ class EmulatedTensor(Tensor):
 
 class Watching(TorchDispatchMode):
     """Sees to what is made on the device out of nothing, and to generators on the host."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         emulation = Emulation.current
@@ -261,7 +264,7 @@ def _on_host(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
     check_generator(name, args, kwargs, "cpu")
     out = _compute(func, args, {key: value for key, value in kwargs.items() if key != "pin_memory"})
     if kwargs.get("pin_memory") and isinstance(out, Tensor):
-        out._emulated_pin = True  # type: ignore[attr-defined]  # a mark of ours
+        out.__dict__["_emulated_pin"] = True
     return out
 
 
@@ -289,7 +292,7 @@ def _converted(matrix: Tensor, options: dict[str, Any]) -> Tensor:
 
 def _reshape_wrapper(func: Any, args: Any, kwargs: Any) -> None:
     """Operations such as ``squeeze_`` change the shape of their argument, so that of the wrapper must follow."""
-    with _disable_current_modes(), torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]  # private
+    with _disable_current_modes(), torch._C._DisableTorchDispatch():
         before = torch._C._meta_in_tls_dispatch_include()
         torch._C._set_meta_in_tls_dispatch_include(True)
         try:

@@ -74,6 +74,44 @@ def test_sets_that_cannot_be_read(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "OUT_A.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"node_labels": "5\n6\n1e99\n5\n"}, "MINE_node_labels.txt holds '1e99' in line 3, but needs whole numbers"),
+        ({"node_labels": "5\n6\n\n8\n5\n"}, "MINE_node_labels.txt holds '' in line 3"),
+        ({"edge_labels": "1\n1,2\n1\n1\n"}, "MINE_edge_labels.txt has 2 numbers in line 2, but 1 in the first line"),
+        ({"node_attributes": "5\n6\nx\n5\n"}, "MINE_node_attributes.txt holds 'x' in line 3, but needs numbers there"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_line_that_is_no_number_is_named_in_the_users_file(
+    change: dict[str, str], message: str, root: Path, tmp_path: Path, *, zipped: bool
+) -> None:
+    path = _folder(tmp_path / "set", "MINE", **change)
+    if zipped:
+        folder, path = path, tmp_path / "mine.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in folder.iterdir():
+                archive.write(file, file.name)
+    with pytest.raises(InputError) as caught:
+        load_dataset(path)
+    assert f"{path}/{message}" in str(caught.value)
+    assert "tu-files" not in str(caught.value), "the copy in the store is gone when the message is read"
+
+
+def test_files_that_the_library_alone_cannot_read_are_the_users(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr("gssl.datasets.source.PygSource.process", fail)
+    path = _folder(tmp_path / "set", "MINE")
+    with pytest.raises(InputError, match=rf"^{path} cannot be read, RuntimeError: no idea; mend it") as caught:
+        load_dataset(path)
+    assert "tu-files" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "targets"), [("ptc_fm", "graph_labels"), ("QM9", "graph_attributes")])
 def test_names_that_are_not_listed(root: Path, name: str, targets: str) -> None:
     spelled = {"ptc_fm": "PTC_FM"}.get(name, name)

@@ -20,11 +20,14 @@ from gssl.common.errors import InputError, StorageError
 from gssl.datasets.declared import NOTHING, Declared
 from gssl.datasets.imported import write
 from gssl.datasets.imported.edges import sort_edges
+from gssl.datasets.imported.manifest import described
 from gssl.datasets.imported.read import load_ranges
 from gssl.datasets.imported.streams import PIECE_BYTES
 from gssl.datasets.imported.write import Imported, import_folder
 from gssl.datasets.load import load_dataset
 from gssl.datasets.store import GRAPH, Store
+from gssl.graph.sparse import dense_features
+from gssl.registry import SAMPLERS
 
 _spec = importlib.util.spec_from_file_location("raw_folders", Path(__file__).with_name("raw_folders.py"))
 assert _spec is not None
@@ -32,6 +35,15 @@ assert _spec.loader is not None
 raw = importlib.util.module_from_spec(_spec)
 sys.modules["raw_folders"] = raw
 _spec.loader.exec_module(raw)
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A data root of the test's own."""
+    monkeypatch.setenv("GSSL_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("GSSL_MIRROR", raising=False)
+    return Store.locate()
+
 
 BOTH = Declared(task="multiclass", undirected=True)
 
@@ -84,7 +96,7 @@ def test_edges_in_every_layout(tmp_path: Path, store: Store, edges: Callable[[np
 def test_one_feature_of_another_byte_order(tmp_path: Path, store: Store) -> None:
     x = raw.drawn()["x"][:, :1].astype(">f8")
     done = take(raw.arrays(tmp_path, x=x), store)
-    assert torch.equal(load_dataset(done.folder).graph.x, torch.from_numpy(x.astype(np.float32)))
+    assert torch.equal(dense_features(load_dataset(done.folder).graph.x), torch.from_numpy(x.astype(np.float32)))
 
 
 def test_nothing_is_read_before_it_is_used(tmp_path: Path, store: Store) -> None:
@@ -105,6 +117,17 @@ def test_ranges_are_the_graph(tmp_path: Path, store: Store) -> None:
     assert torch.equal(torch.cat([part.col for part in parts]), pattern.col.long())
     assert torch.equal(torch.cat([part.rowptr.diff() for part in parts]), pattern.counts.long())
     assert np.array_equal(np.concatenate([part.x.numpy() for part in parts]), raw.drawn()["x"])
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS.names() if name not in ("full", "graphs")])
+def test_every_sampler_draws_the_batches_of_memory(tmp_path: Path, store: Store, name: str) -> None:
+    source = raw.arrays(tmp_path)
+    near, far = load_dataset(source, declared=BOTH), load_dataset(take(source, store, BOTH).folder)
+    options = {"num_layers": 2, "batch_size": 32, "seed": 1} | ({"norms": "online"} if name == "mvs" else {})
+    for one, other in zip(*(SAMPLERS.get(name)(data.graph, **options).epoch(0) for data in (near, far)), strict=True):
+        assert torch.equal(one.node_ids, other.node_ids)
+        assert torch.equal(one.blocks[0].pattern.col, other.blocks[0].pattern.col)
+        assert torch.equal(dense_features(one.x), dense_features(other.x))
 
 
 def test_the_same_import_is_there_already_and_another_is_in_the_way(tmp_path: Path, store: Store) -> None:
@@ -221,7 +244,7 @@ def test_a_folder_made_by_hand_does_no_harm(tmp_path: Path, store: Store, name: 
     array.reshape(-1)[3] = value
     np.save(folder / f"{name}.npy", array)
     file = json.loads((folder / GRAPH).read_text())["files"]
-    _manifest(folder, files={**file, **write.described(folder, {f"{name}.npy": None})})
+    _manifest(folder, files={**file, **described(folder, {f"{name}.npy": None})})
     with pytest.raises(InputError, match=f"{name}.npy"):
         load_dataset(folder)
 
@@ -259,7 +282,7 @@ def test_a_disk_that_fills_up_leaves_nothing_that_looks_whole(
 
 def _bomb(root: Path) -> Path:
     """A few kilobytes that state ten terabytes of zeros."""
-    folder = raw.papers(root)
+    folder = Path(raw.papers(root))
     with zipfile.ZipFile(folder / "raw" / "data.npz") as old:
         parts = {name: old.read(name) for name in old.namelist()}
     head = parts["node_feat.npy"][:128].replace(b"(300, 7), ", b"(300, 9999999999), ")
@@ -271,7 +294,7 @@ def _bomb(root: Path) -> Path:
 
 
 def _endless_line(root: Path) -> Path:
-    folder = raw.products(root)
+    folder = Path(raw.products(root))
     with gzip.open(folder / "raw" / "edge.csv.gz", "wb") as file:
         for _ in range(40):
             file.write(b"1" * (1 << 20))
@@ -279,7 +302,7 @@ def _endless_line(root: Path) -> Path:
 
 
 def _cut_short(root: Path) -> Path:
-    folder = raw.products(root)
+    folder = Path(raw.products(root))
     path = folder / "raw" / "node-feat.csv.gz"
     path.write_bytes(path.read_bytes()[:-2000])
     return folder

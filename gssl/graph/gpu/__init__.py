@@ -1,0 +1,1 @@
+"""Triton kernels for CUDA devices; importing this package loads no compiler."""

@@ -1,0 +1,86 @@
+"""Which non-zeros stay when some are dropped, and the numbers that the host must know of them, read together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Non-zeros of one pattern that are to stay.
+
+    Attributes:
+        keep: shape (nnz,), bool.
+        ends: number of rows -> non-zeros in the first so many rows, of which the same must be known afterwards.
+        order: where the non-zeros of the transpose stand here, shape (nnz,), int64; None where it is not known.
+        turned_ends: as ``ends``, of the transpose.
+    """
+
+    keep: Tensor
+    ends: Mapping[int, int] = field(default_factory=dict)
+    order: Tensor | None = None
+    turned_ends: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What stays of one pattern.
+
+    Attributes:
+        keep: shape (nnz,), bool.
+        places: where it is set, shape (nnz',), int64.
+        ends: as in :class:`Mask`, of what stays.
+        turned_ends: those of the transpose of what stays.
+    """
+
+    keep: Tensor
+    places: Tensor
+    ends: dict[int, int] = field(default_factory=dict)
+    turned_ends: dict[int, int] = field(default_factory=dict)
+
+
+def kept_of(masks: Sequence[Mask]) -> list[Kept]:
+    """What several masks leave. The host waits for a device once, whatever their number."""
+    if not masks or masks[0].keep.device.type == "cpu":
+        return [_on_cpu(mask) for mask in masks]
+    asked = [
+        count.count_nonzero()
+        for mask in masks
+        for count in (
+            mask.keep,
+            *(mask.keep[:end] for end in mask.ends.values()),
+            *(mask.keep[_order(mask)[:end]] for end in mask.turned_ends.values()),
+        )
+    ]
+    numbers = iter(torch.stack(asked).tolist())
+    found = []
+    for mask in masks:
+        places = true_places(mask.keep, next(numbers))
+        ends = {rows: next(numbers) for rows in mask.ends}
+        found.append(Kept(mask.keep, places, ends, {rows: next(numbers) for rows in mask.turned_ends}))
+    return found
+
+
+def true_places(keep: Tensor, count: int) -> Tensor:
+    """Where a mask (n,) is set, shape (count,), int64, without waiting for a device.
+
+    Args:
+        keep: bool.
+        count: how often it is set.
+    """
+    if keep.device.type == "cpu":
+        return keep.nonzero().squeeze(1)
+    return torch.nonzero_static(keep, size=count).squeeze(1)
+
+
+def _on_cpu(mask: Mask) -> Kept:
+    return Kept(mask.keep, mask.keep.nonzero().squeeze(1))  # offsets are at hand
+
+
+def _order(mask: Mask) -> Tensor:
+    assert mask.order is not None
+    return mask.order

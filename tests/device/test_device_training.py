@@ -1,0 +1,182 @@
+"""Training on an emulated device: checkpoints, memory, what instruments see, and what a step costs."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gssl.common.errors import InputError, TrainingError
+from gssl.method import Method
+from gssl.methods.bgrl import BGRL
+from gssl.methods.dgi import DGI
+from gssl.methods.gae import GAE
+from gssl.methods.grace import GRACE
+from gssl.methods.graphmae import GraphMAE
+from gssl.models.gcn import GCN
+from gssl.registry import SAMPLERS
+from gssl.samplers.base import Sampler
+from gssl.samplers.full import FullBatch
+from gssl.samplers.pair import PairSampler
+from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
+from gssl.testing.emulated.training import Make, counted_steps
+from gssl.testing.toy import toy_graph
+from gssl.training.config import TrainConfig
+from gssl.training.countdown import Countdown
+from gssl.training.loop import pretrain
+
+pytestmark = needs_emulated_cuda()
+GRAPH = toy_graph(num_nodes=60, in_dim=8)
+
+
+def bgrl() -> Method:
+    torch.manual_seed(0)
+    return BGRL(GCN(8, hidden_dim=8, dropout=0.2), predictor_dim=8)
+
+
+def sampled(name: str, **options: Any) -> Make:
+    return lambda: (bgrl(), SAMPLERS.get(name)(GRAPH, num_layers=2, batch_size=12, seed=0, **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("graphsage", {"fanouts": 3}), ("gas", {}), ("lmc", {"history_storage": "pinned"}), ("mvs", {"gamma": 0.5})],
+)
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
+def test_a_resumed_training_ends_with_the_same_bits(
+    name: str, options: dict[str, Any], precision: str, tmp_path: Path
+) -> None:
+    if name == "lmc" and precision == "16-mixed":
+        pytest.skip("gradients are not stored in 16 bits")
+
+    def make() -> tuple[Method, Sampler]:
+        torch.manual_seed(0)
+        method = GRACE(GCN(8, hidden_dim=8, dropout=0.2), projector_dim=8)  # whose steps know no end of training
+        return method, SAMPLERS.get(name)(GRAPH, num_layers=2, batch_size=12, seed=0, **options)
+
+    def run(epochs: int, file: Path | None) -> tuple[Method, Sampler]:
+        method, sampler = make()
+        config = TrainConfig(epochs=epochs, lr=0.01, precision=precision)  # type: ignore[arg-type]
+        pretrain(method, sampler, config, seed=0, device="cuda", checkpoint=file)
+        return method, sampler
+
+    with emulated_cuda():
+        whole, _ = run(3, None)
+        run(2, tmp_path / "checkpoint")
+        resumed, sampler = run(3, tmp_path / "checkpoint")
+        weights = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+        assert all(torch.equal(a.cpu(), b.cpu()) for a, b in weights)
+        store = getattr(sampler, "store", None)
+        if store is not None:
+            rows = store._rows.values()
+            assert rows
+            assert {row.device.type for row in rows} == {"cpu" if store.storage == "pinned" else "cuda"}
+
+
+def test_memory_that_is_too_small_is_said_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    with emulated_cuda():
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2**36))
+        method, sampler = bgrl(), FullBatch(GRAPH)
+        with pytest.raises(InputError, match="GiB of memory left, but this training needs at least"):
+            pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda")
+        assert next(method.parameters()).device.type == "cpu"
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_before_anything_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    with emulated_cuda():
+        method, sampler = sampled("graphsage", fanouts=3)()
+        loss, batches = method.loss, iter(range(1000))
+        method.loss = lambda batch: loss(batch) * (math.nan if next(batches) > 6 else 1)  # type: ignore[method-assign]
+        config = TrainConfig(epochs=3, checkpoint_seconds=1e-9)
+        with pytest.raises(TrainingError, match="the loss is nan in epoch 1"):
+            pretrain(method, sampler, config, seed=0, device="cuda", checkpoint=file)
+        fresh, sampler = sampled("graphsage", fanouts=3)()
+        result = pretrain(fresh, sampler, TrainConfig(epochs=2), seed=0, device="cuda", checkpoint=file)
+        assert all(math.isfinite(record.loss) for record in result.curve)
+
+
+def full(build: Callable[[], Method]) -> Make:
+    return lambda: (build(), FullBatch(GRAPH))
+
+
+def seeded(kind: type[Any], **options: Any) -> Callable[[], Method]:
+    def build() -> Method:
+        torch.manual_seed(0)
+        made: Method = kind(GCN(8, hidden_dim=8), **options)
+        return made
+
+    return build
+
+
+# An ``.item()`` or a mask in the loop, a propagation or an encoder is one more; one fewer is to be written down here.
+WAITS: dict[str, tuple[Make, int]] = {
+    "DGI": (full(seeded(DGI)), 1),
+    "GRACE": (full(seeded(GRACE, projector_dim=8)), 3),
+    "BGRL": (full(bgrl), 3),
+    "GAE": (full(seeded(GAE)), 4),
+    "GraphMAE": (full(seeded(GraphMAE)), 6),
+    "graphsage": (sampled("graphsage", fanouts=3), 2),
+    "labor": (sampled("labor", fanouts=3), 2),
+    "ladies": (sampled("ladies", nodes_per_layer=10), 2),
+    "clustergcn": (sampled("clustergcn"), 2),
+    "shadow": (sampled("shadow"), 2),
+    "exact": (sampled("uniform+exact"), 2),
+    "gas": (sampled("gas"), 2),
+    "gas, host memory": (sampled("gas", history_storage="pinned"), 3),
+    "lmc": (sampled("lmc"), 2),
+    "vrgcn": (sampled("vrgcn"), 4),
+    "minvar+adjoint": (sampled("minvar+adjoint"), 2),
+    "mvs": (sampled("mvs", gamma=0.5), 3),
+}
+
+
+@pytest.mark.parametrize("case", WAITS)
+def test_a_step_makes_the_host_wait_so_often(case: str) -> None:
+    make, expected = WAITS[case]
+    step = counted_steps(make, TrainConfig(epochs=3, lr=0.01))[-2]
+    assert step.counts.waits == expected, step.waits
+    assert not step.pageable, "batches travel from pinned memory"
+
+
+def test_an_instrument_that_watches_sees_every_loss() -> None:
+    with emulated_cuda():
+        method, sampler = sampled("graphsage", fanouts=3)()
+        seen: list[float] = []
+
+        def noted(value: float) -> bool:
+            seen.append(value)
+            return False
+
+        result = pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda", watch=noted)
+        assert result.curve[0].loss == pytest.approx(sum(seen) / len(seen))
+        pretrain(method, sampler, TrainConfig(epochs=1), seed=0, device="cuda", watch=Countdown(1))
+
+
+def test_variance_and_convergence_are_those_of_the_cpu() -> None:
+    from gssl.convergence.watch import ObservationPlan, Observer
+    from gssl.variance.frozen import FrozenMethod
+    from gssl.variance.measure import measure
+
+    def errors(device: str) -> list[float]:
+        method = seeded(BGRL, predictor_dim=8)().to(device).eval()
+        frozen = FrozenMethod(method, GRAPH, 0)
+        sampler = SAMPLERS.get("minvar+adjoint")(GRAPH, num_layers=2, batch_size=20, prefetch=0)
+        assert isinstance(sampler, PairSampler)
+        frozen.settle(sampler)
+        found = measure(frozen, frozen.full_gradient(2), frozen.layer_outputs(frozen.full), sampler, 3)
+        return [found.total.bias2, found.total.variance, *found.embedding]
+
+    def points(device: str) -> list[float]:
+        method, sampler = sampled("graphsage", fanouts=3)()
+        watch = Observer(ObservationPlan(0.0, 4, 2), lambda: 0.5, method, GRAPH.full_batch())
+        config = TrainConfig(epochs=2, lr=0.01, optimizer="sgd")
+        pretrain(method, sampler, config, seed=0, device=device, watch=watch)
+        return [value for point in watch.points for value in (point.loss, point.gradient_error or 0.0)]
+
+    expected = errors("cpu"), points("cpu")
+    with emulated_cuda():
+        assert errors("cuda") == pytest.approx(expected[0], rel=1e-3)
+        assert points("cuda") == pytest.approx(expected[1], rel=1e-3)
