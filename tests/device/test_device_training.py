@@ -44,12 +44,8 @@ def sampled(name: str, **options: Any) -> Make:
     ("name", "options"),
     [("graphsage", {"fanouts": 3}), ("gas", {}), ("lmc", {"history_storage": "pinned"}), ("mvs", {"gamma": 0.5})],
 )
-@pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
-def test_a_resumed_training_ends_with_the_same_bits(
-    name: str, options: dict[str, Any], precision: str, tmp_path: Path
-) -> None:
-    if name == "lmc" and precision == "16-mixed":
-        pytest.skip("gradients are not stored in 16 bits")
+def test_a_resumed_training_ends_with_the_same_bits(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    precision = "16-mixed" if name == "graphsage" else "32-true"  # with the state of the scaler
 
     def make() -> tuple[Method, Sampler]:
         torch.manual_seed(0)
