@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import shutil
-import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import raw_folders as raw
 import torch
 
 from gssl.common.errors import InputError, StorageError
@@ -28,13 +27,6 @@ from gssl.datasets.load import load_dataset
 from gssl.datasets.store import GRAPH, Store
 from gssl.graph.sparse import dense_features
 from gssl.registry import SAMPLERS
-
-_spec = importlib.util.spec_from_file_location("raw_folders", Path(__file__).with_name("raw_folders.py"))
-assert _spec is not None
-assert _spec.loader is not None
-raw = importlib.util.module_from_spec(_spec)
-sys.modules["raw_folders"] = raw
-_spec.loader.exec_module(raw)
 
 
 @pytest.fixture(autouse=True)
