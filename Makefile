@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 CXX    ?= c++
 PYTEST_ARGS ?=
+GPU_PYTHON ?= 3.12
+GPU_COMPLETE ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,7 +19,7 @@ SITE    := build/docs/.installed
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 LINKS   := samplers models datasets benchmarks
 
-.PHONY: help env links demo test lint docs docs-check docs-site notebooks scatter-build scatter clean
+.PHONY: help env links demo test lint docs docs-check docs-site notebooks scatter-build scatter gpu-pack clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +92,9 @@ scatter-build: $(BUILT)  ## build torch_scatter from source, outside the environ
 scatter: $(BUILT)  ## run the tests of readouts and encoders with torch_scatter
 	OMP_NUM_THREADS=1 GSSL_EXPECT_SCATTER=1 PYTHONPATH=build/scatter \
 	  $(BIN)/python -m pytest -q tests/models tests/contracts/test_contracts_encoders.py
+
+gpu-pack: $(STAMP)  ## what the check of a GPU needs on a machine without network: build/gpu-pack (GPU_COMPLETE=1: all wheels)
+	$(BIN)/python gpu/pack.py build/gpu-pack --python-version $(GPU_PYTHON) $(if $(GPU_COMPLETE),--complete)
 
 clean:  ## remove what make built, except the environment
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from statistics import median
 import torch
 
 from gssl.benchmarks.perf.graphs import REAL, load_graph, real_graph_is_there, store_rmat
+from gssl.benchmarks.perf.handover import handover_figures
 from gssl.benchmarks.perf.machine import describe
 from gssl.benchmarks.perf.measure import Side, Step, in_fresh_process, measure, take_turns
 from gssl.benchmarks.perf.result import PerfResult, compare
@@ -17,6 +18,8 @@ from gssl.common.options import Positive, PositiveInt
 from gssl.config.components import sampler_factory
 from gssl.methods.bgrl import BGRL
 from gssl.models.gcn import GCN
+from gssl.samplers.delivery import SlowLane
+from gssl.samplers.pair import PairSampler
 from gssl.training.config import TrainConfig
 from gssl.training.countdown import Countdown
 from gssl.training.loop import pretrain
@@ -43,12 +46,21 @@ class Size:
     batch_size: int
     batches: int
 
-    def training(self, sampler: str, depth: int) -> Step:
-        """A step: ``batches`` updates of the same weights, each time by a new optimizer."""
+    def training(self, sampler: str, depth: int, rate: float | None = None) -> Step:
+        """A step: ``batches`` updates of the same weights, each time by a new optimizer.
+
+        Args:
+            sampler: its name.
+            depth: batches that are made ahead.
+            rate: bytes a second at which batches arrive on an emulated device; None to use them where they are.
+        """
         graph = load_graph(self.folder, self.features)
         torch.manual_seed(0)
         method = BGRL(GCN(graph.in_dim, hidden_dim=self.hidden))
         batches = sampler_factory(sampler)(graph, num_layers=2, batch_size=self.batch_size, prefetch=depth)
+        if rate is not None:
+            assert isinstance(batches, PairSampler)
+            batches.deliver(SlowLane(rate))
         config = TrainConfig(epochs=self.batches)
         return lambda: pretrain(method, batches, config, seed=0, watch=Countdown(self.batches))
 
@@ -62,6 +74,7 @@ def run(
     batch_size: PositiveInt = 512,
     batches: PositiveInt = 20,
     depth: PositiveInt = 2,
+    megabytes_per_second: Positive = 100.0,
     repeats: PositiveInt = 7,
     threads: PositiveInt = 1,
 ) -> PerfResult:
@@ -79,6 +92,7 @@ def run(
         batch_size: targets of a batch.
         batches: of a step.
         depth: batches that are made ahead.
+        megabytes_per_second: at which batches arrive on an emulated slow device (``slow_device_ratio``).
         repeats: measured steps of each side.
         threads: of the training; the thread that makes batches comes on top.
     """
@@ -88,10 +102,8 @@ def run(
             in_fresh_process(store_rmat, folder, nodes, degree)
         size = Size(None if real else folder, features, hidden, batch_size, batches)
         costs, figures = measure(sides_of(size, "graphsage", depth), dict, repeats=repeats, threads=threads)
-        for name in _OTHERS:
-            times, _ = in_fresh_process(take_turns, sides_of(size, name, depth), dict, repeats, threads)
-            ahead, peer = (1e3 * median(seconds) / batches for seconds in times)
-            figures |= {f"{name}_milliseconds": ahead, f"{name}_ratio": peer / ahead}
+        figures |= others(size, depth, 1e6 * megabytes_per_second, repeats, threads)
+    figures |= in_fresh_process(handover_figures, 2 * nodes, features, nodes, repeats, threads)
     return compare(
         "prefetch",
         costs[0],
@@ -107,6 +119,7 @@ def run(
             "batch_size": batch_size,
             "batches": batches,
             "depth": depth,
+            "megabytes_per_second": megabytes_per_second,
             "repeats": repeats,
             "threads": threads,
         },
@@ -114,9 +127,21 @@ def run(
     )
 
 
-def sides_of(size: Size, sampler: str, depth: int) -> list[Side]:
+def others(size: Size, depth: int, rate: float, repeats: int, threads: int) -> dict[str, float]:
+    """Milliseconds of an update, and the ratio to one without the thread: of other samplers, and on a slow device."""
+    figures: dict[str, float] = {}
+    cases = {name: sides_of(size, name, depth) for name in _OTHERS}
+    cases["slow_device"] = sides_of(size, "graphsage", depth, rate)
+    for name, sides in cases.items():
+        times, _ = in_fresh_process(take_turns, sides, dict, repeats, threads)
+        ahead, peer = (1e3 * median(seconds) / size.batches for seconds in times)
+        figures |= {f"{name}_milliseconds": ahead, f"{name}_ratio": peer / ahead}
+    return figures
+
+
+def sides_of(size: Size, sampler: str, depth: int, rate: float | None = None) -> list[Side]:
     """With and without the thread."""
     return [
-        Side("gssl", partial(size.training, sampler, depth)),
-        Side(PEER, partial(size.training, sampler, 0)),
+        Side("gssl", partial(size.training, sampler, depth, rate)),
+        Side(PEER, partial(size.training, sampler, 0, rate)),
     ]

@@ -77,20 +77,20 @@ def ours(edge_index: Tensor, x: Tensor) -> Model:
     """Our encoder on the graph's stored rows and columns."""
     batch = Graph.from_edge_index(edge_index, x).full_batch()
     _ = batch.block(0).pattern.transposed
-    encoder = GCN(x.shape[1], hidden_dim=x.shape[1], num_layers=2, final_activation=False)
+    encoder = GCN(x.shape[1], hidden_dim=x.shape[1], num_layers=2, final_activation=False).to(x.device)
     return Model(lambda: encoder(batch), list(encoder.parameters()))
 
 
 def pyg(edge_index: Tensor, x: Tensor) -> Model:
     """PyG's model of the same layers."""
-    encoder = pyg_models.GCN(x.shape[1], x.shape[1], num_layers=2, cached=True)
+    encoder = pyg_models.GCN(x.shape[1], x.shape[1], num_layers=2, cached=True).to(x.device)
     parameters = [p for conv in encoder.convs for p in (conv.lin.weight, conv.bias)]
     return Model(lambda: encoder(x, edge_index), parameters)
 
 
 def step(make: Callable[[Tensor, Tensor], Model], size: Size) -> Step:
     """Forward and backward of one side with a fixed gradient of the embeddings."""
-    model = make(*_graph(size))
+    model = make(*random_graph(size))
     gradient = torch.ones(size.nodes, size.dim)
 
     def forward_and_backward() -> None:
@@ -100,9 +100,13 @@ def step(make: Callable[[Tensor, Tensor], Model], size: Size) -> Step:
 
 
 def agreement(size: Size) -> dict[str, float]:
+    """What :func:`agreement_on` says, for a graph of this size."""
+    return agreement_on(*random_graph(size))
+
+
+def agreement_on(edge_index: Tensor, x: Tensor) -> dict[str, float]:
     """Relative difference, in norm, between both sides: of the embeddings, and the largest of any gradient."""
-    graph = _graph(size)
-    mine, peer = ours(*graph), pyg(*graph)
+    mine, peer = ours(edge_index, x), pyg(edge_index, x)
     with torch.no_grad():
         for own, theirs in zip(mine.parameters, peer.parameters, strict=True):
             theirs.copy_(_turned(own))
@@ -115,7 +119,8 @@ def agreement(size: Size) -> dict[str, float]:
     }
 
 
-def _graph(size: Size) -> tuple[Tensor, Tensor]:
+def random_graph(size: Size) -> tuple[Tensor, Tensor]:
+    """Edges as PyG writes them and standard normal features, on the CPU."""
     rng = torch.Generator().manual_seed(0)
     source = torch.randint(size.nodes, (size.edges,), generator=rng)
     offset = torch.randint(1, size.nodes, (size.edges,), generator=rng)  # no self-loops: both sides add them

@@ -11,11 +11,16 @@ from pathlib import Path
 from gssl import __version__
 from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
+from gssl.cli.doctor_full import add_full, refuse_without_full, run_full
 from gssl.cli.parser import add_json
 from gssl.common.errors import InputError
 from gssl.common.links import REPAIR, broken_links
 
-_EXAMPLES = ("gssl doctor", "gssl doctor --json      to attach to a report")
+_EXAMPLES = (
+    "gssl doctor",
+    "gssl doctor --json                    to attach to a report",
+    "gssl doctor --full --device cuda      whether a GPU computes what the CPU does, and how fast (8 minutes)",
+)
 _OPTIONAL = {
     "torch_scatter": "scatter",
     "rdkit": "chem",
@@ -29,6 +34,9 @@ def run(args: Namespace) -> Answer:
     broken = broken_links()
     if broken:
         raise InputError(f"gssl/{', gssl/'.join(broken)}: {REPAIR}")
+    if args.full:
+        return run_full(args)
+    refuse_without_full(args)
     report = {**_versions(), **_devices(), **_folders()}
     problems = _problems(report)
     extras = _extras()
@@ -134,6 +142,7 @@ def _text(value: object) -> str:
 
 
 def _arguments(parser: ArgumentParser) -> None:
+    add_full(parser)
     add_json(parser)
 
 

@@ -81,12 +81,19 @@ def candidate_info_nce(
         raise InputError(
             f"the candidates must have {query.shape[1]} columns as the keys have (got {tuple(candidates.shape)})"
         )
-    anchors = normalize(query, dim=1) / temperature
-    positive = (anchors * normalize(key, dim=1)).sum(1, keepdim=True)
-    negative = anchors @ normalize(candidates.to(anchors), dim=1).T
+    # Similarities over a small temperature are far apart: in 16 bits the loss would be off by percents.
+    with torch.autocast(query.device.type, enabled=False):
+        anchors, keys, others = (normalize(_at_least_float32(rows), dim=1) for rows in (query, key, candidates))
+        anchors = anchors / temperature
+        positive = (anchors * keys).sum(1, keepdim=True)
+        negative = anchors @ others.to(anchors).T
     if candidate_weight is not None:
         negative = negative + candidate_weight.detach().to(anchors).log()
     if known is not None:
         negative = negative.masked_fill(known, -torch.inf)
     terms = torch.cat([positive, negative], dim=1).logsumexp(1) - positive.squeeze(1)
     return weighted_mean(terms, weight)
+
+
+def _at_least_float32(rows: Tensor) -> Tensor:
+    return rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows

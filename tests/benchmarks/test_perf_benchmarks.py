@@ -219,6 +219,7 @@ def test_prefetching_is_compared_with_itself_switched_off(monkeypatch: pytest.Mo
     assert headline(result)["peer_name"] == prefetch.PEER
     assert depths == {(name, depth) for name in ("graphsage", "labor", "minvar+adjoint", "mvs") for depth in (0, 3)}
     assert all(float(result.figures[f"{name}_ratio"]) > 0 for name in ("labor", "minvar+adjoint", "mvs"))
+    assert {"slow_device_ratio", "handover_ratio", "handover_plain_ratio", "two_copies_ratio"} <= result.figures.keys()
 
 
 @pytest.mark.usefixtures("inline")

@@ -42,7 +42,11 @@ def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: K
     same_losses(training(contract, kind))
 
 
-@pytest.mark.parametrize(("contract", "kind"), CASES)
+# One contract of each method is enough for the types of its sums.
+ONCE = list({case.values[0].method: case for case in reversed(CASES)}.values())  # type: ignore[union-attr]  # a contract
+
+
+@pytest.mark.parametrize(("contract", "kind"), ONCE)
 def test_it_computes_in_16_bits(contract: type[EmbeddingContract], kind: Kind) -> None:
     """Autocast leaves no two types that do not go together, whatever the method adds up."""
     config = TrainConfig(epochs=1, lr=0.01, optimizer="sgd", precision="bf16-mixed")

@@ -29,7 +29,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -103,7 +103,8 @@ def _replacements(emulation: Emulation) -> dict[str, Any]:
     def nothing(*_: Any, **__: Any) -> None:
         return None
 
-    stream = mock.Mock(synchronize=lambda: emulation.ledger.wait())
+    moment = type("EmulatedStream", (_Moment,), {"synchronize": lambda self: emulation.ledger.wait()})
+    current = moment()
     cuda: dict[str, Callable[..., Any]] = {
         "_lazy_init": nothing,
         "is_available": lambda: True,
@@ -112,7 +113,10 @@ def _replacements(emulation: Emulation) -> dict[str, Any]:
         "current_device": lambda: 0,
         "set_device": nothing,
         "synchronize": lambda device=None: emulation.ledger.wait(),
-        "current_stream": lambda device=None: stream,
+        "current_stream": lambda device=None: current,
+        "Stream": moment,
+        "Event": moment,
+        "stream": nullcontext,
         "empty_cache": nothing,
         "is_bf16_supported": lambda including_emulation=True: True,
         "get_device_name": lambda device=None: "emulated",
@@ -127,6 +131,7 @@ def _replacements(emulation: Emulation) -> dict[str, Any]:
     }
     return {f"torch.cuda.{name}": function for name, function in cuda.items()} | {
         "torch.Generator": EmulatedGenerator,
+        "torch.Tensor.record_stream": nothing,
         "torch.Tensor.pin_memory": lambda tensor, device=None: pinned(tensor),
         "torch.Tensor.is_pinned": lambda tensor, device=None: is_pinned(tensor),
         "torch.sparse_csr_tensor": csr_maker(torch.sparse_csr_tensor),
@@ -135,6 +140,22 @@ def _replacements(emulation: Emulation) -> dict[str, Any]:
         "torch.get_autocast_dtype": _asked_beneath(torch.get_autocast_dtype),
         "threading.Thread.run": _watched(threading.Thread.run),
     }
+
+
+class _Moment:
+    """An event, or a stream of work: all is done at once, so that nothing waits for anything but the host."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def record(self, stream: Any = None) -> None:
+        """Nothing is behind schedule."""
+
+    def wait_stream(self, stream: Any) -> None:
+        """Everything before it is done."""
+
+    def wait_event(self, event: Any) -> None:
+        """It has happened."""
 
 
 def _autocast(real: Callable[..., None]) -> Callable[..., None]:

@@ -360,6 +360,11 @@ def test_what_cannot_be_imported_is_refused(
     assert not store.imported_folders()
 
 
+def test_a_name_that_is_nearly_one_of_ogb(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(InputError, match="ogbn-products"):
+        take(raw.products(tmp_path), store, name="ogbn-prodcts")
+
+
 def test_rows_of_features_and_labels_must_be_as_many_as_nodes(tmp_path: Path, store: Store) -> None:
     source = raw.products(tmp_path)
     data = raw.drawn()
@@ -370,36 +375,6 @@ def test_rows_of_features_and_labels_must_be_as_many_as_nodes(tmp_path: Path, st
                 take(source, store)
         raw.write_csv(source / "raw" / f"{name}.csv.gz", rows)
     assert take(source, store).new
-
-
-@pytest.mark.parametrize(("name", "message"), [("../up", "cannot be the name"), ("ogbn-prodcts", "ogbn-products")])
-def test_names_that_lead_elsewhere_or_nowhere(tmp_path: Path, store: Store, name: str, message: str) -> None:
-    make = raw.arrays if name.startswith(".") else raw.products
-    with pytest.raises(InputError, match=message):
-        take(make(tmp_path), store, name=name)
-
-
-def test_papers_says_how_to_import_it() -> None:
-    with pytest.raises(InputError, match="gssl data import FOLDER"):
-        load_dataset("ogbn-papers100M")
-
-
-def test_facts_are_declared_at_the_import(tmp_path: Path, store: Store) -> None:
-    folder = take(raw.arrays(tmp_path), store, BOTH).folder
-    for name in ("mine", folder):
-        with pytest.raises(InputError, match="facts are declared when a graph is imported"):
-            load_dataset(name, declared=Declared(undirected=False))
-
-
-def test_two_imports_at_once(tmp_path: Path, store: Store) -> None:
-    from filelock import FileLock
-
-    (store.root / "imported").mkdir(parents=True)
-    with (
-        FileLock(store.root / "imported" / ".mine.lock"),
-        pytest.raises(InputError, match="another process is importing"),
-    ):
-        take(raw.arrays(tmp_path), store)
 
 
 def test_memory_does_not_grow_with_the_edges(tmp_path: Path, store: Store) -> None:
