@@ -206,7 +206,7 @@ def test_some_parts() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--full", "--device", "cuda"], "finds no CUDA device; use --device cpu"),
+        (["--full", "--device", "cuda"], "finds no CUDA device"),
         (["--full", "--device", "gpu"], "unknown device 'gpu'"),
         (["--full", "--parts", "pars"], "unknown part of the check 'pars'"),
         (["--full", "--device", "cpu", "--scale", "2"], "at most 1"),
