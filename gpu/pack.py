@@ -22,18 +22,18 @@ NOT_NEEDED = ("benchmarks/results/", "benchmarks/published/", "gssl/cards/index.
 SUFFIXES = {".py", ".yaml", ".json", ".typed"}
 # What the check imports, by distribution, with the oldest version that will do; empty: any.
 SMALL = {
-    "alembic": "", "annotated-types": "", "colorlog": "", "filelock": "", "joblib": "", "lightning-fabric": "2.6",
-    "lightning-utilities": "", "littleutils": "", "mako": "", "ogb": "1.3.6", "optuna": "5.0", "outdated": "",
-    "platformdirs": "", "psutil": "", "pydantic": "2.14", "pydantic-core": "", "pymetis": "2025.2.2", "pyyaml": "",
-    "rich": "", "markdown-it-py": "", "mdurl": "", "pygments": "", "sqlalchemy": "2.1", "threadpoolctl": "",
-    "tqdm": "", "typing-inspection": "", "torch-geometric": "2.8", "packaging": "",
+    "alembic": "", "annotated-types": "", "cloudpickle": "", "colorlog": "", "filelock": "", "joblib": "",
+    "lightning-fabric": "2.6", "lightning-utilities": "", "littleutils": "", "mako": "", "markdown-it-py": "",
+    "mdurl": "", "ogb": "1.3.6", "optuna": "5.0", "outdated": "", "packaging": "", "platformdirs": "", "psutil": "",
+    "pydantic": "2.14", "pydantic-core": "", "pygments": "", "pymetis": "2025.2.2", "pyyaml": "", "rich": "",
+    "sqlalchemy": "2.1", "threadpoolctl": "", "torch-geometric": "2.8", "tqdm": "", "typing-inspection": "",
 }  # fmt: skip
 LARGE = {"numba": "0.61", "numpy": "2.0", "scipy": "", "scikit-learn": "", "pandas": "", "networkx": ""}
 # What those need in turn; whoever has them has these, or does without.
 BENEATH = {
     "llvmlite": "", "python-dateutil": "", "six": "", "requests": "", "urllib3": "", "idna": "", "certifi": "",
     "charset-normalizer": "", "aiohttp": "", "aiosignal": "", "aiohappyeyeballs": "", "attrs": "", "frozenlist": "",
-    "multidict": "", "propcache": "", "yarl": "", "xxhash": "", "pyparsing": "",
+    "multidict": "", "propcache": "", "yarl": "", "xxhash": "", "pyparsing": "", "narwhals": "", "tzdata": "",
 }  # fmt: skip
 # Of these each version goes with one version of the other.
 TOGETHER = (("pydantic", "pydantic-core"), ("numba", "llvmlite"))

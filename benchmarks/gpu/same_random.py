@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_CREATE = {"rand", "randn", "randint", "randperm"}
+_CREATE = ("rand", "randn", "randint", "randperm")
 _LIKE = {"rand_like", "randn_like", "randint_like"}
 _FILL = {"uniform_", "normal_", "exponential_", "bernoulli_", "random_", "log_normal_", "geometric_", "cauchy_"}
 _FROM = {"bernoulli", "multinomial", "normal", "poisson", "binomial"}
@@ -51,10 +52,6 @@ class _SameRandom(TorchFunctionMode):
         if func is F.gumbel_softmax:
             return _gumbel_softmax(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        if name in _CREATE:
-            device = kwargs.pop("device", None)
-            drawn = func(*args, **kwargs, device="cpu")
-            return drawn if device is None else drawn.to(device)
         if name in _LIKE:
             return _like(func, args, kwargs)
         if getattr(func, "__module__", "") == "torch.nn.init":
@@ -66,6 +63,11 @@ class _SameRandom(TorchFunctionMode):
             drawn = func(*_on_cpu(args), **_on_cpu_named(kwargs))
             return drawn if device is None else drawn.to(device)
         return func(*args, **kwargs)
+
+
+def _created(make: Callable[..., Tensor], *args: Any, device: Any = None, **kwargs: Any) -> Tensor:
+    drawn = make(*args, **kwargs, device="cpu")
+    return drawn if device is None else drawn.to(device)
 
 
 def _initialised(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor:
@@ -126,5 +128,9 @@ def same_random() -> Iterator[None]:
     """While entered, what is drawn depends on the seeds alone and not on the device. Dropout is drawn in another way
     than else, so numbers are to be compared with others that were made within it.
     """
-    with mock.patch.object(torch, "Generator", HostGenerator), _SameRandom():
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(torch, "Generator", HostGenerator))
+        for name in _CREATE:  # not by the mode, which is not there in the threads of backward passes on a GPU
+            stack.enter_context(mock.patch.object(torch, name, partial(_created, getattr(torch, name))))
+        stack.enter_context(_SameRandom())
         yield

@@ -114,7 +114,8 @@ def training(name: str, kind: Data, encoder: str = "") -> tuple[Method, Sampler]
         assert dataset.labels is not None
         method.fit_labels(dataset.labels, dataset.splits[0])
     graph = dataset.graph
-    return method, GraphBatches(graph, batch_size=16) if kind == "graphs" else FullBatch(graph)
+    # One batch an epoch: players against each other turn rounding into anything within a dozen steps.
+    return method, GraphBatches(graph, batch_size=60) if kind == "graphs" else FullBatch(graph)
 
 
 def build(name: str, own: Settings, spec: GraphSpec) -> Method:

@@ -1,5 +1,6 @@
 """The check of a device takes the ways of CUDA, here on an emulated device: it finds nothing, and what is wrong."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ def test_random_numbers_are_those_of_the_cpu() -> None:
     with emulated_cuda(), same_random():
         for here, there in zip(draws(torch.device("cpu")), draws(CUDA), strict=True):
             assert torch.equal(here, there)
+
+
+def test_random_numbers_of_backward_passes_are_those_of_the_cpu() -> None:
+    """A GPU has a thread of its own for them (COSTA draws its sketch again there)."""
+    with emulated_cuda():
+        case = compare("COSTA", partial(training, "COSTA", "dense"), CONFIG, "cuda", tolerance=1e-4)
+    assert case.verdict == "same", case
 
 
 def test_a_device_that_computes_something_else_is_found() -> None:
