@@ -88,7 +88,8 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="spmm, infonce, grace-step, neighbor, mvs, memory, prefetch, inference, beyond-memory, torchrun or methods",
+        help="spmm, infonce, grace-step, neighbor, mvs, memory, prefetch, inference, beyond-memory, torchrun, or "
+        "methods",
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a size, repeats or threads; may be repeated"
