@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from gssl.benchmarks.perf.measure import peak_of
+from gssl.benchmarks.perf.measure import peak_of, rounds
 
 Step = Callable[[], object]
 _MIB = 2**20
@@ -39,19 +39,15 @@ class Clock:
         return time.perf_counter() - start
 
     def turns(self, steps: Sequence[Step], *, repeats: int, warm: int = 2) -> list[float]:
-        """Median seconds of each step. They take turns, and each round begins with another one, so that whatever
-        disturbs the machine for a while disturbs all alike.
-        """
+        """Median seconds of each step; they take turns (:func:`~gssl.benchmarks.perf.measure.rounds`)."""
         if self.device.type == "cpu":  # nobody's figures: sizes are small, and machines shared
             repeats, warm = min(repeats, 3), min(warm, 1)
         for _ in range(warm):
             for step in steps:
                 step()
         times: list[list[float]] = [[] for _ in steps]
-        for repeat in range(repeats):
-            for turn in range(len(steps)):
-                index = (repeat + turn) % len(steps)
-                times[index].append(self.once(steps[index]))
+        for index in rounds(len(steps), repeats):
+            times[index].append(self.once(steps[index]))
         return [median(seconds) for seconds in times]
 
     def seconds(self, step: Step, *, repeats: int = 10, warm: int = 2) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -66,23 +66,27 @@ def measure(
 def take_turns(
     sides: Sequence[Side], check: Callable[[], dict[str, float]], repeats: int, threads: int
 ) -> tuple[list[tuple[float, ...]], dict[str, float]]:
-    """Seconds of every repeat of every side, after one unmeasured turn; each round starts with another side.
-
-    What disturbs the machine for a while then disturbs all sides alike.
-    """
+    """Seconds of every repeat of every side, after one unmeasured turn, in the order of :func:`rounds`."""
     torch.set_num_threads(threads)
     figures = check()
     steps = [side.build() for side in sides]
     for step in steps:
         step()
     times: list[list[float]] = [[] for _ in steps]
-    for repeat in range(repeats):
-        for turn in range(len(steps)):
-            index = (repeat + turn) % len(steps)
-            start = time.perf_counter()
-            steps[index]()
-            times[index].append(time.perf_counter() - start)
+    for index in rounds(len(steps), repeats):
+        start = time.perf_counter()
+        steps[index]()
+        times[index].append(time.perf_counter() - start)
     return [tuple(seconds) for seconds in times], figures
+
+
+def rounds(sides: int, repeats: int) -> Iterator[int]:
+    """Whose turn it is. Each round starts with another side, so that what disturbs the machine for a while disturbs all
+    sides alike.
+    """
+    for repeat in range(repeats):
+        for turn in range(sides):
+            yield (repeat + turn) % sides
 
 
 def peak_memory(side: Side, threads: int) -> float:

@@ -194,8 +194,14 @@ def test_sampled_batches_are_refused_before_training(method: str, sampler: str) 
     assert made.card is not None
     assert made.card.whole_graph
     drawn = SAMPLERS.get(sampler)(GRAPH, batch_size=4, num_layers=1, seed=0)
-    with pytest.raises(InputError, match="trains on whole graphs only"):
+    with pytest.raises(InputError, match=rf"^{method} trains on whole graphs only: .*relations.* leave out --sampler"):
         made.check_sampler(drawn)
+
+
+def test_an_encoder_of_relations_refuses_sampled_batches_of_any_method() -> None:
+    made = METHODS.get("DGI")(MetaPathGCN.for_graph(GraphSpec.of(GRAPH), hidden_dim=8))
+    with pytest.raises(InputError, match="reads the relations of all nodes, which no sampled batch has"):
+        made.check_sampler(SAMPLERS.get("graphsage")(GRAPH, batch_size=4, num_layers=1, seed=0))
 
 
 def test_the_encoder_must_share_features_between_views() -> None:

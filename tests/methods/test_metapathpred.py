@@ -103,7 +103,7 @@ def test_what_cannot_work_is_refused() -> None:
         made(meta_paths=("paper-author",))
     with pytest.raises(InputError, match="use --encoder RGCN"):
         MetaPathPred(GCN(24, hidden_dim=4))
-    with pytest.raises(InputError, match="trains on whole graphs only"):
+    with pytest.raises(InputError, match=r"trains on whole graphs only: relations are those of all nodes"):
         made().check_sampler(graphsage(GRAPH, num_layers=2, batch_size=12))
     bare = without_edges(BATCH)
     nothing = Graph(bare.blocks[0], GRAPH.x, None, bare.hetero)
