@@ -206,7 +206,9 @@ class PairSampler(Sampler):
                 batch = made.planned(population=population, step=part.step, measure=part.measure, time=part.time)
                 batch = self.ranks.fitted(batch, draw)
                 if part.measure:
-                    batch = batch.planned(targets=batch.node_ids[: batch.num_targets])
+                    history = batch.plan.history  # its ids are on the CPU, as norms are
+                    ids = batch.node_ids if history is None else history.ids
+                    batch = batch.planned(targets=ids[: batch.num_targets])
                 left -= 0 if batch.plan.refresh else len(part.ids)
                 pinned = self.pin and self._delivery is None
                 yield batch.pin_memory() if pinned else batch, draw.is_awaited and not left

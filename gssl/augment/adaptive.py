@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -73,8 +74,7 @@ class AdaptiveDropEdge(Augmenter):
         return cls(node=node, visible=visible, most=most, mean=mean, p=p, cutoff=cutoff, ends=ends)
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
-        ids = batch.node_ids.to(self.node.device)
-        node, visible = self.node[ids].to(batch.device), self.visible[ids].to(batch.device)
+        node, visible = (values[batch.node_ids] for values in self._on(batch.device))
 
         def drop(block: Block) -> Block:
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
@@ -87,6 +87,16 @@ class AdaptiveDropEdge(Augmenter):
             return replace(kept, full_degree=kept.full_degree * visible[: block.num_src])
 
         return batch.map_blocks(drop)
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Centrality and visible share on a device, where they stay."""
+        if device not in self._there:
+            self._there[device] = self.node.to(device), self.visible.to(device)
+        return self._there[device]
+
+    @cached_property
+    def _there(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -128,7 +138,14 @@ class AdaptiveMaskFeature(Augmenter):
         return cls(weight=weight.to(torch.get_default_dtype()), p=p, cutoff=cutoff)
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
-        most, mean = log_range(self.weight)
-        chance = drop_probability(self.weight, self.p, most=most, mean=mean, cutoff=self.cutoff)
-        keep = torch.rand(batch.in_dim, generator=rng, device=rng.device) >= chance.to(rng.device)
+        if rng.device not in self._there:
+            most, mean = log_range(self.weight)
+            chance = drop_probability(self.weight, self.p, most=most, mean=mean, cutoff=self.cutoff)
+            self._there[rng.device] = chance.to(rng.device)
+        keep = torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self._there[rng.device]
         return keep_columns(batch, keep)
+
+    @cached_property
+    def _there(self) -> dict[torch.device, Tensor]:
+        """The probability of masking each dimension, on each device that asked."""
+        return {}

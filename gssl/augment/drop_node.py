@@ -27,4 +27,6 @@ class DropNode(GraphwiseAugmenter):
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
         offsets = graph_offsets(batch)
         dropped = share(offsets.diff(), self.ratio) * chosen
-        return induced(batch, random_rank(offsets, rng) >= dropped[segment_index(offsets)])
+        return induced(
+            batch, random_rank(offsets, rng, batch.num_nodes) >= dropped[segment_index(offsets, batch.num_nodes)]
+        )

@@ -26,7 +26,7 @@ class EgoNet(GraphwiseAugmenter):
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
         offsets = graph_offsets(batch)
-        reached = ~chosen[segment_index(offsets)]
+        reached = ~chosen[segment_index(offsets, batch.num_nodes)]
         reached[random_nodes(offsets, rng)] = True
         row, col = batch.blocks[0].pattern.row.long(), batch.blocks[0].pattern.col.long()
         for _ in range(self.hops):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -42,7 +43,15 @@ def graph_offsets(batch: MiniBatch) -> Tensor:
     """Offsets of the graphs in the node rows, shape (max(num_graphs, 1) + 1,), int64."""
     if batch.graph_ptr is not None:
         return batch.graph_ptr
-    return torch.tensor([0, batch.num_nodes], device=batch.device)
+    return offsets_of([batch.num_nodes], batch.device)
+
+
+def offsets_of(ends: Sequence[int], device: torch.device) -> Tensor:
+    """0, then the ends of segments, as a tensor (num_segments + 1,), int64, for which no device waits."""
+    offsets = torch.zeros(len(ends) + 1, dtype=torch.int64, device=device)
+    for number, end in enumerate(ends):
+        offsets[number + 1].fill_(end)
+    return offsets
 
 
 def share(sizes: Tensor, ratio: float) -> Tensor:
@@ -50,17 +59,18 @@ def share(sizes: Tensor, ratio: float) -> Tensor:
     return (sizes.double() * ratio + 1e-9).floor().long()
 
 
-def random_rank(offsets: Tensor, rng: torch.Generator) -> Tensor:
+def random_rank(offsets: Tensor, rng: torch.Generator, total: int | None = None) -> Tensor:
     """Rank of every item in a random order of its own segment.
 
     Args:
         offsets: segments of the items, shape (num_segments + 1,), int64.
         rng: generator on the device of ``offsets``.
+        total: items altogether, where the number is known; else a device is waited for.
 
     Returns:
         Shape (num_items,), int64; the items of a segment of size s get 0 .. s - 1, every order equally likely.
     """
-    segment = segment_index(offsets)
+    segment = segment_index(offsets, total)
     order = torch.randperm(segment.numel(), generator=rng, device=offsets.device)
     return rank_within(offsets, order[torch.argsort(segment[order], stable=True)])
 
@@ -83,7 +93,7 @@ def weighted_rank(offsets: Tensor, weight: Tensor, rng: torch.Generator) -> Tens
     # An exponential clock whose rate is the weight: its logarithm is the negative of log weight plus Gumbel noise.
     clock = torch.empty(weight.shape, dtype=torch.float64, device=weight.device).exponential_(generator=rng) / weight
     order = torch.argsort(clock)
-    return rank_within(offsets, order[torch.argsort(segment_index(offsets)[order], stable=True)])
+    return rank_within(offsets, order[torch.argsort(segment_index(offsets, len(order))[order], stable=True)])
 
 
 def rank_within(offsets: Tensor, order: Tensor) -> Tensor:
@@ -94,10 +104,13 @@ def rank_within(offsets: Tensor, order: Tensor) -> Tensor:
     return rank
 
 
-def segment_index(offsets: Tensor) -> Tensor:
-    """Segment of every item, shape (num_items,), int64, from offsets of shape (num_segments + 1,)."""
+def segment_index(offsets: Tensor, total: int | None = None) -> Tensor:
+    """Segment of every item, shape (num_items,), int64, from offsets of shape (num_segments + 1,).
+
+    ``total`` is the number of items, where it is known; else a device is waited for.
+    """
     segments = torch.arange(offsets.numel() - 1, device=offsets.device)
-    return segments.repeat_interleave(offsets.diff())
+    return segments.repeat_interleave(offsets.diff(), output_size=total)
 
 
 def induced(batch: MiniBatch, keep: Tensor) -> MiniBatch:

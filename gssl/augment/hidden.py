@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import kept_beside
 from gssl.graph.pairs import Pairs
 
 
@@ -20,10 +21,12 @@ class HiddenEdges:
         edges: rows of the batch, shape (2, num_hidden), int64, each edge once. Of undirected edges, which are gone in
             both directions, the smaller row comes first; of directed ones row 0 is the source, row 1 the destination.
         directed: whether an edge may still be there in the opposite direction.
+        num_rows: of the batch; None where that is not known.
     """
 
     edges: Tensor
     directed: bool = False
+    num_rows: int | None = None
 
     @property
     def num_edges(self) -> int:
@@ -31,12 +34,14 @@ class HiddenEdges:
 
     def among(self, num_rows: int) -> HiddenEdges:
         """The hidden edges between the first rows, for example the targets, of which encoders give embeddings."""
-        return replace(self, edges=self.edges[:, (self.edges < num_rows).all(0)])
+        if num_rows == self.num_rows:
+            return self
+        return replace(self, edges=self.edges[:, (self.edges < num_rows).all(0)], num_rows=num_rows)
 
     def degree(self, num_rows: int) -> Tensor:
         """Hidden edges of each row, shape (num_rows,), int64; those that come in where edges are directed."""
         ends = self.edges[1] if self.directed else self.edges.flatten()
-        return torch.bincount(ends, minlength=num_rows)
+        return ends.new_zeros(num_rows).index_add_(0, ends, torch.ones_like(ends))  # a bincount waits for a device
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +83,8 @@ class BatchPairs:
             visible: share of the edges that stay, as far as degrees must be guessed (see :func:`seen_degrees`).
         """
         gone = gone & ~self.pairs.is_loop
-        view = self._without(batch, torch.stack([gone, gone]), visible)
-        return view, HiddenEdges(self.pairs.ends[:, gone])
+        view, (places,) = self._without(batch, torch.stack([gone, gone]), visible, gone)
+        return view, HiddenEdges(self.pairs.ends.index_select(1, places), num_rows=batch.num_nodes)
 
     def hide_directed(self, batch: MiniBatch, gone: Tensor, visible: float) -> tuple[MiniBatch, HiddenEdges]:
         """The batch without some directed edges.
@@ -94,12 +99,11 @@ class BatchPairs:
         there = torch.zeros_like(gone)
         for into_greater, pair in self._edges():
             there[into_greater.long(), pair] = True
+        view, (into_low, into_high) = self._without(batch, gone, visible, *(there & gone))
         low, high = self.pairs.ends
-        into_low, into_high = there & gone
         sources = torch.cat([high[into_low], low[into_high]])
         targets = torch.cat([low[into_low], high[into_high]])
-        view = self._without(batch, gone, visible)
-        return view, HiddenEdges(torch.stack([sources, targets]), directed=True)
+        return view, HiddenEdges(torch.stack([sources, targets]), directed=True, num_rows=batch.num_nodes)
 
     def _edges(self) -> list[tuple[Tensor, Tensor]]:
         """For each block, which of its edges lead to the greater row of their pair, and the pair of each."""
@@ -109,14 +113,19 @@ class BatchPairs:
             rows = [self.first_row[row] for row in rows]
         return [(row != self.pairs.ends[0, index], index) for row, index in zip(rows, indices, strict=True)]
 
-    def _without(self, batch: MiniBatch, gone: Tensor, visible: float) -> MiniBatch:
-        kept = []
+    def _without(
+        self, batch: MiniBatch, gone: Tensor, visible: float, *asked: Tensor
+    ) -> tuple[MiniBatch, tuple[Tensor, ...]]:
+        """The batch without some edges, and where the masks ``asked`` are set."""
+        masks = []
         for block, (into_greater, pair) in zip(self.blocks, self._edges(), strict=True):
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
-            kept.append(block.filter(~gone[into_greater.long(), pair]))
+            masks.append(block.pattern.mask(~gone[into_greater.long(), pair]))
+        left, places = kept_beside(masks, asked)
+        kept = [block.left_by(own) for block, own in zip(self.blocks, left, strict=True)]
         seen = zip(self.blocks, seen_degrees(self.blocks, kept, visible), strict=True)
         views = {id(block): view for block, view in seen}
-        return batch.map_blocks(lambda block: views[id(block)])
+        return batch.map_blocks(lambda block: views[id(block)]), places
 
 
 def seen_degrees(blocks: tuple[Block, ...], kept: list[Block], visible: float) -> list[Block]:

@@ -32,7 +32,7 @@ class MaskAttribute(GraphwiseAugmenter):
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
         offsets = graph_offsets(batch)
         masked = share(offsets.diff(), self.ratio) * chosen
-        graph = segment_index(offsets)
+        graph = segment_index(offsets, batch.num_nodes)
         hidden = random_rank(offsets, rng) < masked[graph]
         x = batch.x
         if isinstance(x, SparseMatrix) and self.fill == "zero":

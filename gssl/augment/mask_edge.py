@@ -68,8 +68,9 @@ class MaskPaths(Corruption[HiddenEdges]):
         found = BatchPairs.of(batch)
         roots = self._roots(found.pairs, rng)
         gone = walked_pairs(found.pairs, roots.repeat(self.walks), self.length, rng)
-        joined = max(1, int((~found.pairs.is_loop).sum()))
-        return found.hide(batch, gone, 1 - int(gone.sum()) / joined)
+        guessed = any(block.full_degree is not None for block in found.blocks)
+        share = int(gone.sum()) / max(1, found.pairs.num_joined) if guessed else 0.0
+        return found.hide(batch, gone, 1 - share)
 
     def _roots(self, pairs: Pairs, rng: torch.Generator) -> Tensor:
         if self.start == "node":
@@ -94,7 +95,7 @@ def walked_pairs(pairs: Pairs, roots: Tensor, length: int, rng: torch.Generator)
     """
     offsets, neighbors, pair = pairs.neighbors
     degree = offsets.diff()
-    here = roots[degree[roots] > 0]
+    here = roots[degree[roots] > 0] if pairs.some_alone else roots
     taken = torch.zeros(pairs.num_pairs, dtype=torch.bool, device=roots.device)
     for _ in range(length):
         draw = torch.rand(here.numel(), generator=rng, device=rng.device, dtype=torch.float64)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.augment.base import Augmenter
-from gssl.augment.graphwise import random_rank, segment_index, share
+from gssl.augment.graphwise import offsets_of, random_rank, segment_index, share
 from gssl.common.options import Fraction, Positive
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import dense_features
@@ -35,8 +35,9 @@ class NoiseNode(Augmenter):
         """A view, and its rows of noise, ascending, shape (num_hidden,), int64."""
         offsets = batch.graph_ptr
         if offsets is None:
-            offsets = torch.tensor([0, batch.num_targets, batch.num_nodes], device=batch.device)
-        hidden = random_rank(offsets, rng) < share(offsets.diff(), self.ratio)[segment_index(offsets)]
+            offsets = offsets_of([batch.num_targets, batch.num_nodes], batch.device)
+        count = share(offsets.diff(), self.ratio)[segment_index(offsets, batch.num_nodes)]
+        hidden = random_rank(offsets, rng, batch.num_nodes) < count
         rows = hidden.nonzero().squeeze(1)
         x = dense_features(batch.x)
         noise = x.new_empty(rows.numel(), x.shape[1]).normal_(0.0, self.std, generator=rng)

@@ -35,7 +35,7 @@ class RedrawEdge(GraphwiseAugmenter):
     blocks: PositiveInt = 32
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
-        graph = segment_index(graph_offsets(batch))
+        graph = segment_index(graph_offsets(batch), batch.num_nodes)
         return batch.map_blocks(lambda block: self._redrawn(block, graph, chosen, rng))
 
     def _redrawn(self, block: Block, graph: Tensor, chosen: Tensor, rng: torch.Generator) -> Block:

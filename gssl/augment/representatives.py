@@ -18,6 +18,7 @@ from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import Pattern, select_features
 
 Spectrum = Literal["high", "low"]
@@ -46,7 +47,7 @@ class Stars:
     @property
     def known(self) -> Stars:
         """Without the centers that are ``NONE``."""
-        some = self.centers != NONE
+        (some,) = places_of(self.centers != NONE)
         return Stars(self.centers[some], self.leaves[some])
 
     def batch(self, batch: MiniBatch, *, num_layers: int) -> MiniBatch:
@@ -60,14 +61,15 @@ class Stars:
             InputError: a node of the stars is not in the batch.
         """
         there = self.leaves != NONE
-        nodes, center = torch.cat([self.centers, self.leaves[there]]), there.nonzero()[:, 0]
+        center, place = there.nonzero().unbind(1)
+        nodes = torch.cat([self.centers, self.leaves[center, place]])
         ordered, order = batch.node_ids.sort()
-        place = torch.searchsorted(ordered, nodes).clamp(max=len(ordered) - 1)
-        if not torch.equal(ordered[place], nodes):
+        found = torch.searchsorted(ordered, nodes).clamp(max=len(ordered) - 1)
+        if not torch.equal(ordered[found], nodes):
             raise InputError(
                 "the stars have nodes that the batch has not; train on the whole graph, with --sampler full"
             )
-        rows, count, size = order[place], len(self.centers), len(nodes)
+        rows, count, size = order[found], len(self.centers), len(nodes)
         leaf = torch.arange(count, size, device=nodes.device)
         degree = pad(there.sum(1), (0, size - count)).to(torch.get_default_dtype())
         last = Block(Pattern.from_coo(center, leaf, count, size)[0], full_degree=degree)

@@ -30,7 +30,7 @@ class RestartWalk(GraphwiseAugmenter):
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
         offsets = graph_offsets(batch)
-        visited = ~chosen[segment_index(offsets)]
+        visited = ~chosen[segment_index(offsets, batch.num_nodes)]
         first = here = random_nodes(offsets, rng)
         visited[first] = True
         pattern = batch.blocks[0].pattern

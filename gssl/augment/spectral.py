@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -34,11 +35,16 @@ def chebyshev_coefficients(values: Tensor) -> Tensor:
     Returns:
         Shape (..., order + 1): ``sum_k c_k T_k`` is the polynomial.
     """
-    order = values.shape[-1] - 1
+    return values @ _chebyshev_basis(values.shape[-1] - 1, values.dtype, values.device)
+
+
+@lru_cache(maxsize=8)
+def _chebyshev_basis(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What values at the nodes are multiplied by, shape (order + 1, order + 1); it crosses to a device once."""
     angle = chebyshev_nodes(order).acos()
     basis = (torch.arange(order + 1)[:, None] * angle).cos() * (2 / (order + 1))  # T_k at node j
     basis[0] /= 2
-    return values @ basis.T.to(values)
+    return basis.T.to(device, dtype)
 
 
 def chebyshev_terms(block: Block, x: Tensor, order: int) -> Tensor:
@@ -52,9 +58,8 @@ def chebyshev_terms(block: Block, x: Tensor, order: int) -> Tensor:
     Returns:
         Shape (order + 1, n, dim).
     """
-    loops = block.pattern.row == block.pattern.col
-    if bool(loops.any()):
-        block = block.filter(~loops)
+    if block.pattern.has_loops:
+        block = block.filter(block.pattern.row != block.pattern.col)
     degree = block.degree
     scale = torch.where(degree > 0, degree, 1).rsqrt().to(x.dtype)
 

@@ -44,7 +44,7 @@ class WalkSubgraph(GraphwiseAugmenter):
         kept = torch.where(chosen, share(sizes, self.keep).clamp(min=1), sizes)
         # One graph serves all layers of a square batch, so the first block tells who is a neighbour of whom.
         rank = walk_rank(batch.blocks[0].pattern, offsets, rng)
-        return induced(batch, rank < kept[segment_index(offsets)])
+        return induced(batch, rank < kept[segment_index(offsets, batch.num_nodes)])
 
 
 def walk_rank(pattern: Pattern, offsets: Tensor, rng: torch.Generator) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import true_places
 from gssl.graph.sparse import Pattern
 
 
@@ -23,13 +24,9 @@ def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
         The smaller block, normalised as in the whole one, and the ids (num_src',) int64 of its sources in the old
         numbering, ``rows`` first.
     """
-    pattern, position = block.pattern.select_rows(rows)
+    pattern, position, others = _rows_and_others(block.pattern, rows)
     new_id = rows.new_full((block.num_src,), -1)
     new_id[rows] = torch.arange(rows.numel(), device=rows.device)
-    touched = torch.zeros(block.num_src, dtype=torch.bool, device=rows.device)
-    touched[pattern.col.long()] = True
-    touched[rows] = False
-    others = touched.nonzero().squeeze(1)
     new_id[others] = torch.arange(rows.numel(), rows.numel() + others.numel(), device=rows.device)
     sources = torch.cat([rows, others])
     degree = block.degree if block.full_degree is None else block.full_degree
@@ -40,6 +37,24 @@ def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
         degree[sources] if degree.numel() == block.num_src else None,
     )
     return cut, sources
+
+
+def _rows_and_others(pattern: Pattern, rows: Tensor) -> tuple[Pattern, Tensor, Tensor]:
+    """What ``pattern.select_rows`` gives, and the columns in it that are none of the rows, ascending.
+
+    On a device the columns are found among all non-zeros, so that the host waits for both numbers at once.
+    """
+    if rows.device.type == "cpu":
+        selected, position = pattern.select_rows(rows)
+        touched = torch.zeros(pattern.num_cols, dtype=torch.bool)
+        touched[selected.col.long()] = True
+        touched[rows] = False
+        return selected, position, touched.nonzero().squeeze(1)
+    wanted = torch.zeros(pattern.num_rows, dtype=torch.int32, device=rows.device).index_fill_(0, rows, 1)
+    reached = wanted.new_zeros(pattern.num_cols).index_add_(0, pattern.col, wanted[pattern.row.long()])
+    touched = reached.index_fill_(0, rows, 0) > 0
+    total, count = torch.stack([pattern.counts[rows].sum(), touched.sum()]).tolist()
+    return *pattern.select_rows(rows, total=total), true_places(touched, count)
 
 
 def before_last(batch: MiniBatch, hops: int) -> MiniBatch:

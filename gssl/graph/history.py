@@ -266,6 +266,15 @@ class BatchHistory:
     slots: int = field(default=0, init=False)
     reads: StalenessLog = field(default_factory=StalenessLog, init=False)
 
+    def __post_init__(self) -> None:
+        """Ids of a batch that was made on a device come to the CPU once, all of them together."""
+        if self.ids.device.type == "cpu":
+            return
+        away = [self.ids, *self.sources]
+        ids, *sources = torch.cat(away).cpu().split([len(each) for each in away])
+        self.near, self.near_sources = self.ids, self.sources
+        self.ids, self.sources = ids, tuple(sources)
+
     def map(self, change: Callable[[Tensor], Tensor]) -> BatchHistory:
         """The handle of the same batch in other memory: ids stay on the CPU, and are copied if the memory is elsewhere.
 

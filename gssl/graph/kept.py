@@ -45,9 +45,14 @@ class Kept:
 
 def kept_of(masks: Sequence[Mask]) -> list[Kept]:
     """What several masks leave. The host waits for a device once, whatever their number."""
+    return kept_beside(masks, ())[0]
+
+
+def kept_beside(masks: Sequence[Mask], asked: Sequence[Tensor]) -> tuple[list[Kept], tuple[Tensor, ...]]:
+    """What several masks leave, and where others (n,), bool, are set, each (count,), int64, for one wait altogether."""
     if not masks or masks[0].keep.device.type == "cpu":
-        return [_on_cpu(mask) for mask in masks]
-    asked = [
+        return [_on_cpu(mask) for mask in masks], places_of(*asked)
+    counted = [
         count.count_nonzero()
         for mask in masks
         for count in (
@@ -56,13 +61,27 @@ def kept_of(masks: Sequence[Mask]) -> list[Kept]:
             *(mask.keep[_order(mask)[:end]] for end in mask.turned_ends.values()),
         )
     ]
-    numbers = iter(torch.stack(asked).tolist())
+    counted += [mask.count_nonzero() for mask in asked]
+    numbers = iter(torch.stack(counted).tolist())
     found = []
     for mask in masks:
         places = true_places(mask.keep, next(numbers))
         ends = {rows: next(numbers) for rows in mask.ends}
         found.append(Kept(mask.keep, places, ends, {rows: next(numbers) for rows in mask.turned_ends}))
-    return found
+    return found, tuple(true_places(mask, next(numbers)) for mask in asked)
+
+
+def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
+    """Where masks (n,), bool, are set, each (count,), int64. The host waits for a device once, however many there are.
+
+    Example:
+        >>> places_of(torch.tensor([True, False, True]), torch.tensor([False, True]))
+        (tensor([0, 2]), tensor([1]))
+    """
+    if len(masks) < 2 or masks[0].device.type == "cpu":
+        return tuple(mask.nonzero().squeeze(1) for mask in masks)
+    counts = torch.stack([mask.count_nonzero() for mask in masks]).tolist()
+    return tuple(true_places(mask, count) for mask, count in zip(masks, counts, strict=True))
 
 
 def true_places(keep: Tensor, count: int) -> Tensor:

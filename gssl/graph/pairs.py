@@ -51,6 +51,16 @@ class Pairs:
         return self.ends[0] == self.ends[1]
 
     @cached_property
+    def num_joined(self) -> int:
+        """Pairs of two different nodes."""
+        return int((~self.is_loop).sum())
+
+    @cached_property
+    def some_alone(self) -> bool:
+        """Whether a node has no neighbors but itself."""
+        return bool((self.neighbors[0].diff() == 0).any())
+
+    @cached_property
     def neighbors(self) -> tuple[Tensor, Tensor, Tensor]:
         """The simple undirected graph of the pairs without self-loops, in compressed rows.
 

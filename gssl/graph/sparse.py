@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -46,7 +46,8 @@ class Pattern(Deriving):
         """
         order = torch.argsort(row.long() * max(num_cols, 1) + col.long(), stable=True)
         dtype = index_dtype(num_rows, num_cols, row.numel())
-        counts = torch.bincount(row, minlength=num_rows)
+        ones = torch.ones((), dtype=torch.int64, device=row.device).expand(row.numel())
+        counts = ones.new_zeros(num_rows).index_add_(0, row.long(), ones)  # a bincount waits for a device
         return cls(_offsets(counts, dtype), col[order].to(dtype), num_cols), order
 
     @property
@@ -67,6 +68,11 @@ class Pattern(Deriving):
     def counts(self) -> Tensor:
         """Non-zeros in each row, shape (num_rows,)."""
         return self.rowptr.diff()
+
+    @cached_property
+    def most(self) -> int:
+        """Non-zeros in the row that has most."""
+        return int(self.counts.max()) if self.num_rows else 0
 
     @cached_property
     def transposed(self) -> tuple[Pattern, Tensor]:
@@ -102,6 +108,16 @@ class Pattern(Deriving):
     def pairs(self) -> Pairs:
         """The undirected pairs of a pattern in which row i and column i are the same node."""
         return Pairs.of(self.row.long(), self.col.long(), max(self.num_rows, self.num_cols))
+
+    @cached_property
+    def is_sorted(self) -> bool:
+        """Whether the non-zeros are sorted by row, then column, and none is there twice."""
+        return bool(((self.row.long() * self.num_cols + self.col.long()).diff() > 0).all())
+
+    @cached_property
+    def has_loops(self) -> bool:
+        """Whether there is a non-zero in column i of row i."""
+        return bool((self.row == self.col).any())
 
     @property
     def knows_transpose(self) -> bool:
@@ -146,8 +162,12 @@ class Pattern(Deriving):
         turned.__dict__["_ends"] = kept.turned_ends
         return turned, position[order.index_select(0, places)]
 
-    def select_rows(self, index: Tensor) -> tuple[Pattern, Tensor]:
+    def select_rows(self, index: Tensor, *, total: int | None = None) -> tuple[Pattern, Tensor]:
         """The rows ``index``, in that order, repeats allowed.
+
+        Args:
+            index: shape (n,), int64.
+            total: their non-zeros, where the number is known; else a device is waited for.
 
         Returns:
             The pattern, and the position (nnz',) int64 of each kept non-zero in this one.
@@ -156,7 +176,7 @@ class Pattern(Deriving):
         counts = (self.rowptr[index + 1] - first).long()
         rowptr = _offsets(counts, self.rowptr.dtype)
         start = (first - rowptr[:-1]).long()
-        total = int(rowptr[-1])
+        total = int(rowptr[-1]) if total is None else total
         position = torch.arange(total, device=self.col.device) + start.repeat_interleave(counts, output_size=total)
         return Pattern(rowptr, self.col[position], self.num_cols), position
 
@@ -188,6 +208,13 @@ class Pattern(Deriving):
             turned = changed if pattern is self else pattern.map(change)  # one without edges is its own transpose
             changed.__dict__["transposed"] = (turned, change(order))
         return changed
+
+
+def ask_ends(patterns: Sequence[Pattern], num_rows: int) -> None:
+    """Let patterns know what :meth:`Pattern.end_of` gives. The host waits for a device once."""
+    found = torch.stack([pattern.rowptr[num_rows] for pattern in patterns]).tolist()
+    for pattern, end in zip(patterns, found, strict=True):
+        pattern.__dict__.setdefault("_ends", {})[num_rows] = end
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from gssl.common.options import Fraction, NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import before_last
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
 from gssl.method import MAIN, Player
@@ -107,15 +108,20 @@ class AUGMAE(GraphMAE):
         self.hardness, self.hardness_power = hardness, hardness_power
         self.adversary_lr, self.penalty, self.uniformity = adversary_lr, penalty, uniformity
         self.adversary = nn.Sequential(twin(encoder), nn.Linear(encoder.out_dim, 2))
+        # What ``progress`` holds, so that a device is not asked at each step; None where it was loaded.
+        self._done: float | None = None
+        self.register_load_state_dict_post_hook(_forget_progress)  # type: ignore[no-untyped-call]
         if uniformity:
             self.spread = nn.Linear(encoder.out_dim, uniformity_dim, bias=False)
 
     def prepare(self, graph: Graph, seed: int) -> None:
         """The training is at its beginning."""
         self.register_buffer("progress", torch.zeros((), dtype=torch.float64))
+        self._done = None
 
     def after_step(self, progress: float) -> None:
         self.progress.fill_(progress)
+        self._done = progress
 
     def check_sampler(self, sampler: Sampler) -> None:
         require_subgraphs(sampler, "AUG-MAE decides for each node of a batch whether it is hidden")
@@ -135,7 +141,9 @@ class AUGMAE(GraphMAE):
     def hard(self) -> float:
         """Share of the nodes that the adversary decides on now."""
         first, last = self.hardness
-        return first + math.pow(float(self.progress), self.hardness_power) * (last - first)
+        if self._done is None:
+            self._done = float(self.progress)
+        return first + math.pow(self._done, self.hardness_power) * (last - first)
 
     def attack(self, batch: MiniBatch) -> Attack:
         """Hide nodes: those that the adversary chose of its share, random ones of the rest, and one target at least."""
@@ -145,9 +153,10 @@ class AUGMAE(GraphMAE):
         kept = kept.index_fill(0, self._some(nodes, int((1 - self.hard) * nodes)), 1.0)
         gone = kept.detach() == 0
         gone[self._some(nodes, int(self.mask_rate * (1 - self.hard) * nodes))] = True
-        if not gone[:targets].any():
+        rows, own = places_of(gone, gone[:targets])
+        if not len(own):
             gone[self._some(targets, 1)] = True
-        rows = gone.nonzero().squeeze(1)
+            (rows,) = places_of(gone)
         rows = rows[torch.randperm(len(rows), generator=self.rng, device=rows.device)]
         replaced, hidden = rows.tensor_split([int(self.replace_rate * len(rows))])
         view = hide_nodes(batch, self.token, replaced, hidden, self.rng)
@@ -194,3 +203,7 @@ def extreme(share: Tensor, nodes: int) -> Tensor:
     """``1 / sin(pi * share)``, a scalar; a share of none or of all counts as half a node, with the gradient there."""
     inside = share.detach().clamp(0.5 / nodes, 1 - 0.5 / nodes)
     return 1 / torch.sin(math.pi * (share + (inside - share.detach())))
+
+
+def _forget_progress(method: AUGMAE, keys: object) -> None:
+    method._done = None

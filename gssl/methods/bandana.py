@@ -16,6 +16,7 @@ from gssl.common.options import Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import places_of
 from gssl.methods.edges import EdgeAutoencoder, among_targets, pair_weight
 from gssl.models.edge_decoder import HadamardMLP
 from gssl.models.encoder import Encoder
@@ -135,5 +136,7 @@ def edges_among(block: Block, num_targets: int) -> tuple[Tensor, Tensor]:
     """The edges between the first rows of a block with weights: their ends (2, n), int64, and weights (n,), float."""
     rows = block.head(num_targets)
     assert rows.weight is not None
-    ends, among = rows.edge_index, rows.pattern.col < num_targets
-    return ends[:, among], rows.weight[among]
+    if num_targets == rows.num_src:
+        return rows.edge_index, rows.weight
+    (among,) = places_of(rows.pattern.col < num_targets)
+    return rows.edge_index[:, among], rows.weight[among]

@@ -64,7 +64,6 @@ class EdgeMask(EdgePrediction[EdgeTarget]):
         return view, EdgeTarget(edges, negative)
 
     def error(self, embedding: Tensor, view: MiniBatch, target: EdgeTarget) -> Tensor:
-        is_edge = torch.arange(2, device=embedding.device).flip(0)
-        counts = torch.tensor([target.positive.shape[1], target.negative.shape[1]], device=embedding.device)
-        told = Told(torch.cat([target.positive, target.negative], dim=1), is_edge.repeat_interleave(counts))
+        is_edge = torch.cat([torch.ones_like(target.positive[0]), torch.zeros_like(target.negative[0])])
+        told = Told(torch.cat([target.positive, target.negative], dim=1), is_edge)
         return head_error(self.head, embedding, told, view.weight)

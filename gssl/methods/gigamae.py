@@ -18,6 +18,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Positive, PositiveInt, Probability
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import Features, dense_features
 from gssl.graph.storage import Graph
 from gssl.method import PredictiveMethod
@@ -175,7 +176,7 @@ class GiGaMAE(PredictiveMethod[MaskedTargets]):
         lost[1, rows] = True
         edges, features = lost[:, :size]
         groups = (edges & ~features, features & ~edges, edges & features)
-        of_edges, of_features, of_both = (group.nonzero().squeeze(1) for group in groups)
+        of_edges, of_features, of_both = places_of(*groups)
         ids = batch.node_ids[:size]
         structure, feature = self.structure[ids], self.feature[ids]
         latent = (structure, feature, torch.cat([structure, feature], dim=1))

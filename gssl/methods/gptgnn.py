@@ -198,12 +198,13 @@ def joined(pattern: Pattern, chosen: Tensor) -> Tensor:
     """
     place = torch.full((pattern.num_rows,), -1, device=chosen.device)
     place[chosen] = torch.arange(len(chosen), device=chosen.device)
-    found = torch.zeros(pattern.num_rows, len(chosen), dtype=torch.bool, device=chosen.device)
+    # Nodes that were not chosen have the place -1, a last column for them all.
+    found = torch.zeros(pattern.num_rows, len(chosen) + 1, dtype=torch.bool, device=chosen.device)
     found[chosen, place[chosen]] = True
     row, col = pattern.row.long(), pattern.col.long()
     for here, there in ((row, place[col]), (col, place[row])):
-        found[here[there >= 0], there[there >= 0]] = True
-    return found
+        found[here, there] = True
+    return found[:, :-1]
 
 
 def _mean_features(graph: Graph) -> Tensor:

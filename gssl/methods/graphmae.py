@@ -19,6 +19,7 @@ from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import before_last, restrict_rows
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import dense_features, select_features
 from gssl.method import PredictiveMethod
 from gssl.models.decoder import GINDecoder, LinearDecoder, make_decoder
@@ -46,8 +47,11 @@ class Masked:
     @classmethod
     def of(cls, batch: MiniBatch, rows: Tensor) -> Masked:
         """What hiding some rows (n,), int64, hides of a batch."""
-        hidden = rows < batch.num_targets
-        return cls(rows[hidden], dense_features(select_features(batch.x, rows[hidden])), rows[~hidden])
+        if batch.num_targets == batch.num_nodes:
+            return cls(rows, dense_features(select_features(batch.x, rows)), rows[:0])
+        own = rows < batch.num_targets
+        hidden, others = (rows[places] for places in places_of(own, ~own))
+        return cls(hidden, dense_features(select_features(batch.x, hidden)), others)
 
 
 class GraphMAE(PredictiveMethod[Masked]):

@@ -13,6 +13,7 @@ from torch import Tensor
 from gssl.augment.hops import UNREACHED, hop_classes
 from gssl.common.options import PositiveInt
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import true_places
 from gssl.graph.storage import Graph
 from gssl.methods.properties import Made, PropertyPrediction, Told
 from gssl.models.encoder import Encoder
@@ -62,11 +63,13 @@ class HopPrediction(PropertyPrediction):
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Told]:
         row, table = self.made(batch.device)
         ids = batch.node_ids[: batch.num_targets]
-        known = (row[ids] != UNREACHED).nonzero().squeeze(1)
+        told = row[ids] != UNREACHED
+        same = torch.zeros_like(told[:1]) if len(ids) != len(row) else ids == torch.arange(len(row), device=ids.device)
+        count, whole = torch.stack([told.sum(), same.all()]).tolist()
+        known = true_places(told, count)
         order = torch.randperm(len(known), generator=self.rng, device=ids.device)[: self.anchors]
         anchors = known[order]
         hops = table[row[ids[anchors]]]
-        whole = len(ids) == len(row) and torch.equal(ids, torch.arange(len(row), device=ids.device))
         found, classes = self.draw(Around(anchors, hops if whole else hops[:, ids]))
         return batch, Told(found, classes)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gssl.common.errors import InputError
 from gssl.datasets.types import LabelKind, Labels, Split
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import places_of
 from gssl.method import Method
 from gssl.models.encoder import Encoder
 from gssl.objectives.weights import weighted_mean
@@ -79,11 +80,12 @@ class Labelled(Method):
         rows = known if known.dim() == 1 else known.any(1)
         embedding = self.embed(batch)
         # The norms of a measured batch are those of all its targets, so the head must see them all.
-        logits = self._head(embedding)[rows] if batch.plan.measure else self._head(embedding[rows])
+        (places,) = places_of(rows)
+        logits = self._head(embedding)[places] if batch.plan.measure else self._head(embedding[places])
         if not len(logits):
             return logits.sum()
-        targets, known = targets[rows], known[rows]
-        weight = None if batch.weight is None else batch.weight[rows]
+        targets, known = targets[places], known[places]
+        weight = None if batch.weight is None else batch.weight[places]
         if self.kind == "multiclass":
             return weighted_mean(F.cross_entropy(logits, targets, reduction="none"), weight)
         criterion = F.mse_loss if self.kind == "regression" else F.binary_cross_entropy_with_logits

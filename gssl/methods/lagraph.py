@@ -125,6 +125,7 @@ class LaGraph(Method):
         if batch.graph_ptr is not None:
             pooled = (self.encoder.pool(rows, batch) for rows in (nodes, seen))
             return root_mean_square(*pooled, weight=batch.weight)
-        hidden = hidden[hidden < batch.num_targets]
+        if batch.num_targets < batch.num_nodes:
+            hidden = hidden[hidden < batch.num_targets]
         weight = None if batch.weight is None else batch.weight[hidden]
         return root_mean_square(nodes[hidden], seen[hidden], weight=weight)

@@ -12,6 +12,7 @@ from gssl.augment.hops import UNREACHED
 from gssl.common.card import Card
 from gssl.common.options import PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.graph.kept import places_of
 from gssl.methods.hop_prediction import Around, HopPrediction
 from gssl.models.encoder import Encoder
 
@@ -56,18 +57,16 @@ class PairwiseDistance(HopPrediction):
 
     def draw(self, around: Around) -> tuple[Tensor, Tensor]:
         far = around.hops.flatten()
-        width, found, classes = around.hops.shape[1], list[Tensor](), list[int]()
-        for hop in range(1, self.hops + 1):
-            there = far == hop if hop < self.hops else (far == hop) | (far == UNREACHED)
-            places = there.nonzero().squeeze(1)
+        width, found, classes = around.hops.shape[1], list[Tensor](), list[Tensor]()
+        there = [far == hop for hop in range(1, self.hops)] + [(far == self.hops) | (far == UNREACHED)]
+        for number, places in enumerate(places_of(*there)):
             if len(places):
                 found.append(places[self._draws(len(places))])
-                classes.append(hop - 1)
+                classes.append(torch.full_like(found[-1], number))
         if not found:  # a batch of a single node
             return around.anchors.new_empty(2, 0), around.anchors.new_empty(0)
         place = torch.cat(found)
-        told = torch.tensor(classes, device=place.device).repeat_interleave(self.pairs)
-        return torch.stack([around.anchors[place // width], place % width]), told
+        return torch.stack([around.anchors[place // width], place % width]), torch.cat(classes)
 
     def _draws(self, count: int) -> Tensor:
         return torch.randint(count, (self.pairs,), generator=self.rng, device=self.rng.device)

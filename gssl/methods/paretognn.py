@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -93,9 +94,10 @@ class ParetoGNN(Joint):
                 values.append(term.detach())
                 slopes.append(_slope(term, parameters))
         of_encoder = [[g for p, g in zip(parameters, slope, strict=True) if id(p) in shared] for slope in slopes]
-        self.weight.copy_(self._reconciled(of_encoder))
+        weights = self._reconciled(of_encoder).to(self.weight.dtype)
+        self.weight.copy_(weights)
         total: Tensor = torch.stack(values) @ self.weight
-        return _with_slope(total, parameters, slopes, self.weight.tolist()) if torch.is_grad_enabled() else total
+        return _with_slope(total, parameters, slopes, weights.tolist()) if torch.is_grad_enabled() else total
 
     def _reconciled(self, slopes: Sequence[Sequence[Tensor | None]]) -> Tensor:
         """Weights of the point of least norm in the hull of the gradients of the losses, shape (num_methods,).
@@ -103,11 +105,12 @@ class ParetoGNN(Joint):
         Args:
             slopes: for each loss its gradient for each parameter of the encoder, None where it does not depend on it.
         """
-        length = torch.tensor([_inner(slope, slope) ** 0.5 for slope in slopes], dtype=torch.float64)
+        whole = _gram(slopes)
+        length = torch.tensor([square**0.5 for square in whole.diagonal().tolist()], dtype=torch.float64)
         told = (length > 0).nonzero().squeeze(1)
         if not len(told):
-            return torch.full_like(self.weight, 1 / len(slopes))
-        gram = torch.tensor([[_inner(slopes[i], slopes[j]) for j in told] for i in told], dtype=torch.float64)
+            return torch.full_like(length, 1 / len(slopes))
+        gram = whole[told][:, told]
         if self.normalize != "none":
             gram = gram / torch.outer(length[told], length[told])
         found = min_norm_weights(gram)
@@ -125,10 +128,26 @@ def _slope(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None
     return torch.autograd.grad(term, parameters, allow_unused=True)
 
 
-def _inner(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> float:
-    """Inner product of two gradients, summed in float64."""
-    pairs = zip(first, second, strict=True)
-    return sum(float(torch.sum(a * b, dtype=torch.float64)) for a, b in pairs if a is not None and b is not None)
+def _gram(slopes: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """Inner products of gradients, summed in float64, shape (n, n), on the CPU, for which a device is asked once."""
+    device = next((slope.device for slope in chain.from_iterable(slopes) if slope is not None), None)
+    nothing = torch.zeros((), dtype=torch.float64, device=device)
+    found = [[_inner(first, second, nothing) for second in slopes[: number + 1]] for number, first in enumerate(slopes)]
+    lower = iter(torch.stack([each for row in found for each in row]).tolist())
+    gram = torch.zeros(len(slopes), len(slopes), dtype=torch.float64)
+    for i in range(len(slopes)):
+        for j in range(i + 1):
+            gram[i, j] = gram[j, i] = next(lower)
+    return gram
+
+
+def _inner(first: Sequence[Tensor | None], second: Sequence[Tensor | None], nothing: Tensor) -> Tensor:
+    """Inner product of two gradients, a scalar, summed in float64, one parameter after the other from ``nothing``."""
+    total = nothing
+    for a, b in zip(first, second, strict=True):
+        if a is not None and b is not None:
+            total = total + torch.sum(a * b, dtype=torch.float64)
+    return total
 
 
 def _with_slope(

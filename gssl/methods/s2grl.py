@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from gssl.common.card import Card
 from gssl.common.options import PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
+from gssl.graph.kept import places_of
 from gssl.methods.hop_prediction import Around, HopPrediction
 from gssl.models.encoder import Encoder
 
@@ -55,28 +56,29 @@ class S2GRL(HopPrediction):
 
     def draw(self, around: Around) -> tuple[Tensor, Tensor]:
         anchors, found, classes = around.anchors, list[Tensor](), list[Tensor]()
-        for hop in range(1, self.hops + 1):
-            place, counts = _drawn(around.hops == hop, self.contexts, self.rng)
-            of = anchors[counts > 0].repeat_interleave(self.contexts)
-            found.append(torch.stack([of, place]))
-            classes.append(torch.full_like(place, hop - 1))
+        for hop, (rows, columns) in enumerate(_drawn(around.hops, self.hops, self.contexts, self.rng)):
+            found.append(torch.stack([anchors[rows], columns]))
+            classes.append(torch.full_like(columns, hop))
         return torch.cat(found, dim=1), torch.cat(classes)
 
 
-def _drawn(there: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Uniform draws, with replacement, of a column of each row of which something is there.
+def _drawn(hops: Tensor, last: int, count: int, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each number of hops, uniform draws, with replacement, of a column of each row that has it.
 
     Args:
-        there: shape (a, n), bool.
+        hops: shape (a, n), int.
+        last: numbers from 1 to this one are drawn for.
         count: columns for each such row.
         rng: on its device.
 
-    Returns:
-        The columns, row after row, shape (b * count,), int64, and how many are there in each row, shape (a,), int64.
+    Yields:
+        The rows, each ``count`` times, and their columns, both of shape (b * count,), int64.
     """
-    counts = there.sum(1)
-    columns = there.nonzero()[:, 1]
-    first, some = counts.cumsum(0) - counts, counts > 0
-    draw = torch.rand(int(some.sum()), count, generator=rng, device=rng.device, dtype=torch.float64)
-    place = first[some, None] + (draw * counts[some, None]).long()
-    return columns[place.flatten()], counts
+    there = [hops == hop for hop in range(1, last + 1)]
+    counts = [each.sum(1) for each in there]
+    places = places_of(*(each > 0 for each in counts), *(each.flatten() for each in there))
+    for own, rows, there_are in zip(counts, places, places[last:], strict=False):
+        start = (own.cumsum(0) - own)[rows, None]
+        draw = torch.rand(len(rows), count, generator=rng, device=rng.device, dtype=torch.float64)
+        place = start + (draw * own[rows, None]).long()
+        yield rows.repeat_interleave(count), (there_are % hops.shape[1])[place.flatten()]

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import Pattern
 from gssl.objectives.weights import weighted_mean
 
@@ -113,12 +114,13 @@ def negatives_within(
 def _apart(pattern: Pattern, source: Tensor, target: Tensor, *, undirected: bool) -> Tensor:
     """Those of the pairs that are neither edges nor self-pairs, shape (2, at most n), int64."""
     edges = pattern.row.long() * pattern.num_cols + pattern.col.long()
-    if not bool((edges.diff() > 0).all()):
+    if not pattern.is_sorted:
         edges = edges.sort().values
     keep = ~_among(edges, target * pattern.num_cols + source) & (source != target)
     if undirected:
         keep &= ~_among(edges, source * pattern.num_cols + target)
-    return torch.stack([source[keep], target[keep]])
+    (places,) = places_of(keep)
+    return torch.stack([source[places], target[places]])
 
 
 def _among(edges: Tensor, wanted: Tensor) -> Tensor:

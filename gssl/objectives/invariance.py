@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gssl.objectives.weights import check_views, weighted_mean
@@ -25,4 +26,5 @@ def root_mean_square(first: Tensor, second: Tensor, *, weight: Tensor | None = N
     if not first.numel():
         return (first.sum() + second.sum()) * 0.0
     mean = weighted_mean((first - second).square().mean(1), weight)
-    return mean.sqrt() if bool(mean > 0) else mean * 0.0
+    some = mean > 0
+    return torch.where(some, torch.where(some, mean, 1.0).sqrt(), mean * 0.0)

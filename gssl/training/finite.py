@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def see(run: TrainingRun, value: Tensor, what: str) -> None:
     Raises:
         TrainingError: see :func:`settle`.
     """
-    run.unseen.append(Unseen(value.detach(), what, run.position.batches))
+    run.unseen.append(Unseen(value.detach(), what, run.position.epoch, run.position.batches))
     if value.device.type == "cpu" or len(run.unseen) >= 2 * TOGETHER:
         settle(run)
 
@@ -45,8 +46,12 @@ def settle(run: TrainingRun) -> None:
     numbers = torch.stack([one.value.double() for one in unseen]).tolist()
     for one, number in zip(unseen, numbers, strict=True):
         _check(run, number, one)
-        if one.what == "loss":
+        if one.what != "loss":
+            continue
+        if one.epoch == run.position.epoch:
             run.position.loss_sum += number
+        else:  # the only batch of an epoch that is over
+            run.curve[one.epoch] = replace(run.curve[one.epoch], loss=number)
 
 
 def _check(run: TrainingRun, value: float, unseen: Unseen) -> None:
@@ -56,13 +61,13 @@ def _check(run: TrainingRun, value: float, unseen: Unseen) -> None:
         largest = EXPLODED * max(1.0, abs(run.curve[0].loss))
     if math.isfinite(value) and abs(value) <= largest:
         return
-    if not run.curve and not unseen.batches:
+    if not unseen.epoch and not unseen.batches:
         raise TrainingError(
             f"the {what} is {value:g} in epoch 0, with the weights that training begins with, so no rate is to "
             "blame: look for an extreme option (a temperature, a noise, the weight of a term) or extreme features"
         )
-    last = f"{run.curve[-1].loss:.6g}" if run.curve else "none, this is the first epoch"
+    last = f"{run.curve[unseen.epoch - 1].loss:.6g}" if unseen.epoch else "none, this is the first epoch"
     raise TrainingError(
-        f"the {what} is {value:g} in epoch {run.position.epoch} (last good mean loss: {last}); "
+        f"the {what} is {value:g} in epoch {unseen.epoch} (last good mean loss: {last}); "
         f"try a lower --set train.lr (now {run.config.lr:g}) or --set train.clip_norm=1"
     )

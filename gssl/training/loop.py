@@ -20,10 +20,11 @@ from gssl.method import Method, Player, scalar
 from gssl.samplers.base import Sampler
 from gssl.training.budget import check_memory
 from gssl.training.checkpoint import load_checkpoint, save_checkpoint
-from gssl.training.clock import Mark, load_average
+from gssl.training.clock import Mark
 from gssl.training.config import TrainConfig
 from gssl.training.device import float32_products, make_optimizer, resolve_device
 from gssl.training.embed import over_items
+from gssl.training.epochs import close_epoch
 from gssl.training.finite import see, settle
 from gssl.training.group import ALONE, Group
 from gssl.training.loss_scale import LossScale
@@ -32,15 +33,14 @@ from gssl.training.norms import GradientNorms
 from gssl.training.parallel import (
     build_shared_fabric,
     reducer,
-    require_same_weights,
     shared_sampler,
 )
 from gssl.training.progress import Progress, Quiet
-from gssl.training.result import EpochRecord, TrainResult, mean_or_none, total_or_none
+from gssl.training.result import TrainResult, mean_or_none, total_or_none
 from gssl.training.saver import Saver
 from gssl.training.schedule import rate_factor
 from gssl.training.signals import DeferredSignals
-from gssl.training.state import Best, Position, TrainingRun, Turn
+from gssl.training.state import TrainingRun, Turn
 from gssl.training.streams import start_streams
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def pretrain(
             saver = Saver(run, signals, checkpoint, config_key)
             while run.position.epoch < config.epochs and not run.exhausted:
                 _epoch(run, saver, watch)
-                _close_epoch(run, validate)
-                display.epoch(run.curve[-1])
+                for record in close_epoch(run, validate):
+                    display.epoch(record)
                 saver.between_updates()
             saver.save()
     finally:
@@ -231,7 +231,6 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                 position.spend(mark)
                 saver.between_updates()
                 mark = Mark.now()
-        settle(run)
         position.spend(mark)
     if pending or not position.batches:
         raise TrainingError(
@@ -344,31 +343,3 @@ def _clipped(run: TrainingRun, turn: Turn) -> Tensor:
     norm = run.fabric.clip_gradients(run.method, turn.optimizer, max_norm=largest, error_if_nonfinite=False)
     assert norm is not None
     return norm
-
-
-def _close_epoch(run: TrainingRun, validate: Callable[[], float] | None) -> None:
-    """Book the epoch, keep its weights if they are the best, and move to the next."""
-    done = run.position
-    score = None
-    if validate is not None:
-        run.method.eval()
-        score = run.group.first(validate)
-    require_same_weights(run.method, run.group, done.epoch)
-    record = EpochRecord(
-        done.epoch,
-        done.loss_sum / done.batches,
-        done.lr,
-        done.seconds,
-        score,
-        run.reads.report(),
-        run.sampler.empty_draws - run.empty_before,
-        run.group.total(done.cpu_seconds)[0],
-        load_average(),
-    )
-    run.curve.append(record)
-    run.position = Position(epoch=done.epoch + 1)
-    if validate is None and run.config.patience is None:
-        return
-    criterion = record.loss if score is None else -score
-    if run.best is None or criterion < run.best.score:
-        run.best = Best.copy_of(run.method, done.epoch, criterion)

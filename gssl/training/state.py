@@ -78,11 +78,13 @@ class Unseen:
     Attributes:
         value: scalar.
         what: as messages call it.
+        epoch: in which it came up.
         batches: batches of the epoch that were done before.
     """
 
     value: Tensor
     what: str
+    epoch: int
     batches: int
 
 
@@ -114,7 +116,8 @@ class TrainingRun:
     ``reads`` and ``empty_before`` are about the epoch under way. They need not be in a checkpoint: with a history there
     are none within an epoch, and the empty draws of one that was interrupted are drawn again. The last of ``turns`` is
     the one whose loss is recorded and whose gradients samplers look at. ``group`` are the processes that train
-    together, and ``reducer`` makes their gradients one. ``unseen`` is looked at before a checkpoint.
+    together, and ``reducer`` makes their gradients one. ``unseen`` is looked at before a checkpoint; epochs from
+    ``untold`` on were over before their losses were looked at.
     """
 
     method: Method
@@ -134,6 +137,7 @@ class TrainingRun:
     reads: StalenessLog = field(default_factory=StalenessLog)
     empty_before: int = 0
     unseen: list[Unseen] = field(default_factory=list)
+    untold: int | None = None
 
     @property
     def device(self) -> torch.device:

@@ -85,7 +85,8 @@ class AdjointPropagation(StoredPropagation):
             return append_rows(above, source, target, num_rows)
         leaving = (target >= above.num_rows).nonzero().squeeze(1)
         leaving = leaving[torch.argsort(target[leaving], stable=True)]
-        counts = torch.bincount(target[leaving] - above.num_rows, minlength=num_rows - above.num_rows)
+        counts = target.new_zeros(num_rows - above.num_rows)
+        counts.index_add_(0, target[leaving] - above.num_rows, torch.ones_like(leaving, dtype=counts.dtype))
         rowptr = torch.cat([above.rowptr, (above.nnz + counts.cumsum(0)).to(above.rowptr.dtype)])
         col = torch.cat([above.col, source[leaving].to(above.col.dtype)])
         chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])

@@ -290,7 +290,11 @@ class _TorchExpansion(Expansion):
         return self._nodes
 
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        return self.take(*torch_ops.uniform_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
+        rows = self._nodes[skip:]
+        offsets, position, self._nodes, local = torch_ops.uniform_numbered(
+            self._pattern, self._nodes, rows, fanout, stream, None
+        )
+        return self._hop(offsets, position, local, skip)
 
     def number(self, ids: Tensor) -> Tensor:
         self._nodes, local = torch_ops.renumber(self._nodes, ids)
@@ -300,11 +304,15 @@ class _TorchExpansion(Expansion):
         return self.take(*torch_ops.shared_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
 
     def inner(self) -> Hop:
-        return self.take(*torch_ops.inner_edges(self._pattern, self._nodes))
+        return self._hop(*torch_ops.inner_edges(self._pattern, self._nodes))
 
     def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
-        dtype = self._pattern.rowptr.dtype
-        degree = self._pattern.counts[self._nodes[skip:]]
         self._nodes, local = torch_ops.renumber(self._nodes, self._pattern.col[position])
+        return self._hop(rowptr, position, local, skip)
+
+    def _hop(self, rowptr: Tensor, position: Tensor, local: Tensor, skip: int = 0) -> Hop:
+        """A hop into the nodes from ``skip`` on, as many as there are rows, along edges whose sources have numbers."""
+        dtype = self._pattern.rowptr.dtype
+        rows = self._nodes[skip : skip + len(rowptr) - 1]
         pattern = Pattern(rowptr.to(dtype), local.to(dtype), len(self._nodes))
-        return Hop(pattern, position.to(dtype), degree)
+        return Hop(pattern, position.to(dtype), self._pattern.counts[rows])

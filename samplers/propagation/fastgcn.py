@@ -63,9 +63,10 @@ class FastGCN(LayeredPropagation):
         drawn, times = self.draw(draws, stream)
         rows, position = self.graph.block.pattern.select_rows(batch.nodes)
         place, keep = member(drawn, rows.col.long())
-        hop = batch.take(*kept(rows, position, keep))
+        offsets, position, left = kept(rows, position, keep)
+        hop = batch.take(offsets, position)
         factor = times / (draws * self.chance[drawn])
-        return hop, factor[place[keep]].float()
+        return hop, factor[place[left]].float()
 
     def draw(self, draws: int, stream: int) -> tuple[Tensor, Tensor]:
         """Sources in ascending order, shape (n,), int64, and how often each was drawn, shape (n,), int64."""

@@ -98,8 +98,9 @@ class Labor(LayeredPropagation):
             rows, position = self.graph.block.pattern.select_rows(batch.nodes)
             chance = inclusion(rows, fanout, _LIMIT if self.iterations == "converge" else self.iterations)
             keep = uniform(stream, rows.col.long()) < chance
-            hop = batch.take(*kept(rows, position, keep))
-            factor = 1 / chance[keep]
+            offsets, position, left = kept(rows, position, keep)
+            hop = batch.take(offsets, position)
+            factor = 1 / chance[left]
         return hop, (self.scaled(hop, factor, batch.nodes) if self.hajek else factor).float()
 
     def scaled(self, hop: Hop, factor: Tensor, nodes: Tensor) -> Tensor:

@@ -86,7 +86,8 @@ class Ladies(LayeredPropagation):
             drawn = successive(chance, number, count)
             factor = torch.zeros_like(chance).index_copy(0, drawn, debiased_weights(chance[drawn], len(chance)))
         keep = factor[source] > 0
-        return batch.take(*kept(rows, position, keep)), factor[source[keep]].float()
+        offsets, position, left = kept(rows, position, keep)
+        return batch.take(offsets, position), factor[source[left]].float()
 
 
 def included(number: Tensor, chance: Tensor) -> Tensor:

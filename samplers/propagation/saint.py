@@ -122,7 +122,7 @@ class Saint(SubgraphPropagation):
         rows, position = pattern.select_rows(targets)
         inverse = 1 / pattern.counts.double().clamp(min=1)
         chance = inverse[rows.col] + inverse[targets].repeat_interleave(rows.counts.long(), output_size=rows.nnz)
-        return kept(rows, position, uniform(stream, position.long()) < self.steps / 2 * chance)
+        return kept(rows, position, uniform(stream, position.long()) < self.steps / 2 * chance)[:2]
 
     def counts(self) -> tuple[Tensor, Tensor]:
         """In how many of the counted subgraphs each node, and each edge, was: shapes (num_nodes,), (num_edges,)."""

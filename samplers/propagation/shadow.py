@@ -12,7 +12,7 @@ from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
-from gssl.samplers.propagation.torch_ops import renumber, uniform_edges
+from gssl.samplers.propagation.torch_ops import uniform_numbered
 from gssl.samplers.rng import Slot, hash64
 from gssl.samplers.selection.base import Draw
 
@@ -82,13 +82,11 @@ class Shadow(SubgraphPropagation):
         for stream in streams:
             group, rows = new // size, new % size
             own = hash64(hash64(stream, targets[group]), rows)
-            offsets, position = uniform_edges(pattern, rows, self.neighbors, own)
-            sources = group.repeat_interleave(offsets.diff()) * size + pattern.col[position].long()
             before = len(found)
-            found, _ = renumber(found, sources)
+            _, _, found, _ = uniform_numbered(pattern, found, rows, self.neighbors, own, (group, size))
             new = found[before:]
         others = found[len(targets) :]
         others = others[torch.argsort(others // size, stable=True)]
-        counts = torch.bincount(others // size, minlength=len(targets))
+        counts = torch.zeros_like(targets).index_add_(0, others // size, torch.ones_like(others))
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]) + len(targets)
         return torch.cat([targets, others % size]), starts

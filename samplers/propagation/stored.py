@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -15,7 +15,7 @@ from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import BatchHistory, History, Mode, Precision, Storage
 from gssl.graph.plan import Plan
-from gssl.graph.sparse import BatchFeatures
+from gssl.graph.sparse import BatchFeatures, ask_ends
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend, Propagation
 from gssl.samplers.propagation.exact import Exact
@@ -179,13 +179,12 @@ class StoredPropagation(Propagation):
         """Features of all sources, or of the fresh ones where the first layer hears from no others."""
         return self._exact.features(sources if self.first is None else sources[:num_fresh], ahead=ahead)
 
-    def handle(self, ids: Tensor, num_fresh: int) -> BatchHistory:
-        """The history as a batch with these rows sees it."""
-        return BatchHistory(self.store, self.mode, ids, num_fresh, frozen=self.frozen)
+    def handle(self, ids: Tensor, num_fresh: int, sources: Sequence[Tensor] = ()) -> BatchHistory:
+        """The history as a batch with these rows, and these sources of each layer, sees it."""
+        return BatchHistory(self.store, self.mode, ids, num_fresh, tuple(sources), frozen=self.frozen)
 
 
 def ask_heads(block: Block, num_fresh: int) -> None:
     """Let a block know how many edges its first destinations, and its first sources, have: encoders ask for them."""
-    block.pattern.end_of(num_fresh)
-    if block.pattern.knows_transpose:
-        block.pattern.transposed[0].end_of(num_fresh)
+    pattern = block.pattern
+    ask_ends((pattern, pattern.transposed[0]) if pattern.knows_transpose else (pattern,), num_fresh)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gssl.graph.kept import kept_of, places_of
 from gssl.graph.sparse import Pattern
 from gssl.samplers.rng import below, hash64, uniform
+
+_WIDE = 1 << 24  # places for picks, of which each takes some tens of bytes for a moment
 
 
 def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor]:
@@ -28,13 +31,64 @@ def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Ten
     total = int(offsets[-1])
     shift = (start - offsets[:-1]).repeat_interleave(kept, output_size=total)
     position = torch.arange(total, device=rows.device) + shift
-    large = (degree > kept).nonzero().squeeze(1)
-    if fanout > 0 and len(large):
+    large = (degree > kept).nonzero().squeeze(1) if fanout > 0 else rows[:0]
+    if len(large):
         own = stream[large] if isinstance(stream, Tensor) else hash64(stream, rows[large])
         picks = floyd(own, degree[large], fanout)
         place = offsets[large].unsqueeze(1) + torch.arange(fanout, device=rows.device)
         position[place] = start[large].unsqueeze(1) + picks
     return offsets, position
+
+
+def uniform_numbered(
+    pattern: Pattern, nodes: Tensor, rows: Tensor, fanout: int, stream: int | Tensor, group: tuple[Tensor, int] | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """:func:`uniform_edges`, and :func:`renumber` of their sources, for one wait where room for all picks is small.
+
+    Args:
+        pattern: edges of the graph.
+        nodes: distinct ids of the batch, shape (m,), int64.
+        rows: destinations, shape (n,), int64.
+        fanout: edges into each, -1 for all.
+        stream: as in :func:`uniform_edges`.
+        group: where several batches are made at once, the number of that of each row, shape (n,), int64, and what it
+            is multiplied with and added to ids, as in ``nodes``.
+
+    Returns:
+        Offsets of the picks, shape (n + 1,), and the edge that each is, shape (nnz,); the ids with the new ones at the
+        end, and the number of the source of each pick, shape (nnz,). All int64.
+    """
+    fanout = min(fanout, pattern.most)  # no wider than the row that has most
+    if fanout < 0 or fanout * len(rows) > _WIDE:
+        offsets, position = uniform_edges(pattern, rows, fanout, stream)
+        sources = pattern.col[position].long()
+        if group is not None:
+            sources += (group[0] * group[1]).repeat_interleave(offsets.diff(), output_size=len(position))
+        return offsets, position, *renumber(nodes, sources)
+    offsets, position, there = _picks(pattern, rows, fanout, stream)
+    sources = pattern.col[position.clamp(max=max(pattern.nnz - 1, 0))].long() if pattern.nnz else position
+    if group is not None:
+        sources = sources + (group[0] * group[1]).unsqueeze(1)
+    # What is no pick counts as a node that is there already.
+    if len(rows):
+        sources = torch.where(there, sources, nodes[0])
+    first, number = _numbered(torch.cat([nodes, sources.flatten()]))
+    new, picked = places_of(first, there.flatten())
+    ids = torch.cat([nodes, sources.flatten()])[new]
+    return offsets, position.flatten()[picked], ids, number[len(nodes) :][picked]
+
+
+def _picks(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Offsets of the picks of each row (n + 1,), the edges that they are (n, fanout), and which of these there are."""
+    start, degree = pattern.rowptr[rows].long(), pattern.counts[rows].long()
+    kept = degree.clamp(max=fanout)
+    offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(kept, 0, out=offsets[1:])
+    place = torch.arange(fanout, device=rows.device)
+    own = stream if isinstance(stream, Tensor) else hash64(stream, rows)
+    drawn = floyd(own, degree.clamp(min=fanout + 1), fanout)
+    picks = torch.where((degree > fanout).unsqueeze(1), drawn, place)
+    return offsets, start.unsqueeze(1) + picks, place < kept.unsqueeze(1)
 
 
 def shared_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tuple[Tensor, Tensor]:
@@ -44,38 +98,42 @@ def shared_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tu
     # A number over a tensor is the number times a rounded reciprocal, which the kernels' quotient is not.
     chance = torch.where(degree <= fanout, 1.0, torch.full_like(degree, fanout) / degree)
     chance = chance.repeat_interleave(edges.counts.long(), output_size=edges.nnz)
-    return kept(edges, position, uniform(stream, edges.col.long()) < chance)
+    return kept(edges, position, uniform(stream, edges.col.long()) < chance)[:2]
 
 
-def inner_edges(pattern: Pattern, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The edges among the distinct nodes ``rows``; returns as :func:`uniform_edges`."""
+def inner_edges(pattern: Pattern, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The edges among the distinct nodes ``rows``; returns as :func:`uniform_edges`, and the row of each source."""
     edges, position = pattern.select_rows(rows)
-    return kept(edges, position, member(rows.sort().values, edges.col.long())[1])
+    ordered, order = rows.sort()
+    place, there = member(ordered, edges.col.long())
+    offsets, position, left = kept(edges, position, there)
+    return offsets, position, order[place[left]]
 
 
 def ego_edges(pattern: Pattern, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
     """What :meth:`gssl.samplers.propagation.expansion.Engine.ego_edges` says."""
     sets = len(starts) - 1
     group = torch.arange(sets, device=nodes.device)
-    group = torch.cat([group, group.repeat_interleave(starts.diff())])
+    group = torch.cat([group, group.repeat_interleave(starts.diff(), output_size=len(nodes) - sets)])
     edges, position = pattern.select_rows(nodes)
     key, order = (group * pattern.num_rows + nodes).sort()
-    wanted = group.repeat_interleave(edges.counts.long()) * pattern.num_rows + edges.col.long()
+    wanted = group.repeat_interleave(edges.counts.long(), output_size=edges.nnz) * pattern.num_rows + edges.col.long()
     place, keep = member(key, wanted)
-    rowptr, position = kept(edges, position, keep)
+    rowptr, position, left = kept(edges, position, keep)
     dtype = pattern.rowptr.dtype
-    return Pattern(rowptr.to(dtype), order[place[keep]].to(dtype), len(nodes)), position.to(dtype)
+    return Pattern(rowptr.to(dtype), order[place[left]].to(dtype), len(nodes)), position.to(dtype)
 
 
-def kept(edges: Pattern, position: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Some of the edges of selected rows; returns as :func:`uniform_edges`.
+def kept(edges: Pattern, position: Tensor, keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Some of the edges of selected rows; returns as :func:`uniform_edges`, and where they were.
 
     Args:
         edges: the rows, as ``pattern.select_rows`` gives them.
         position: their edges in the graph, shape (nnz,).
         keep: bool, shape (nnz,).
     """
-    return edges.filter(keep).rowptr, position[keep]
+    (left,) = kept_of([edges.mask(keep)])
+    return edges.left_by(left).rowptr, position[left.places], left.places
 
 
 def member(members: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,10 +179,17 @@ def renumber(nodes: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         The ids with the new ones at the end, and the number of each source, shape (nnz,), int64.
     """
     ids = torch.cat([nodes, sources.long()])
-    distinct, inverse = torch.unique(ids, return_inverse=True)
+    first, number = _numbered(ids)
+    return ids[places_of(first)[0]], number[len(nodes) :]
+
+
+def _numbered(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of some ids (n,) appear for the first time, bool, and the number of each id in order of appearance."""
+    ordered, order = ids.sort(stable=True)
+    begins = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=begins[1:])
+    first = torch.empty_like(begins).scatter_(0, order, begins)
     places = torch.arange(len(ids), device=ids.device)
-    first = torch.full_like(distinct, len(ids)).scatter_reduce(0, inverse, places, "amin")
-    order = torch.argsort(first)
-    number = torch.empty_like(order)
-    number[order] = torch.arange(len(order), device=ids.device)
-    return distinct[order], number[inverse[len(nodes) :]]
+    begin = torch.where(begins, places, 0).cummax(0).values if len(ids) else places
+    number = torch.empty_like(order).scatter_(0, order, (first.cumsum(0) - 1)[order[begin]])
+    return first, number

@@ -79,14 +79,14 @@ class VRGCNPropagation(StoredPropagation):
         else:
             block, ids = without_edges(len(fresh), self.engine.pattern), fresh
         sources = [*reversed([*sources, ids])]
-        history = self.handle(ids, len(fresh))
+        history = self.handle(ids, len(fresh), sources)
         return MiniBatch(
             x=self.features(ids, len(fresh), ahead=not draw.is_awaited),
             blocks=tuple(reversed([*blocks, block])),
             node_ids=ids,
             num_targets=len(draw.ids),
             weight=self.target_weight(draw),
-            plan=Plan(history=replace(history, sources=tuple(sources)), first=self.first),
+            plan=Plan(history=history, first=self.first),
         )
 
 
@@ -109,14 +109,14 @@ def drawn_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> Ten
     luck = uniform(hash64(stream, rows)[row], position)
     order = torch.argsort(luck + row)  # rows stay together: luck is below 1
     drawn = torch.zeros(pattern.nnz, dtype=torch.bool, device=row.device)
-    drawn[order[position < fanout]] = True
+    drawn[order] = position < fanout
     return torch.where(drawn, (counts / counts.clamp(max=fanout).clamp(min=1))[row], 0.0).float()
 
 
 def _num_fresh(block: Block) -> int:
     """Leading sources that are destinations or drawn."""
     assert block.sample_weight is not None
-    drawn = block.pattern.col[block.sample_weight > 0]
+    drawn = torch.where(block.sample_weight > 0, block.pattern.col, -1)
     return max(block.num_dst, int(drawn.max()) + 1 if len(drawn) else 0)
 
 
@@ -124,7 +124,8 @@ def _drawn_first(block: Block, ids: Tensor) -> tuple[Block, Tensor]:
     """Renumber the sources so that destinations come first, then the drawn ones, then the rest."""
     assert block.sample_weight is not None
     rank = torch.full((block.num_src,), 2, dtype=torch.int8, device=ids.device)
-    rank[block.pattern.col[block.sample_weight > 0].long()] = 1
+    drawn = (block.sample_weight > 0).int()
+    rank = torch.where(drawn.new_zeros(block.num_src).index_add_(0, block.pattern.col, drawn) > 0, 1, rank)
     rank[: block.num_dst] = 0
     order = torch.argsort(rank, stable=True)
     number = torch.empty_like(order)

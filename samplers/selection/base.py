@@ -54,7 +54,7 @@ class Draw:
 
     def to(self, device: torch.device) -> Draw:
         """The draw with its targets on a device."""
-        return replace(self, ids=self.ids.to(device), probability=self.probability.to(device))
+        return replace(self, ids=_sent(self.ids, device), probability=_sent(self.probability, device))
 
     def parts(self) -> Iterator[Draw]:
         """Its pieces, which together are the draw: the optimizer steps after the last, if it does."""
@@ -67,6 +67,13 @@ class Draw:
             yield replace(
                 self, ids=self.ids[part], probability=self.probability[part], step=self.step and last, piece=None
             )
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """The values on a device, through pinned memory where the host need not wait for them then."""
+    if device.type != "cuda" or values.device.type != "cpu":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 class Selection(ABC):

@@ -1,6 +1,5 @@
 """Every registered method has the losses of the CPU on a CUDA device, which is an emulated one."""
 
-import math
 import runpy
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from gssl.method import Method
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch
 from gssl.testing.emulated.cuda import needs_emulated_cuda
-from gssl.testing.emulated.training import Make, losses, same_losses
+from gssl.testing.emulated.training import Make, counted_steps, same_losses
 from gssl.testing.methods import EmbeddingContract
 from gssl.testing.toy import Kind, toy_batch
 from gssl.training.config import TrainConfig
@@ -46,12 +45,34 @@ def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: K
 ONCE = list({case.values[0].method: case for case in reversed(CASES)}.values())  # type: ignore[union-attr]  # a contract
 
 
+# How often the host waits for the device in a step on a whole graph: once for each view whose edges are drawn, and what
+# else a method must know. Above two is what looks for subgraphs on the CPU (SUBG-CON, GCC), makes something anew each
+# epoch (AFGRL, AutoSSL), or has several losses in turn (AUG-MAE, ParetoGNN). One fewer is to be written down here.
+WAITS = {
+    name: waits
+    for waits, names in {
+        0: "Clustering Completion DGI Distance2Clusters DMGI GALA GGD NodeProperty Partitioning PolyGCL SGRL SUGRL",
+        1: "ARGA ARGVA Bandana GAE GMI GraphMAE GraphMAE2 LaGraph M3S Merged MVGRL PairwiseAttrSim SimMLP Supervised "
+        "VGAE",
+        2: "BGRL CCASSG Contrast COSTA EdgeMask GBT GCA GiGaMAE GRACE GraphACL HeCo MaskGAE MetaPathPred "
+        "PairwiseDistance S2GAE S2GRL VICReg",
+        3: "E2Neg GPTGNN",
+        4: "AUGMAE BLNN ProGCL",
+        5: "ParetoGNN",
+        10: "AFGRL SUBGCON",
+        14: "AutoSSL GCC",
+    }.items()
+    for name in names.split()
+}
+
+
 @pytest.mark.parametrize(("contract", "kind"), ONCE)
-def test_it_computes_in_16_bits(contract: type[EmbeddingContract], kind: Kind) -> None:
+def test_it_computes_in_16_bits_and_makes_the_host_wait_so_often(contract: type[EmbeddingContract], kind: Kind) -> None:
     """Autocast leaves no two types that do not go together, whatever the method adds up."""
-    config = TrainConfig(epochs=1, lr=0.01, optimizer="sgd", precision="bf16-mixed")
-    (loss,) = losses(training(contract, kind), config, device="cuda")
-    assert math.isfinite(loss)
+    config = TrainConfig(epochs=4, lr=0.01, optimizer="sgd", precision="bf16-mixed")
+    step = counted_steps(training(contract, kind), config)[-2]
+    if kind != "graph":  # sets of graphs come in batches
+        assert step.counts.waits == WAITS[contract.method.__name__], step.waits
 
 
 def training(contract: type[EmbeddingContract], kind: Kind) -> Make:
