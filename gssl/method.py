@@ -137,6 +137,15 @@ class Method(nn.Module, ABC):
         return self.encoder.out_dim
 
     @property
+    def pair_decoder(self) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """What the method itself learned to score pairs by, for the probe ``Decoder``; None where there is none.
+
+        A function of rows as :meth:`embed` gives them, shape (n, dim), and pairs of these (2, m), int64, which gives
+        logits, shape (m,).
+        """
+        return None
+
+    @property
     def num_layers(self) -> int:
         """Message-passing layers that a loss needs: the encoder's, and those that a method has on top of them."""
         return int(getattr(self.encoder, "num_layers", 1))

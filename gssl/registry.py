@@ -280,6 +280,7 @@ PROBES: "Resolver[type[Judge]]" = Resolver(
         "LBFGS": "gssl.evaluate.lbfgs:LbfgsProbe",
         "Dot": "gssl.evaluate.links:Dot",
         "Hadamard": "gssl.evaluate.links:Hadamard",
+        "Decoder": "gssl.evaluate.links:Decoder",
         "KMeans": "gssl.evaluate.clusters:KMeansProbe",
     },
     group="gssl.probes",

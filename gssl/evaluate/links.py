@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
+from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt
@@ -23,6 +23,8 @@ from gssl.evaluate.metrics import hits_cutoff
 from gssl.evaluate.ranking import evaluate_links
 
 Scorer = Callable[[Tensor, Tensor], Tensor]
+PairDecoder = Callable[[Tensor, Tensor], Tensor]
+"""Logits (m,) of pairs (2, m), int64, from embeddings (n, dim); see ``Method.pair_decoder``."""
 
 _CHUNK = 1 << 21  # numbers that are gathered together
 _GROUPED: tuple[Metric, ...] = ("mrr", "hits@1", "hits@3", "hits@10")  # what OGB's Evaluator gives for such negatives
@@ -50,6 +52,14 @@ class LinkProbe(Judge):
     @classmethod
     def tasks(cls) -> tuple[str, ...]:
         return ("link",)
+
+    def using(self, decoder: PairDecoder | None) -> LinkProbe:
+        """The probe for embeddings of a method with this decoder; most judge embeddings alone.
+
+        Raises:
+            InputError: the probe needs a decoder, and the method has none.
+        """
+        return self
 
     @abstractmethod
     def scorer(
@@ -152,6 +162,46 @@ class Hadamard(LinkProbe):
         return path[best], {"C": self.penalties[best]}
 
 
+class Decoder(LinkProbe):
+    """Pairs by the decoder that the method itself trained, as papers of masked autoencoders of edges judge theirs.
+
+    So each method has a judge of its own: what they reach says how well encoder and decoder do together, and is not to
+    be compared with scores of embeddings alone.
+    """
+
+    name = "Decoder"
+
+    def __init__(self) -> None:
+        self.decoder: PairDecoder | None = None
+
+    def using(self, decoder: PairDecoder | None) -> Decoder:
+        if decoder is None:
+            raise InputError(
+                "probe Decoder scores pairs by what the method trained for that, but this method, with these options, "
+                "has no decoder of pairs of its embeddings; those of MaskGAE and Bandana read the last layer (--set "
+                "embedding=last --set normalize=false), or choose --probe Dot or Hadamard"
+            )
+        probe = Decoder()
+        probe.decoder = decoder
+        return probe
+
+    def scorer(
+        self, embeddings: Tensor, split: LinkSplit, seed: int, metric: Metric
+    ) -> tuple[Scorer, dict[str, float]]:
+        decoder = self.decoder
+        if decoder is None:
+            raise InputError("probe Decoder needs the method's decoder: give it to `using` first")
+        device = next((values.device for values in _parameters(decoder)), embeddings.device)
+
+        @torch.no_grad()
+        def score(source: Tensor, target: Tensor) -> Tensor:
+            rows = torch.cat([source, target]).to(device, embeddings.dtype)
+            first = torch.arange(len(source), device=device)
+            return decoder(rows, torch.stack([first, first + len(source)])).double().cpu()
+
+        return score, {}
+
+
 def measure(
     score: Scorer, embeddings: Tensor, split: LinkSplit, metrics: Sequence[Metric], *, of_test: bool
 ) -> dict[Metric, float]:
@@ -183,6 +233,10 @@ def score_pairs(score: Scorer, embeddings: Tensor, pairs: Tensor) -> Tensor:
     """Scores of pairs (2, n), shape (n,), float64; few embeddings are gathered at a time."""
     chunks = pairs.split(_rows(embeddings), dim=1)
     return torch.cat([score(embeddings[chunk[0]].double(), embeddings[chunk[1]].double()) for chunk in chunks])
+
+
+def _parameters(decoder: PairDecoder) -> Iterator[Tensor]:
+    return iter(decoder.parameters()) if isinstance(decoder, nn.Module) else iter(())
 
 
 def _own(sources: Tensor, targets: Tensor) -> Tensor:

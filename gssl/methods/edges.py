@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.common.options import Positive
@@ -90,7 +91,12 @@ class EdgeAutoencoder(EdgePrediction[Told]):
         embedding: outputs of ``all`` layers or the ``last`` one.
         normalize: whether embeddings have length one.
         negatives_per_edge: non-edges drawn for every edge that is to be told, anew at each step.
+
+    Attributes:
+        decoder: logits of pairs (2, n), int64, from outputs of the last layer, shape (num_nodes, out_dim).
     """
+
+    decoder: nn.Module
 
     def __init__(
         self, encoder: Encoder, *, embedding: Literal["all", "last"], normalize: bool, negatives_per_edge: Positive
@@ -101,6 +107,11 @@ class EdgeAutoencoder(EdgePrediction[Told]):
     @property
     def embedding_dim(self) -> int:
         return sum(self.encoder.layer_dims) if self.layers == "all" else self.encoder.out_dim
+
+    @property
+    def pair_decoder(self) -> Callable[[Tensor, Tensor], Tensor] | None:
+        decoder: nn.Module = self.decoder
+        return decoder if self.layers == "last" and not self.normalize else None  # what it was trained on
 
     def embed(self, batch: MiniBatch) -> Tensor:
         nodes = torch.cat(self.encoder.outputs(batch), dim=1) if self.layers == "all" else self.encoder(batch)

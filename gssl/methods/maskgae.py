@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.nn import MLP
 
 from gssl.augment.base import Corruption
@@ -102,7 +102,7 @@ class MaskGAE(EdgeAutoencoder[HiddenTarget]):
             MaskEdges(p=p) if mask == "edge" else MaskPaths(p=p, start=start, length=length)
         )
         dim = encoder.out_dim
-        self.decoder: nn.Module = (
+        self.decoder = (
             InnerProduct() if decoder == "dot" else HadamardMLP(dim, decoder_dim, decoder_layers, decoder_dropout)
         )
         self.alpha = alpha

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -79,6 +79,10 @@ class S2GAE(EdgePrediction[EdgeTarget]):
     @property
     def embedding_dim(self) -> int:
         return sum(self.encoder.layer_dims)
+
+    @property
+    def pair_decoder(self) -> Callable[[Tensor, Tensor], Tensor]:
+        return self.decoder
 
     def embed(self, batch: MiniBatch) -> Tensor:
         outputs: Tensor = self.outputs(torch.cat(self.encoder.outputs(batch), dim=1))

@@ -161,7 +161,10 @@ class Pretraining(Training):
     """A self-supervised training, judged on its frozen embeddings wherever it has splits."""
 
     def method(self, source: Method | None = None) -> Method:
-        return make_method(self.config, self.dataset, self.seed)
+        method = make_method(self.config, self.dataset, self.seed)
+        if self.splits:
+            self.task.using(method.pair_decoder)  # refused before it is trained
+        return method
 
     @property
     def recipe(self) -> Mapping[str, Any] | None:
@@ -181,7 +184,8 @@ class Pretraining(Training):
 
     def val(self, method: Method) -> float:
         embeddings = embed_dataset(method, self.dataset)
-        scores = [self.task.score(embeddings, split, self.seed).val for split in self.splits]
+        task = self.task.using(method.pair_decoder)
+        scores = [task.score(embeddings, split, self.seed).val for split in self.splits]
         if not scores or any(map(math.isnan, scores)):
             raise InputError(
                 f"probe {self.config.probe.name} gives no validation score to search by; use --probe LBFGS"
@@ -189,7 +193,8 @@ class Pretraining(Training):
         return sum(scores) / len(scores)
 
     def scores(self, method: Method, result: TrainResult, embeddings: Tensor) -> tuple[ProbeScore, ...]:
-        return tuple(self.task.score(embeddings, split, self.seed) for split in self.splits)
+        task = self.task.using(method.pair_decoder)
+        return tuple(task.score(embeddings, split, self.seed) for split in self.splits)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 from torch import Tensor
@@ -64,6 +64,17 @@ class Task(ABC):
     def visible(self, split: AnySplit) -> Dataset:
         """What may be trained on where this split is judged; the same for all of them if ``one_graph``."""
         return self.dataset
+
+    def using(self, decoder: Callable[[Tensor, Tensor], Tensor] | None) -> Self:
+        """The task as it judges embeddings of a method that scores pairs so; most judge embeddings alone.
+
+        Args:
+            decoder: as ``Method.pair_decoder``.
+
+        Raises:
+            InputError: the protocol needs a decoder, and there is none.
+        """
+        return self
 
     @abstractmethod
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:

@@ -15,7 +15,7 @@ from gssl.datasets.links import has_degree_features, random_link_split, visible_
 from gssl.datasets.types import Dataset, Level, LinkSplit, Metric
 from gssl.evaluate.base import Judge, ProbeScore
 from gssl.evaluate.judge import judgeable
-from gssl.evaluate.links import LinkProbe
+from gssl.evaluate.links import LinkProbe, PairDecoder
 from gssl.graph.storage import Graph
 from gssl.tasks.base import AnySplit, Task
 
@@ -91,6 +91,10 @@ class LinkTask(Task):
 
     def score(self, embeddings: Tensor, split: AnySplit, seed: int) -> ProbeScore:
         return self.probe.score(judgeable(embeddings, self.dataset), links_of(split), seed, self.metric)
+
+    def using(self, decoder: PairDecoder | None) -> Self:
+        probe = self.probe.using(decoder)
+        return self if probe is self.probe else self.under(probe)
 
     def sealed(self, seed: int) -> Self:
         (split,) = self.splits(seed)

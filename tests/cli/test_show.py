@@ -91,7 +91,7 @@ def test_card_of_a_dataset(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_card_of_a_task_has_its_options_and_what_judges_it(capfd: pytest.CaptureFixture[str]) -> None:
     data = card("link", capfd)
-    assert (data["kind"], data["probes"]) == ("task", ["Dot", "Hadamard"])
+    assert (data["kind"], data["probes"]) == ("task", ["Dot", "Hadamard", "Decoder"])
     told = [(option["name"], option["type"], option["default"]) for option in data["options"]]  # type: ignore[attr-defined]
     assert told == [("val", "real > 0 < 1", 0.05), ("test", "real > 0 < 1", 0.1)]
     assert main(["show", "link"]) == 0

@@ -31,7 +31,7 @@ REFUSED = [
     ("graph.npz", "tiny:Denoise", "--task link --setting auxiliary", "goes with --setting frozen alone"),
     ("graph.npz", "tiny:Denoise", "--task cluster --setting finetune", "--task cluster has no labels to train on"),
     ("graph.npz", "supervised", "--task link", "--task link has no labels to train on"),
-    ("graph.npz", "tiny:Denoise", "--task link --probe LBFGS", "probes that fit: Dot, Hadamard"),
+    ("graph.npz", "tiny:Denoise", "--task link --probe LBFGS", "probes that fit: Dot, Hadamard, Decoder"),
     ("graph.npz", "tiny:Denoise", "--probe Dot", "probe Dot judges link tasks, but the task is node"),
     ("graph.npz", "tiny:Denoise", "--task graph", "--task graph judges graphs, but graph is node-level data"),
     ("digit-graphs", "GraphCL", "--task node", "--task node judges nodes, but digit-graphs is graph-level data"),

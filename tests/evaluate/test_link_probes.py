@@ -15,9 +15,10 @@ from gssl.common.options import validate
 from gssl.common.seeds import derive_seed
 from gssl.datasets.links import non_edges, random_link_split
 from gssl.datasets.types import LinkSplit, Metric
-from gssl.evaluate.links import Dot, Hadamard, LinkProbe, score_pairs
+from gssl.evaluate.links import Decoder, Dot, Hadamard, LinkProbe, score_pairs
 from gssl.evaluate.ranking import evaluate_links
 from gssl.graph.storage import Graph
+from gssl.models.edge_decoder import InnerProduct
 
 ALL = ("roc_auc", "average_precision", "hits@10", "hits@20", "hits@50", "hits@100", "mrr")
 
@@ -227,3 +228,26 @@ def test_directed_pairs_are_judged() -> None:
     for probe in (Dot(), Hadamard()):
         names: set[Metric] = {"average_precision", "mrr", "hits@10", "hits@20"}
         assert names == set(probe.score(z, split, 0).others)
+
+
+def test_the_decoder_of_a_method_scores_pairs() -> None:
+    """That of a known bilinear form, in chunks of any size, by the rows of both ends in their order."""
+    z, split = communities()
+    form = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+
+    def decoder(rows: Tensor, pairs: Tensor) -> Tensor:
+        return ((rows[pairs[0]] @ form) * rows[pairs[1]]).sum(1)
+
+    score = Decoder().using(decoder).score(z, split, 0)
+    wanted = [decoder(z, pairs) for pairs in (split.test, split.test_negatives)]
+    assert score.test == pytest.approx(evaluate_links("roc_auc", *wanted), abs=1e-6)
+    inner = InnerProduct()
+    assert scores_of(Decoder().using(inner), z, split)[1] == pytest.approx(Dot().score(z, split, 0).test, abs=1e-6)
+
+
+def test_without_a_decoder_nothing_is_scored() -> None:
+    z, split = communities()
+    with pytest.raises(InputError, match="has no decoder of pairs of its embeddings"):
+        Decoder().using(None)
+    with pytest.raises(InputError, match="needs the method's decoder"):
+        Decoder().score(z, split, 0)

@@ -236,7 +236,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("probe", ["P1", "LBFGS", "KMeans"])
     def test_a_probe_of_something_else(self, probe: str) -> None:
-        with pytest.raises(InputError, match=r"the task is link; probes that fit: Dot, Hadamard"):
+        with pytest.raises(InputError, match=r"the task is link; probes that fit: Dot, Hadamard, Decoder"):
             config(replace(RUNS["GAE"], probe=probe))
 
     def test_a_probe_of_links_for_nodes(self) -> None:
@@ -272,3 +272,21 @@ def test_shares_are_those_that_were_asked_for() -> None:
     split = links_of(problem_of(request, dataset).splits(0)[0])
     assert isinstance(split, LinkSplit)
     assert [part.shape[1] for part in (split.train, split.val, split.test)] == [150, 60, 90]
+
+
+def test_the_decoder_of_the_method_judges_where_it_is_asked_for() -> None:
+    """Its weights decide the score; a method without one is refused before it is trained."""
+    asked = Request("MaskGAE", probe="Decoder", assignments=("embedding=last", "normalize=false"))
+    (training,) = problem_of(asked, twins()[0]).trainings(0)
+    method = training.method()
+    result = pretrain(method, training.sampler(method), training.train, seed=0)
+    embeddings = embed_dataset(method, training.dataset)
+    (before,) = training.scores(method, result, embeddings)
+    with torch.no_grad():
+        method.get_submodule("decoder.mlp.lins.1").weight.neg_()  # what was likely is unlikely
+    (after,) = training.scores(method, result, embeddings)
+    assert before.test != 0.5
+    assert after.test == pytest.approx(1 - before.test, abs=1e-6)
+    (training,) = problem_of(Request("GRACE", probe="Decoder"), twins()[0]).trainings(0)
+    with pytest.raises(InputError, match="has no decoder of pairs of its embeddings"):
+        training.method()
