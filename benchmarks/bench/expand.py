@@ -160,8 +160,9 @@ def _options(group: Group, sampler: SamplerEntry, setting: SettingEntry, method:
 def _purposes(data: str, task: str | None, setting: SettingEntry, probe: str | None) -> tuple[str, ...]:
     """What a preset may be for beside its dataset, as ``gssl run`` takes it."""
     spec = find_spec(data)
-    named = ((setting.name, USUAL), (task, level_of(data)), (probe, spec.probe if spec else None))
-    return tuple(name.lower() for name, usual in named if name is not None and name != usual)
+    return presets.purposes(
+        probe=(probe, spec.probe if spec else None), setting=(setting.name, USUAL), task=(task, level_of(data))
+    )
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from gssl.registry import METHODS
 DEFAULT = "default"
 NONE = "none"
 
+Named = tuple[str | None, str | None]
+"""A name that is asked for, if one is, and the usual one."""
+
 
 def presets_of(method: str) -> dict[str, Layer]:
     """The presets of a method, by name; a method without a file has none.
@@ -67,6 +70,21 @@ def choose(
     if wanted is not None:
         raise unknown(f"preset of {method}", wanted, [*presets, NONE])
     return None
+
+
+def purposes(*, probe: Named, setting: Named, task: Named) -> tuple[str, ...]:
+    """What a preset may be for beside its dataset: a probe, a setting or a task other than the usual one.
+
+    Args:
+        probe: name of that which is asked for, None for the usual one, and name of the usual one.
+        setting: the same.
+        task: the same.
+
+    Returns:
+        As :func:`choose` takes them, a probe first: it belongs to a task.
+    """
+    named = [(name.lower(), (usual or "").lower()) for name, usual in (probe, setting, task) if name is not None]
+    return tuple(name for name, usual in named if name != usual)
 
 
 def is_default(preset: str) -> bool:

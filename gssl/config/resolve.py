@@ -210,8 +210,9 @@ def _usual(method: type[Method]) -> str:
 def _purposes(request: Request, subject: Subject) -> tuple[str, ...]:
     """What a preset may be for beside its dataset: a task, a setting or a probe other than the usual one."""
     probe = None if request.probe is None else PROBES.canonical(request.probe)
-    named = ((probe, subject.probe.lower()), (request.setting, "frozen"), (request.task, subject.task))
-    return tuple(name.lower() for name, usual in named if name is not None and name.lower() != usual)
+    return presets.purposes(
+        probe=(probe, subject.probe), setting=(request.setting, "frozen"), task=(request.task, subject.task)
+    )
 
 
 def _protocol_notes(preset: str, layer: Layer, probe: str) -> tuple[str, ...]:

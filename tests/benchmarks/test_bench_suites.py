@@ -12,7 +12,7 @@ from gssl.benchmarks.bench.expand import SuitePart, expand, guests_of
 from gssl.benchmarks.bench.shipped import names
 from gssl.benchmarks.bench.suite import load_suite
 from gssl.common.errors import InputError
-from gssl.config.resolve import Request, resolve
+from gssl.config.resolve import Request, Subject, resolve
 from gssl.registry import METHODS
 
 SMALL = """\
@@ -265,3 +265,19 @@ def test_the_version_of_a_probe_is_read_from_its_source(tmp_path: Path, monkeypa
     (tmp_path / "probe_of_mine.py").write_text("class Own:\n    version: int = 3\nclass Plain:\n    pass\n")
     assert expanding._stated_version("probe_of_mine", "Own") == "3"
     assert expanding._stated_version("probe_of_mine", "Plain") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "request_", "preset"),
+    [
+        ("", Request("MaskGAE"), "Cora"),
+        ("    task: link\n", Request("MaskGAE", task="link"), "Cora-link"),
+        ("    task: link\n    probes: [Decoder]\n", Request("MaskGAE", task="link", probe="Decoder"), "Cora-Decoder"),
+        ("    probes: [P2]\n", Request("MaskGAE", probe="P2"), "Cora"),
+    ],
+)
+def test_a_cell_has_the_preset_of_the_same_run(words: str, request_: Request, preset: str, tmp_path: Path) -> None:
+    text = f"seeds: 1\ngroups:\n  - methods: [MaskGAE]\n    datasets: [Cora]\n{words}"
+    (cell,) = expand(load_suite(suite(tmp_path, text)))
+    assert cell.preset == preset
+    assert resolve(request_, Subject("Cora", "Cora", "node", "P1")).preset == preset
