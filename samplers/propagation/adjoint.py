@@ -77,7 +77,7 @@ class AdjointPropagation(StoredPropagation):
         position = torch.cat([into.position.long(), order[position_out]])
         pattern, chosen = self._append(into.pattern, out_of.row, reached, len(nodes))
         degree = self.graph.block.degree[nodes]
-        return self._exact.block(Hop(pattern, position[chosen], degree), None, degree), nodes
+        return self.exact.block(Hop(pattern, position[chosen], degree), None, degree), nodes
 
     def _append(self, above: Pattern, source: Tensor, target: Tensor, num_rows: int) -> tuple[Pattern, Tensor]:
         """What :func:`~gssl.samplers.kernels.touch.append_rows` gives, on any device."""

@@ -67,7 +67,7 @@ class LMCPropagation(StoredPropagation):
         growing = self.engine.start(draw.ids)
         growing.uniform(-1, 0)
         inner, sources = growing.inner(), growing.nodes
-        block = self._exact.block(inner, None, self.graph.block.degree[sources])
+        block = self.exact.block(inner, None, self.graph.block.degree[sources])
         share = _score(self.score, block.pattern.counts / inner.degree.clamp(min=1))
         return MiniBatch(
             x=select_features(self.graph.x, sources),

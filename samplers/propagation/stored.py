@@ -17,15 +17,15 @@ from gssl.graph.history import BatchHistory, History, Mode, Precision, Storage
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, ask_ends
 from gssl.graph.storage import Graph
-from gssl.samplers.propagation.base import Backend, Propagation
-from gssl.samplers.propagation.exact import Exact
+from gssl.samplers.propagation.base import Backend
+from gssl.samplers.propagation.beside_exact import BesideExact
 from gssl.samplers.selection.base import Draw
 
 _CROWDED = 8
 """Rows that a piece of an exact draw reads, at most, as a multiple of its nodes (more where one node reads more)."""
 
 
-class StoredPropagation(Propagation):
+class StoredPropagation(BesideExact):
     """A propagation that reads what earlier batches wrote. Draws that must be exact refresh it.
 
     An exact draw in pieces goes layer by layer: whatever its targets hear from in the next layers is computed piece
@@ -62,35 +62,20 @@ class StoredPropagation(Propagation):
         precompute: bool = False,
         backend: Annotated[Backend, Neutral("auto")] = "auto",
     ) -> None:
-        super().__init__(graph, num_layers=num_layers)
+        super().__init__(graph, num_layers=num_layers, backend=backend, precompute=precompute)
         folder = None if history_folder is None else Path(history_folder)
         self.store = History(graph.num_nodes, storage=history_storage, precision=history_precision, folder=folder)
         self.frozen = False
-        self._exact = Exact(graph, num_layers=num_layers, backend=backend, precompute=precompute)
-        self.first = self._exact.first
-        self.engine = self._exact.engine
+        self.first = self.exact.first
 
     @property
     def complete(self) -> bool:
         return True
 
-    @property
-    def can_move(self) -> bool:
-        return self._exact.can_move
-
-    def place(self, graph: Graph) -> None:
-        super().place(graph)
-        self._exact.place(graph)
-        self.engine = self._exact.engine
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._exact.notes
-
     def batch(self, draw: Draw) -> MiniBatch:
         if not draw.exact:
             return self.stored_batch(draw)
-        batch = self._exact.batch(draw)
+        batch = self.exact.batch(draw)
         history = BatchHistory(self.store, "truncated", batch.node_ids, batch.num_nodes, frozen=self.frozen)
         return batch.planned(history=history)
 
@@ -173,11 +158,11 @@ class StoredPropagation(Propagation):
         growing = self.engine.start(ids)
         hop = growing.uniform(-1, 0)
         nodes = growing.nodes
-        return self._exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
+        return self.exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes
 
     def features(self, sources: Tensor, num_fresh: int, *, ahead: bool) -> BatchFeatures:
         """Features of all sources, or of the fresh ones where the first layer hears from no others."""
-        return self._exact.features(sources if self.first is None else sources[:num_fresh], ahead=ahead)
+        return self.exact.features(sources if self.first is None else sources[:num_fresh], ahead=ahead)
 
     def handle(self, ids: Tensor, num_fresh: int, sources: Sequence[Tensor] = ()) -> BatchHistory:
         """The history as a batch with these rows, and these sources of each layer, sees it."""

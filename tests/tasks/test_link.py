@@ -283,7 +283,7 @@ def test_the_decoder_of_the_method_judges_where_it_is_asked_for() -> None:
     embeddings = embed_dataset(method, training.dataset)
     (before,) = training.scores(method, result, embeddings)
     with torch.no_grad():
-        method.get_submodule("decoder.mlp.lins.1").weight.neg_()  # what was likely is unlikely
+        dict(method.named_parameters())["decoder.mlp.lins.1.weight"].neg_()  # what was likely is unlikely
     (after,) = training.scores(method, result, embeddings)
     assert before.test != 0.5
     assert after.test == pytest.approx(1 - before.test, abs=1e-6)
