@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
-from gssl.graph.kept import kept_beside
+from gssl.graph.kept import kept_beside, occurrences
 from gssl.graph.pairs import Pairs
 
 
@@ -41,7 +41,7 @@ class HiddenEdges:
     def degree(self, num_rows: int) -> Tensor:
         """Hidden edges of each row, shape (num_rows,), int64; those that come in where edges are directed."""
         ends = self.edges[1] if self.directed else self.edges.flatten()
-        return ends.new_zeros(num_rows).index_add_(0, ends, torch.ones_like(ends))  # a bincount waits for a device
+        return occurrences(ends, num_rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,19 @@ def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
     return tuple(true_places(mask, count) for mask, count in zip(masks, counts, strict=True))
 
 
+def occurrences(index: Tensor, size: int) -> Tensor:
+    """How often each number is there, shape (size,), int64, without waiting for a device as a bincount does.
+
+    Args:
+        index: numbers below ``size``, shape (n,), int32 or int64.
+        size: of the result.
+    """
+    if index.device.type == "cpu":
+        return torch.bincount(index, minlength=size)
+    counts = torch.zeros(size, dtype=torch.int64, device=index.device)
+    return counts.index_add_(0, index, torch.ones_like(index, dtype=torch.int64))
+
+
 def true_places(keep: Tensor, count: int) -> Tensor:
     """Where a mask (n,) is set, shape (count,), int64, without waiting for a device.
 

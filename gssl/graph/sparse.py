@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gssl.graph.deriving import Deriving
 from gssl.graph.gathered import GatheredRows, touch_rows
-from gssl.graph.kept import Kept, Mask, kept_of, true_places
+from gssl.graph.kept import Kept, Mask, kept_of, occurrences, true_places
 from gssl.graph.pairs import Pairs
 from gssl.graph.remote import is_remote
 
@@ -46,9 +46,7 @@ class Pattern(Deriving):
         """
         order = torch.argsort(row.long() * max(num_cols, 1) + col.long(), stable=True)
         dtype = index_dtype(num_rows, num_cols, row.numel())
-        ones = torch.ones((), dtype=torch.int64, device=row.device).expand(row.numel())
-        counts = ones.new_zeros(num_rows).index_add_(0, row.long(), ones)  # a bincount waits for a device
-        return cls(_offsets(counts, dtype), col[order].to(dtype), num_cols), order
+        return cls(_offsets(occurrences(row, num_rows), dtype), col[order].to(dtype), num_cols), order
 
     @property
     def num_rows(self) -> int:

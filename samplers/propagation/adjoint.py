@@ -13,6 +13,7 @@ from torch import Tensor
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.history import Mode
+from gssl.graph.kept import occurrences
 from gssl.graph.plan import Plan
 from gssl.graph.remote import is_remote
 from gssl.graph.sparse import Pattern, SparseMatrix, select_features
@@ -85,8 +86,7 @@ class AdjointPropagation(StoredPropagation):
             return append_rows(above, source, target, num_rows)
         leaving = (target >= above.num_rows).nonzero().squeeze(1)
         leaving = leaving[torch.argsort(target[leaving], stable=True)]
-        counts = target.new_zeros(num_rows - above.num_rows)
-        counts.index_add_(0, target[leaving] - above.num_rows, torch.ones_like(leaving, dtype=counts.dtype))
+        counts = occurrences(target[leaving] - above.num_rows, num_rows - above.num_rows)
         rowptr = torch.cat([above.rowptr, (above.nnz + counts.cumsum(0)).to(above.rowptr.dtype)])
         col = torch.cat([above.col, source[leaving].to(above.col.dtype)])
         chosen = torch.cat([torch.arange(above.nnz, device=leaving.device), above.nnz + leaving])

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gssl.common.options import PositiveInt
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import occurrences
 from gssl.graph.sparse import select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
@@ -87,6 +88,6 @@ class Shadow(SubgraphPropagation):
             new = found[before:]
         others = found[len(targets) :]
         others = others[torch.argsort(others // size, stable=True)]
-        counts = torch.zeros_like(targets).index_add_(0, others // size, torch.ones_like(others))
+        counts = occurrences(others // size, len(targets))
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]) + len(targets)
         return torch.cat([targets, others % size]), starts
