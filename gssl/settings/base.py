@@ -162,8 +162,7 @@ class Pretraining(Training):
 
     def method(self, source: Method | None = None) -> Method:
         method = make_method(self.config, self.dataset, self.seed)
-        if self.splits:
-            self.task.using(method.pair_decoder)  # refused before it is trained
+        self.task.using(method.pair_decoder)  # refused before it is trained, also where another part is judged
         return method
 
     @property

@@ -9,12 +9,23 @@ from torch import Tensor
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.sparse import Pattern
+from gssl.graph.storage import Graph
+from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.beside_exact import BesideExact
 from gssl.samplers.selection.base import Draw
 
 
 class SubgraphPropagation(BesideExact):
-    """Base of propagations in which all layers work on the same nodes. A draw that asks for it is embedded exactly."""
+    """Base of propagations in which all layers work on the same nodes. A draw that asks for it is embedded exactly.
+
+    Args:
+        graph: where messages flow.
+        num_layers: message-passing layers of the encoder, which exact draws need.
+        backend: of the engine; the batches are the same.
+    """
+
+    def __init__(self, graph: Graph, *, num_layers: int, backend: Backend = "auto") -> None:
+        super().__init__(graph, num_layers=num_layers, backend=backend)  # subclasses inherit these options alone
 
     def batch(self, draw: Draw) -> MiniBatch:
         return self.exact.batch(draw) if draw.exact else self.subgraph(draw)

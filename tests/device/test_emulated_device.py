@@ -8,6 +8,7 @@ import torch
 from gssl.testing.emulated import guards
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 from gssl.testing.emulated.rules import DeviceFault
+from gssl.testing.emulated.streams import stream_device
 
 pytestmark = needs_emulated_cuda()
 CUDA = "cuda"
@@ -135,3 +136,16 @@ def test_elsewhere_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "torch 2.13" in mark.kwargs["reason"]
     finally:
         guards.obstacle.cache_clear()
+
+
+def test_a_generator_at_the_place_of_one_that_is_gone_is_on_the_host() -> None:
+    host = torch.Generator
+    with emulated_cuda():
+        places = set()
+        for _ in range(20):
+            gone = torch.Generator(device="cuda")
+            places.add(gone._cdata)
+            del gone
+            other = host()
+            assert stream_device(other).type == "cpu"
+        assert other._cdata in places, "places are used again, or this shows nothing"

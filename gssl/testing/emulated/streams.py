@@ -29,6 +29,9 @@ class EmulatedGenerator(_Generator):
     def __init__(self, device: Any = "cpu") -> None:
         pass
 
+    def __del__(self) -> None:
+        _DEVICES.pop(_address(self), None)  # the next generator may be put there, whatever its kind
+
     @property
     def device(self) -> torch.device:  # type: ignore[override]  # an attribute of generators
         return stream_device(self)
