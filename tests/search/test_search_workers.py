@@ -59,16 +59,28 @@ def running(tuner: Tuner, process: subprocess.Popen[str], at_least: int) -> list
     raise AssertionError("no trial began")
 
 
+def stopped(worker: psutil.Process, tuner: Tuner, process: subprocess.Popen[str]) -> optuna.trial.FrozenTrial:
+    """The trial whose values a worker had drawn when it was stopped; those that it was seen with before may be over."""
+    for _ in range(200):
+        worker.suspend()
+        for trial in running(tuner, process, at_least=1):
+            if trial.user_attrs["owner"]["pid"] == worker.pid and len(trial.params) == 4:
+                return trial
+        worker.resume()
+        time.sleep(0.05)
+    raise AssertionError("the worker was never in the midst of a trial")
+
+
 def test_a_killed_worker_costs_one_trial_which_is_begun_again(tuner: Tuner) -> None:
     """What its method has started ends with it."""
     path, first = tuner.lab.folder / "tiny.py", "self.steps += 1\n        if self.steps == 1: "
     sleeper = "__import__('subprocess').Popen(['sleep', '200'], stdout=-3, stderr=-3)"
     path.write_text(path.read_text().replace("self.steps += 1", first + sleeper, 1))
     process = start(tuner, "--out", "mine", "--trials", "4", "--workers", "2", "--pruner", "none", pause=0.3)
-    victim = running(tuner, process, at_least=2)[0]
-    worker = psutil.Process(victim.user_attrs["owner"]["pid"])
+    worker = psutil.Process(running(tuner, process, at_least=2)[0].user_attrs["owner"]["pid"])
     while not (left := worker.children(recursive=True)):
         time.sleep(0.02)
+    victim = stopped(worker, tuner, process)
     worker.kill()
     out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
