@@ -8,7 +8,7 @@ import torch
 from gssl.testing.emulated import guards
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 from gssl.testing.emulated.rules import DeviceFault
-from gssl.testing.emulated.streams import stream_device
+from gssl.testing.emulated.streams import _address, stream_device
 
 pytestmark = needs_emulated_cuda()
 CUDA = "cuda"
@@ -144,8 +144,8 @@ def test_a_generator_at_the_place_of_one_that_is_gone_is_on_the_host() -> None:
         places = set()
         for _ in range(20):
             gone = torch.Generator(device="cuda")
-            places.add(gone._cdata)
+            places.add(_address(gone))
             del gone
             other = host()
             assert stream_device(other).type == "cpu"
-        assert other._cdata in places, "places are used again, or this shows nothing"
+        assert _address(other) in places, "places are used again, or this shows nothing"
