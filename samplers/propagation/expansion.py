@@ -292,7 +292,7 @@ class _TorchExpansion(Expansion):
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         rows = self._nodes[skip:]
         offsets, position, self._nodes, local = torch_ops.uniform_numbered(
-            self._pattern, self._nodes, rows, fanout, stream, None
+            self._pattern, self._nodes, rows, fanout, stream
         )
         return self._hop(offsets, position, local, skip)
 

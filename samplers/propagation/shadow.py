@@ -84,7 +84,7 @@ class Shadow(SubgraphPropagation):
             group, rows = new // size, new % size
             own = hash64(hash64(stream, targets[group]), rows)
             before = len(found)
-            _, _, found, _ = uniform_numbered(pattern, found, rows, self.neighbors, own, (group, size))
+            _, _, found, _ = uniform_numbered(pattern, found, rows, self.neighbors, own, new - rows)
             new = found[before:]
         others = found[len(targets) :]
         others = others[torch.argsort(others // size, stable=True)]

@@ -41,7 +41,7 @@ def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Ten
 
 
 def uniform_numbered(
-    pattern: Pattern, nodes: Tensor, rows: Tensor, fanout: int, stream: int | Tensor, group: tuple[Tensor, int] | None
+    pattern: Pattern, nodes: Tensor, rows: Tensor, fanout: int, stream: int | Tensor, shift: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """:func:`uniform_edges`, and :func:`renumber` of their sources, for one wait where room for all picks is small.
 
@@ -51,8 +51,7 @@ def uniform_numbered(
         rows: destinations, shape (n,), int64.
         fanout: edges into each, -1 for all.
         stream: as in :func:`uniform_edges`.
-        group: where several batches are made at once, the number of that of each row, shape (n,), int64, and what it
-            is multiplied with and added to ids, as in ``nodes``.
+        shift: added to the ids of each row's sources, shape (n,), int64, where ``nodes`` are those of several batches.
 
     Returns:
         Offsets of the picks, shape (n + 1,), and the edge that each is, shape (nnz,); the ids with the new ones at the
@@ -62,20 +61,20 @@ def uniform_numbered(
     if fanout < 0 or fanout * len(rows) > _WIDE:
         offsets, position = uniform_edges(pattern, rows, fanout, stream)
         sources = pattern.col[position].long()
-        if group is not None:
-            sources += (group[0] * group[1]).repeat_interleave(offsets.diff(), output_size=len(position))
+        if shift is not None:
+            sources += shift.repeat_interleave(offsets.diff(), output_size=len(position))
         return offsets, position, *renumber(nodes, sources)
     offsets, position, there = _picks(pattern, rows, fanout, stream)
-    sources = pattern.col[position.clamp(max=max(pattern.nnz - 1, 0))].long() if pattern.nnz else position
-    if group is not None:
-        sources = sources + (group[0] * group[1]).unsqueeze(1)
+    sources = pattern.col[position.clamp(max=pattern.nnz - 1)].long()
+    if shift is not None:
+        sources += shift.unsqueeze(1)
     # What is no pick counts as a node that is there already.
     if len(rows):
         sources = torch.where(there, sources, nodes[0])
-    first, number = _numbered(torch.cat([nodes, sources.flatten()]))
+    ids = torch.cat([nodes, sources.flatten()])
+    first, number = _numbered(ids)
     new, picked = places_of(first, there.flatten())
-    ids = torch.cat([nodes, sources.flatten()])[new]
-    return offsets, position.flatten()[picked], ids, number[len(nodes) :][picked]
+    return offsets, position.flatten()[picked], ids[new], number[len(nodes) :][picked]
 
 
 def _picks(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:

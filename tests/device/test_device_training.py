@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from gssl.testing.toy import toy_graph
 from gssl.training.config import TrainConfig
 from gssl.training.countdown import Countdown
 from gssl.training.loop import pretrain
+from gssl.training.progress import Quiet
+from gssl.training.result import EpochRecord
 
 pytestmark = needs_emulated_cuda()
 GRAPH = toy_graph(num_nodes=60, in_dim=8)
@@ -144,8 +147,8 @@ WAITS: dict[str, tuple[Make, int, int]] = {
 # edges. Two of each are those of the training, whose views drop edges (four with a control variate, whose layers have
 # blocks of their own), and a history brings its ids to the CPU.
 MADE_THERE: dict[str, tuple[Make, int, int]] = {
-    "graphsage": (made_there("graphsage", fanouts=3), 4, 917),
-    "shadow": (made_there("shadow"), 6, 1349),
+    "graphsage": (made_there("graphsage", fanouts=3), 4, 913),
+    "shadow": (made_there("shadow"), 6, 1345),
     "gas": (made_there("gas"), 6, 613),
     "lmc": (made_there("lmc"), 7, 829),
     "vrgcn": (made_there("vrgcn"), 10, 923),
@@ -210,3 +213,29 @@ def test_variance_and_convergence_are_those_of_the_cpu() -> None:
     with emulated_cuda():
         assert errors("cuda") == pytest.approx(expected[0], rel=1e-3)
         assert points("cuda") == pytest.approx(expected[1], rel=1e-3)
+
+
+class Shown(Quiet):
+    """The epochs that a display was told of."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochRecord] = []
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+
+
+def test_losses_that_are_told_together_are_those_of_their_epochs(tmp_path: Path) -> None:
+    """Also across a checkpoint, which looks at what is left; each epoch is shown once, with its share of the time."""
+    config = TrainConfig(epochs=21, lr=0.01, optimizer="sgd")
+    here = pretrain(seeded(DGI)(), FullBatch(GRAPH), config, seed=0).curve
+    for file, seconds in ((None, 30.0), (tmp_path / "checkpoint", 1e-9)):
+        shown = Shown()
+        with emulated_cuda():
+            method = seeded(DGI)()
+            watched = replace(config, checkpoint_seconds=seconds)
+            there = pretrain(method, FullBatch(GRAPH), watched, seed=0, device="cuda", checkpoint=file, progress=shown)
+        assert [record.loss for record in there.curve] == pytest.approx([record.loss for record in here], abs=1e-5)
+        assert [record.epoch for record in shown.epochs] == list(range(21))
+        assert all(math.isfinite(record.loss) for record in shown.epochs)
+        assert there.seconds == pytest.approx(sum(record.seconds for record in shown.epochs))
