@@ -14,28 +14,32 @@ from gssl.training.state import TrainingRun, Unseen
 # A loss this many times larger than that of the first epoch (or than 1) has exploded. Losses that are sums over all
 # pairs of a large graph reach 1e8 honestly, so the bound is relative.
 EXPLODED = 1e8
-# Looking at a number makes the host wait for a device, so that those of so many batches are looked at together.
+# Looking at a number makes the host wait for a device or for other processes, so that those of so many batches are
+# looked at together.
 TOGETHER = 16
 
 
 def see(run: TrainingRun, value: Tensor, what: str) -> None:
-    """Look at a loss or a norm: at once on the CPU, and otherwise with others, at the latest in :func:`settle`.
+    """Look at a loss or a norm: at once where nobody is waited for, and otherwise with others.
+
+    That is, by a process alone on the CPU it is looked at here, and else in :func:`settle` at the latest.
 
     Args:
         run: the training under way; what is called ``loss`` is added to its sum.
-        value: scalar, float.
+        value: scalar, float; of this process.
         what: as messages call it.
 
     Raises:
         TrainingError: see :func:`settle`.
     """
     run.unseen.append(Unseen(value.detach(), what, run.position.epoch, run.position.batches))
-    if value.device.type == "cpu" or len(run.unseen) >= 2 * TOGETHER:
+    at_once = value.device.type == "cpu" and run.group.world == 1
+    if at_once or len(run.unseen) >= 2 * TOGETHER:
         settle(run)
 
 
 def settle(run: TrainingRun) -> None:
-    """Look at everything that was not looked at yet, in order.
+    """Look at everything that was not looked at yet, in order; all processes do at the same places.
 
     Raises:
         TrainingError: a number is not finite or, for a loss, exploded.
@@ -43,7 +47,7 @@ def settle(run: TrainingRun) -> None:
     if not run.unseen:
         return
     unseen, run.unseen = run.unseen, []
-    numbers = torch.stack([one.value.double() for one in unseen]).tolist()
+    numbers = run.group.means(torch.stack([one.value.double() for one in unseen]).tolist())
     for one, number in zip(unseen, numbers, strict=True):
         _check(run, number, one)
         if one.what != "loss":

@@ -15,7 +15,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from gssl.common.errors import InputError, Interrupted, LostProcessError, TrainingError
@@ -58,7 +57,22 @@ class Group:
 
     def most(self, *values: float) -> list[float]:
         """The largest that any process gives, one by one."""
-        return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.MAX)
+        return self.asked_most(*values)()
+
+    def asked_most(self, *values: float) -> Callable[[], list[float]]:
+        """Begin to ask for the largest that any process gives; what is returned waits for the answer."""
+        if self.world == 1:
+            return lambda: list(values)
+        numbers = torch.tensor(values, dtype=torch.float64)
+        with self.watched():
+            asked = dist.all_reduce(numbers, dist.ReduceOp.MAX, group=self._control, async_op=True)
+
+        def answer() -> list[float]:
+            with self.watched():
+                asked.wait()
+            return numbers.tolist()
+
+        return answer
 
     def every(self, flag: bool) -> bool:
         """Whether something holds on all processes."""
@@ -66,16 +80,16 @@ class Group:
 
     def total(self, *values: float) -> list[float]:
         """The sums over all processes, one by one."""
-        return list(values) if self.world == 1 else self._reduced(values, dist.ReduceOp.SUM)
+        if self.world == 1:
+            return list(values)
+        numbers = torch.tensor(values, dtype=torch.float64)
+        with self.watched():
+            dist.all_reduce(numbers, group=self._control)
+        return numbers.tolist()
 
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean of a scalar over the processes, detached; the same bits on each."""
-        value = value.detach()
-        if self.world > 1:
-            value = value.clone()
-            dist.all_reduce(value)
-            value /= self.world
-        return value
+    def means(self, values: list[float]) -> list[float]:
+        """The means over all processes, one by one; the same bits on each."""
+        return [value / self.world for value in self.total(*values)]
 
     def gathered(self, value: T) -> list[T]:
         """What each process gives, in their order."""
@@ -172,12 +186,6 @@ class Group:
                 raise
             _stand_signals()
             raise LostProcessError(self._why()) from error
-
-    def _reduced(self, values: tuple[float, ...], operation: Any) -> list[float]:
-        numbers = torch.tensor(values, dtype=torch.float64)
-        with self.watched():
-            dist.all_reduce(numbers, operation, group=self._control)
-        return numbers.tolist()
 
     def _together(self) -> None:
         """Wait until all are here, in a way that signals interrupt."""

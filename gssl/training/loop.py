@@ -111,7 +111,7 @@ def pretrain(
                 _epoch(run, saver, watch)
                 for record in close_epoch(run, validate):
                     display.epoch(record)
-                saver.between_updates()
+                saver.between_updates(ends_epoch=True)
             saver.save()
     finally:
         display.stop()
@@ -217,7 +217,7 @@ def _epoch(run: TrainingRun, saver: Saver, watch: Callable[[float], bool] | None
                 run.last.optimizer.zero_grad()
                 method.train()
                 continue
-            see(run, run.group.mean(loss), "loss")
+            see(run, loss, "loss")
             position.batches += 1
             pending = not batch.plan.step
             if batch.plan.step:
@@ -295,7 +295,7 @@ def _earlier_turns(run: TrainingRun, batch: MiniBatch) -> None:
             with run.fabric.autocast():
                 loss = scalar(turn.loss(batch)) * run.method.mass(batch) * batch.plan.scale
             run.fabric.backward(loss)
-        see(run, run.group.mean(loss), f"loss of {turn.name}")
+        see(run, loss, f"loss of {turn.name}")
         if batch.plan.step:
             _update(run, turn, run.position.batches)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gssl.training.checkpoint import save_checkpoint
@@ -27,13 +28,26 @@ class Saver:
         self._path = path
         self._key = config_key
         self._last = time.monotonic()
+        self._asked: Callable[[], list[float]] | None = None
 
-    def between_updates(self) -> None:
+    def between_updates(self, *, ends_epoch: bool = False) -> None:
+        """Save and stop if a process has to.
+
+        Within an epoch, several processes read each other's answers one update later, when they are there already.
+        """
         group = self._run.group
         if self._path is None and group.world == 1:
             return
         is_due = self._path is not None and time.monotonic() - self._last > self._run.config.checkpoint_seconds
-        stop, due = group.most(self._signals.number, is_due)
+        answer, former = group.asked_most(self._signals.number, is_due), self._asked
+        if group.world > 1 and not ends_epoch:
+            self._asked = answer
+            if former is None:
+                return
+            answer = former
+        else:
+            self._asked = None  # what a process had to say a moment ago, it said again
+        stop, due = answer()
         if self._run.sampler.stateful and self._run.position.batches:
             if stop:  # the checkpoint of the last epoch stands
                 self._signals.deliver(int(stop))

@@ -73,7 +73,7 @@ class Position:
 
 @dataclass(frozen=True, eq=False)
 class Unseen:
-    """A loss or a norm that is on a device still.
+    """A loss or a norm that was not looked at yet.
 
     Attributes:
         value: scalar.
