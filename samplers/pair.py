@@ -206,8 +206,7 @@ class PairSampler(Sampler):
                 batch = made.planned(population=population, step=part.step, measure=part.measure, time=part.time)
                 batch = self.ranks.fitted(batch, draw)
                 if part.measure:
-                    history = batch.plan.history  # its ids are on the CPU, as norms are
-                    ids = batch.node_ids if history is None else history.ids
+                    ids = batch.node_ids if part.here is None else part.here  # norms are on the CPU
                     batch = batch.planned(targets=ids[: batch.num_targets])
                 left -= 0 if batch.plan.refresh else len(part.ids)
                 pinned = self.pin and self._delivery is None

@@ -121,7 +121,7 @@ class BatchPairs:
         for block, (into_greater, pair) in zip(self.blocks, self._edges(), strict=True):
             _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
             masks.append(block.pattern.mask(~gone[into_greater.long(), pair]))
-        left, places = kept_beside(masks, asked)
+        left, places, _ = kept_beside(masks, asked)
         kept = [block.left_by(own) for block, own in zip(self.blocks, left, strict=True)]
         seen = zip(self.blocks, seen_degrees(self.blocks, kept, visible), strict=True)
         views = {id(block): view for block, view in seen}

@@ -12,7 +12,7 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.graph.block import Block
 from gssl.graph.hetero import HeteroParts
-from gssl.graph.kept import kept_of
+from gssl.graph.kept import kept_beside
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
 
@@ -127,8 +127,15 @@ class MiniBatch:
         """
         # A block that serves several layers is asked for each, and its last answer counts: so were results made.
         asked = {id(block): (block, block.pattern.mask(keep(block))) for block in self.blocks}
-        kept = kept_of([mask for _, mask in asked.values()])
-        left = {id(block): block.left_by(own) for (block, _), own in zip(asked.values(), kept, strict=True)}
+        drawn = {
+            key: (mask.keep & (block.sample_weight > 0)).count_nonzero()
+            for key, (block, mask) in asked.items()
+            if block.sample_weight is not None
+        }
+        kept, _, numbers = kept_beside([mask for _, mask in asked.values()], (), list(drawn.values()))
+        left = {key: block.left_by(own) for (key, (block, _)), own in zip(asked.items(), kept, strict=True)}
+        for key, number in zip(drawn, numbers, strict=True):
+            left[key] = replace(left[key], num_drawn=number)
         return self.map_blocks(lambda block: left[id(block)])
 
     def _require_raw(self) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import InputError
-from gssl.graph.kept import Kept, kept_of
+from gssl.graph.kept import Kept, kept_of, true_places
 from gssl.graph.sparse import Pattern
 
 
@@ -29,6 +29,7 @@ class Block:
             float; None if the block is the whole graph or stands for itself (an induced subgraph).
         sample_weight: for a control variate, Horvitz-Thompson factor of each edge that was drawn and 0 for the
             others, shape (num_edges,), float; None where the edges are there to be summed.
+        num_drawn: how many edges were drawn, where that is known without asking a device.
     """
 
     pattern: Pattern
@@ -36,6 +37,7 @@ class Block:
     edge_attr: Tensor | None = None
     full_degree: Tensor | None = None
     sample_weight: Tensor | None = None
+    num_drawn: int | None = None
 
     @property
     def num_dst(self) -> int:
@@ -84,8 +86,10 @@ class Block:
         """
         if self.sample_weight is None:
             raise InputError("a control variate needs blocks that say which of their edges were drawn")
-        (kept,) = kept_of([self.pattern.mask(self.sample_weight > 0)])
-        return kept
+        mask = self.pattern.mask(self.sample_weight > 0)
+        if self.num_drawn is None or mask.ends or mask.turned_ends:
+            return kept_of([mask])[0]
+        return Kept(mask.keep, true_places(mask.keep, self.num_drawn))
 
     @cached_property
     def _degree(self) -> Tensor:
@@ -126,7 +130,7 @@ class Block:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Block:
         """The block with each tensor replaced by an equal one."""
-        changed = self._with_edges(self.pattern.map(change), change)
+        changed = replace(self._with_edges(self.pattern.map(change), change), num_drawn=self.num_drawn)
         return changed if self.full_degree is None else replace(changed, full_degree=change(self.full_degree))
 
     def _with_edges(self, pattern: Pattern, select: Callable[[Tensor], Tensor]) -> Block:

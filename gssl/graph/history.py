@@ -54,7 +54,8 @@ class History:
     Args:
         num_nodes: of the graph.
         storage: ``device`` keeps rows where the encoder works, ``pinned`` in host memory, ``mmap`` in files. With a
-            GPU, rows of host memory and of files cross through pinned memory, and wait for each other only.
+            GPU, rows of host memory and of files cross through pinned memory, and wait for each other only. When each
+            row was written is kept beside the rows.
         precision: of the stored rows.
         folder: for the files of ``mmap``. Nothing is read from files that a former process left; a folder that
             belongs to another history (see ``signature``) is refused rather than overwritten.
@@ -102,9 +103,9 @@ class History:
 
         Args:
             place: which.
-            ids: global node ids, shape (n,), int64, on the CPU.
+            ids: global node ids, shape (n,), int64.
             like: a row or rows of the same layer.
-            near: the same ids on the device of ``like``; None to copy them where they are needed.
+            near: the same ids elsewhere, as on the device of ``like``; None to copy them where they are needed.
             settled: whether none of these rows was written since :meth:`arrive`, so that nothing is to be waited for.
         """
         out = like.new_empty(len(ids), like.shape[1])
@@ -139,15 +140,17 @@ class History:
         """Store rows (n, dim) of nodes ``ids`` (n,), distinct; ``near`` as in :meth:`pull`."""
         if place not in self._rows:
             self._rows[place] = self._allocate(place, rows)
-            self._written[place] = torch.full((self.num_nodes,), -1, dtype=torch.int32)
-        self._written[place].index_fill_(0, ids.cpu(), self.clock)
+            self._written[place] = torch.full((self.num_nodes,), -1, dtype=torch.int32, device=self._rows[place].device)
         if self.storage != "device" and rows.device.type == "cuda":
             stored, here = self._rows[place], ids.cpu()
+            self._written[place].index_fill_(0, here, self.clock)
             self._arrivals.send(rows.detach(), self.dtype, lambda found: stored.index_copy_(0, here, found))
             return
         target = self._stored(place, rows)
         assert target is not None
-        target.index_copy_(0, _beside(target, ids, near), rows.detach().to(target))
+        there = _beside(target, ids, near)
+        self._written[place].index_fill_(0, there, self.clock)
+        target.index_copy_(0, there, rows.detach().to(target))
 
     def arrive(self) -> None:
         """Wait for rows that are still on their way to host memory; a batch does so once, before it reads."""
@@ -158,6 +161,7 @@ class History:
         rows = self._rows.get(place)
         if rows is not None and self.storage == "device" and rows.device != like.device:
             rows = self._rows[place] = rows.to(like.device)
+            self._written[place] = self._written[place].to(like.device)
         return rows
 
     def sign(self, signature: str) -> None:
@@ -174,11 +178,12 @@ class History:
         """One more step; staleness is counted in these."""
         self.clock += 1
 
-    def staleness(self, place: Place, ids: Tensor) -> Tensor:
-        """Steps since each row was written, shape (n,), float32; infinite where it never was."""
+    def staleness(self, place: Place, ids: Tensor, *, near: Tensor | None = None) -> Tensor:
+        """Steps since each row was written, shape (n,), float32; infinite where it never was. As in :meth:`pull`."""
         if place not in self._written:
             return torch.full((len(ids),), torch.inf)
-        written = self._written[place][ids.cpu()]
+        table = self._written[place]
+        written = table[_beside(table, ids, near)]
         return torch.where(written < 0, torch.inf, (self.clock - written).float())
 
     def state_dict(self) -> dict[str, object]:
@@ -190,7 +195,7 @@ class History:
             "clock": self.clock,
             "places": [[p.kind, p.slot, p.layer] for p in self._rows],
             "rows": [rows.cpu().clone() for rows in self._rows.values()],
-            "written": [written.clone() for written in self._written.values()],
+            "written": [written.cpu().clone() for written in self._written.values()],
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
@@ -213,7 +218,7 @@ class History:
             place = Place(kind, slot, layer)
             self._rows[place] = self._allocate(place, rows)
             self._rows[place].copy_(rows)
-            self._written[place] = written
+            self._written[place] = written.to(self._rows[place].device)
 
     def _allocate(self, place: Place, rows: Tensor) -> Tensor:
         shape = (self.num_nodes, rows.shape[1])
@@ -236,10 +241,10 @@ class BatchHistory:
     Attributes:
         store: the rows of all nodes.
         mode: how the encoder uses them.
-        ids: global ids of all rows of the batch, shape (num_src,), int64, on the CPU, where ages are kept.
+        ids: global ids of all rows of the batch, shape (num_src,), int64; on the CPU where rows are kept there.
         num_fresh: leading rows whose embeddings are computed in this batch rather than read.
         sources: global ids of the sources of each layer's block where they are not leading rows of the batch
-            (``control``), one tensor (num_src,) int64 a layer, on the CPU.
+            (``control``), one tensor (num_src,) int64 a layer, beside ``ids``.
         beta: share of the fresh, incomplete value in a halo row (``compensated``), shape (num_src,), float32.
         frozen: reads only, so that an instrument can measure the same state repeatedly.
         is_step: whether its first view is a step of the history; false for pieces of a draw after the first one.
@@ -267,8 +272,8 @@ class BatchHistory:
     reads: StalenessLog = field(default_factory=StalenessLog, init=False)
 
     def __post_init__(self) -> None:
-        """Ids of a batch that was made on a device come to the CPU once, all of them together."""
-        if self.ids.device.type == "cpu":
+        """Ids of a batch that was made on a device come to the CPU once, all together, if they are needed there."""
+        if self.ids.device.type == "cpu" or self.store.storage == "device":
             return
         away = [self.ids, *self.sources]
         ids, *sources = torch.cat(away).cpu().split([len(each) for each in away])
@@ -276,7 +281,7 @@ class BatchHistory:
         self.ids, self.sources = ids, tuple(sources)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> BatchHistory:
-        """The handle of the same batch in other memory: ids stay on the CPU, and are copied if the memory is elsewhere.
+        """The handle of the same batch in other memory: ids stay where they are, and are copied to the other device.
 
         Args:
             change: gives a tensor that is equal to another one.
@@ -308,13 +313,13 @@ class BatchHistory:
     def pull(self, place: Place, rows: slice, like: Tensor) -> Tensor:
         """Stored rows of the batch rows ``rows``, none of which is fresh; see :meth:`History.pull`."""
         ids, near = self.ids[rows], None if self.near is None else self.near[rows]
-        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids, near=near))
         return self.store.pull(place, ids, like, near=near, settled=self.slots > 0)
 
     def pull_sources(self, place: Place, layer: int, like: Tensor) -> Tensor:
         """Stored rows of the sources of a layer's block (``control``); see :meth:`History.pull`."""
         ids, near = self.sources[layer], self.near_sources[layer] if self.near_sources else None
-        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids))
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, ids, near=near))
         return self.store.pull(place, ids, like, near=near)
 
     def row_table(self, place: Place, own: Tensor, num_src: int, *, written: bool) -> RowTable:
@@ -327,8 +332,8 @@ class BatchHistory:
             written: whether ``own`` was pushed there; then nothing needs to be copied.
         """
         others = self.ids[len(own) : num_src]
-        self.reads.add(place.kind, place.layer, self.store.staleness(place, others))
         near = None if self.near is None else self.near[len(own) : num_src]
+        self.reads.add(place.kind, place.layer, self.store.staleness(place, others, near=near))
         table = self.store.table(place, own)
         if table is not None and table.dtype == own.dtype and written and not self.frozen:
             return RowTable(table, self._ids_beside(table)[:num_src])

@@ -48,10 +48,21 @@ def kept_of(masks: Sequence[Mask]) -> list[Kept]:
     return kept_beside(masks, ())[0]
 
 
-def kept_beside(masks: Sequence[Mask], asked: Sequence[Tensor]) -> tuple[list[Kept], tuple[Tensor, ...]]:
-    """What several masks leave, and where others (n,), bool, are set, each (count,), int64, for one wait altogether."""
+def kept_beside(
+    masks: Sequence[Mask], asked: Sequence[Tensor], numbers: Sequence[Tensor] = ()
+) -> tuple[list[Kept], tuple[Tensor, ...], tuple[int, ...]]:
+    """What several masks leave, and more that is asked for the same wait.
+
+    Args:
+        masks: of patterns.
+        asked: further masks (n,), bool.
+        numbers: integers on the device.
+
+    Returns:
+        What the masks leave, where each further one is set (count,), int64, and what the numbers are.
+    """
     if not masks or masks[0].keep.device.type == "cpu":
-        return [_on_cpu(mask) for mask in masks], places_of(*asked)
+        return [_on_cpu(mask) for mask in masks], places_of(*asked), tuple(int(number) for number in numbers)
     counted = [
         count.count_nonzero()
         for mask in masks
@@ -62,13 +73,13 @@ def kept_beside(masks: Sequence[Mask], asked: Sequence[Tensor]) -> tuple[list[Ke
         )
     ]
     counted += [mask.count_nonzero() for mask in asked]
-    numbers = iter(torch.stack(counted).tolist())
+    told = iter(torch.stack([*counted, *numbers]).tolist())
     found = []
     for mask in masks:
-        places = true_places(mask.keep, next(numbers))
-        ends = {rows: next(numbers) for rows in mask.ends}
-        found.append(Kept(mask.keep, places, ends, {rows: next(numbers) for rows in mask.turned_ends}))
-    return found, tuple(true_places(mask, next(numbers)) for mask in asked)
+        places = true_places(mask.keep, next(told))
+        ends = {rows: next(told) for rows in mask.ends}
+        found.append(Kept(mask.keep, places, ends, {rows: next(told) for rows in mask.turned_ends}))
+    return found, tuple(true_places(mask, next(told)) for mask in asked), tuple(told)
 
 
 def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
@@ -78,10 +89,18 @@ def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
         >>> places_of(torch.tensor([True, False, True]), torch.tensor([False, True]))
         (tensor([0, 2]), tensor([1]))
     """
-    if len(masks) < 2 or masks[0].device.type == "cpu":
+    if len(masks) < 2:
         return tuple(mask.nonzero().squeeze(1) for mask in masks)
-    counts = torch.stack([mask.count_nonzero() for mask in masks]).tolist()
-    return tuple(true_places(mask, count) for mask, count in zip(masks, counts, strict=True))
+    return places_beside(masks, ())[0]
+
+
+def places_beside(masks: Sequence[Tensor], numbers: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Where masks (n,), bool, are set, each (count,), int64, and what integers () on the device are, for one wait."""
+    if masks[0].device.type == "cpu":
+        return tuple(mask.nonzero().squeeze(1) for mask in masks), tuple(int(number) for number in numbers)
+    told = torch.stack([*(mask.count_nonzero() for mask in masks), *numbers]).tolist()
+    places = tuple(true_places(mask, count) for mask, count in zip(masks, told, strict=False))
+    return places, tuple(told[len(masks) :])
 
 
 def occurrences(index: Tensor, size: int) -> Tensor:

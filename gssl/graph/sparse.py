@@ -186,10 +186,20 @@ class Pattern(Deriving):
 
     def end_of(self, num_rows: int) -> int:
         """Non-zeros in the first rows. What is asked on the CPU is still known on a device, without waiting for it."""
+        if num_rows == self.num_rows:
+            return self.nnz
         ends: dict[int, int] = self.__dict__.setdefault("_ends", {})
         if num_rows not in ends:
             ends[num_rows] = int(self.rowptr[num_rows])
         return ends[num_rows]
+
+    def knows_end_of(self, num_rows: int) -> bool:
+        """Whether :meth:`end_of` asks nobody."""
+        return num_rows == self.num_rows or num_rows in self.__dict__.get("_ends", {})
+
+    def tell_end(self, num_rows: int, end: int) -> None:
+        """Let the pattern know that its first rows have so many non-zeros."""
+        self.__dict__.setdefault("_ends", {})[num_rows] = end
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Pattern:
         """This pattern on another device, with its transpose if that is known."""
@@ -209,10 +219,12 @@ class Pattern(Deriving):
 
 
 def ask_ends(patterns: Sequence[Pattern], num_rows: int) -> None:
-    """Let patterns know what :meth:`Pattern.end_of` gives. The host waits for a device once."""
-    found = torch.stack([pattern.rowptr[num_rows] for pattern in patterns]).tolist()
-    for pattern, end in zip(patterns, found, strict=True):
-        pattern.__dict__.setdefault("_ends", {})[num_rows] = end
+    """Let patterns know what :meth:`Pattern.end_of` gives. The host waits for a device once, if at all."""
+    asked = [pattern for pattern in patterns if not pattern.knows_end_of(num_rows)]
+    if asked:
+        found = torch.stack([pattern.rowptr[num_rows] for pattern in asked]).tolist()
+        for pattern, end in zip(asked, found, strict=True):
+            pattern.tell_end(num_rows, end)
 
 
 @dataclass(frozen=True, eq=False)

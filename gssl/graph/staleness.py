@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
+
+_MANY = 256  # batches whose findings are kept one by one
 
 Kind = Literal["embedding", "adjoint"]
 
@@ -35,10 +38,26 @@ class Staleness:
 
 @dataclass
 class _Sums:
+    """Of one layer.
+
+    Attributes:
+        rows: how many were read.
+        told: what each batch found, shape (3,), float64, on its device, which nobody waits for yet: how many rows were
+            never written, the sum of the ages of the others, and the largest age.
+    """
+
     rows: int = 0
-    unwritten: int = 0
-    steps: float = 0.0
-    largest: int = -1
+    told: list[Tensor] = field(default_factory=list)
+
+    def join(self, other: _Sums) -> None:
+        self.rows += other.rows
+        self.told += other.told
+        if len(self.told) > _MANY:
+            self.told = [self.total()]
+
+    def total(self) -> Tensor:
+        together = torch.stack([told.to(self.told[0].device) for told in self.told])
+        return torch.cat([together[:, :2].sum(0), together[:, 2:].amax(0)])
 
 
 @dataclass
@@ -57,22 +76,15 @@ class StalenessLog:
         """
         if age.numel() == 0:
             return
-        sums = self._sums.setdefault((kind, layer), _Sums())
-        known = age[age.isfinite()]
-        sums.rows += age.numel()
-        sums.unwritten += age.numel() - known.numel()
-        if known.numel():
-            sums.steps += float(known.double().sum())
-            sums.largest = max(sums.largest, int(known.max()))
+        never = age.isinf()
+        steps = age.masked_fill(never, 0)
+        told = [never.sum(dtype=torch.float64), steps.sum(dtype=torch.float64), steps.max().double()]
+        self._sums.setdefault((kind, layer), _Sums()).join(_Sums(age.numel(), [torch.stack(told)]))
 
     def merge(self, other: StalenessLog) -> None:
         """Add what another log holds."""
         for place, found in other._sums.items():
-            sums = self._sums.setdefault(place, _Sums())
-            sums.rows += found.rows
-            sums.unwritten += found.unwritten
-            sums.steps += found.steps
-            sums.largest = max(sums.largest, found.largest)
+            self._sums.setdefault(place, _Sums()).join(found)
 
     def report(self) -> tuple[Staleness, ...]:
         """One record a layer: embeddings from the first layer on, then adjoints."""
@@ -96,6 +108,7 @@ def overall(records: Iterable[Staleness]) -> tuple[float | None, int | None]:
 
 
 def _record(kind: Kind, layer: int, sums: _Sums) -> Staleness:
-    written = sums.rows - sums.unwritten
-    mean, largest = (sums.steps / written, sums.largest) if written else (None, None)
-    return Staleness(kind, layer, sums.rows, sums.unwritten, mean, largest)
+    unwritten, steps, largest = sums.total().tolist()
+    written = sums.rows - int(unwritten)
+    known = (steps / written, int(largest)) if written else (None, None)
+    return Staleness(kind, layer, sums.rows, int(unwritten), *known)

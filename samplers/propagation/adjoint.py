@@ -19,7 +19,7 @@ from gssl.graph.remote import is_remote
 from gssl.graph.sparse import Pattern, SparseMatrix, select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.kernels.touch import append_rows
-from gssl.samplers.propagation.growing import Hop
+from gssl.samplers.propagation.growing import Hop, Touching
 from gssl.samplers.propagation.stored import StoredPropagation, ask_heads
 from gssl.samplers.selection.base import Draw
 
@@ -37,17 +37,19 @@ class AdjointPropagation(StoredPropagation):
     mode: ClassVar[Mode] = "adjoint"
     whole_population: ClassVar[bool] = True
     prefers: ClassVar[Mapping[str, object]] = {"norms": "online"}  # a checkpoint would see the last layer alone
+    _out_of: Tensor | None = None  # offsets of the edges that begin in each node, on the CPU, once the graph moved
 
     def prepare(self) -> None:
         _ = self.graph.block.pattern.transposed, self._input_norm
 
     def place(self, graph: Graph) -> None:
         norm = self._input_norm  # summed on the CPU, in the order of the CPU
+        self._out_of = self.graph.block.pattern.transposed[0].rowptr
         super().place(graph)
         self.__dict__["_input_norm"] = norm.to(graph.device)
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        block, sources = self.touching(draw.ids)
+        block, sources = self.touching(draw.ids, draw.here)
         ask_heads(block, len(draw.ids))
         history = self.handle(sources, len(draw.ids))
         return MiniBatch(
@@ -59,32 +61,36 @@ class AdjointPropagation(StoredPropagation):
             plan=Plan(history=replace(history, input_norm=self._input_norm[draw.ids]), first=self.first),
         )
 
-    def touching(self, ids: Tensor) -> tuple[Block, Tensor]:
+    def touching(self, ids: Tensor, here: Tensor | None = None) -> tuple[Block, Tensor]:
         """All edges that begin or end in some nodes.
 
         Args:
             ids: distinct global ids, shape (n,), int64.
+            here: the same on the CPU, if they are there, too.
 
         Returns:
             A square block over ``ids`` and their neighbors in either direction, in which the first n rows and columns
             are complete, and the global ids of its nodes, ``ids`` first.
         """
-        turned, order = self.graph.block.pattern.transposed
-        out_of, position_out = turned.select_rows(ids)
-        growing = self.engine.start(ids)
-        into = growing.uniform(-1, 0)
-        reached = growing.number(out_of.col.long())  # edges that end in ``ids`` are there already
+        growing, out = self.engine.start(ids, self.engine.into(here)), None
+        if here is not None and self._out_of is not None:
+            out = int((self._out_of[here + 1] - self._out_of[here]).sum())
+        found = growing.both_ways(*self.graph.block.pattern.transposed, total=out)
         nodes = growing.nodes
-        position = torch.cat([into.position.long(), order[position_out]])
-        pattern, chosen = self._append(into.pattern, out_of.row, reached, len(nodes))
+        pattern, chosen = self._append(found, len(nodes))
+        if out is not None:  # all edges of the block that begin in ``ids`` are all that do
+            pattern.tell_end(len(ids), found.into.pattern.nnz)
+            pattern.transposed[0].tell_end(len(ids), out)
+        position = torch.cat([found.into.position.long(), found.position])
         degree = self.graph.block.degree[nodes]
         return self.exact.block(Hop(pattern, position[chosen], degree), None, degree), nodes
 
-    def _append(self, above: Pattern, source: Tensor, target: Tensor, num_rows: int) -> tuple[Pattern, Tensor]:
+    def _append(self, found: Touching, num_rows: int) -> tuple[Pattern, Tensor]:
         """What :func:`~gssl.samplers.kernels.touch.append_rows` gives, on any device."""
+        above, source, target = found.into.pattern, found.out_of.row, found.reached
         if self.engine.numba:
             return append_rows(above, source, target, num_rows)
-        leaving = (target >= above.num_rows).nonzero().squeeze(1)
+        leaving = (target >= above.num_rows).nonzero().squeeze(1) if found.leaving is None else found.leaving
         leaving = leaving[torch.argsort(target[leaving], stable=True)]
         counts = occurrences(target[leaving] - above.num_rows, num_rows - above.num_rows)
         rowptr = torch.cat([above.rowptr, (above.nnz + counts.cumsum(0)).to(above.rowptr.dtype)])

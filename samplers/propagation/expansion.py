@@ -20,6 +20,7 @@ from gssl.samplers.kernels.transpose import transposed
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
+from gssl.samplers.propagation.torch_expansion import TorchExpansion
 
 _FEW = 1 << 14  # slots, 64 KB
 _ROOM = 2  # slots for each node that a batch may get
@@ -45,6 +46,7 @@ class Engine:
         self.backend = backend
         self.kind, self.notes = chosen(backend, pattern.col.device)
         self._local = threading.local()
+        self._offsets = pattern.rowptr if pattern.col.device.type == "cpu" else None  # stays where the host reads it
 
     @property
     def numba(self) -> bool:
@@ -53,7 +55,9 @@ class Engine:
 
     def on(self, pattern: Pattern) -> Engine:
         """The same for the same graph in other memory."""
-        return Engine(pattern, self.backend)
+        moved = Engine(pattern, self.backend)
+        moved._offsets = self._offsets
+        return moved
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_local"}
@@ -62,28 +66,40 @@ class Engine:
         self.__dict__.update(state)
         self._local = threading.local()
 
-    def start(self, ids: Tensor) -> Expansion:
-        """A batch of the targets ``ids``, shape (n,), int64, distinct; it ends the thread's one before."""
+    def start(self, ids: Tensor, edges: int | None = None) -> Expansion:
+        """A batch of some targets; it ends the thread's one before.
+
+        Args:
+            ids: distinct, shape (n,), int64.
+            edges: into them, where the number is known (:meth:`into`); else a device may be waited for.
+        """
         if self.kind == "triton":
             from gssl.samplers.gpu.expansion import TritonExpansion  # it brings the compiler along
 
             return TritonExpansion(self.pattern, ids)
         if self.kind == "torch":
-            return _TorchExpansion(self.pattern, ids)
+            return TorchExpansion(self.pattern, ids, edges)
         return _NumbaExpansion(self._space(), ids)
 
-    def ego_edges(self, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
+    def into(self, here: Tensor | None) -> int | None:
+        """In-edges of nodes whose ids (n,) are on the CPU, where an expansion has a use for the number; else None."""
+        if here is None or self._offsets is None or self.kind != "torch":
+            return None
+        return int((self._offsets[here + 1] - self._offsets[here]).sum())
+
+    def ego_edges(self, nodes: Tensor, starts: Tensor, *, total: int | None = None) -> tuple[Pattern, Tensor]:
         """The edges within each of many small node sets, which do not see each other.
 
         Args:
             nodes: global ids, the first node of every set, then the others set by set, shape (n,), int64.
             starts: where the others of each set begin and end in ``nodes``, shape (num_sets + 1,), int64.
+            total: in-edges of the nodes, where the number is known; else a device is waited for.
 
         Returns:
             The square pattern over ``nodes``, and which edge of the graph each non-zero is.
         """
         if not self.numba:
-            return torch_ops.ego_edges(self.pattern, nodes, starts)
+            return torch_ops.ego_edges(self.pattern, nodes, starts, total=total)
         return self._space().ego_edges(nodes, starts)
 
     def _space(self) -> _Workspace:
@@ -278,41 +294,3 @@ class _NumbaExpansion(Expansion):
         dtype = torch.from_numpy(degree).dtype
         pattern = Pattern(rowptr.to(dtype), torch.from_numpy(local), space.count)
         return Hop(pattern, position.to(dtype), torch.from_numpy(degree))
-
-
-class _TorchExpansion(Expansion):
-    def __init__(self, pattern: Pattern, ids: Tensor) -> None:
-        self._pattern = pattern
-        self._nodes = ids.long()
-
-    @property
-    def nodes(self) -> Tensor:
-        return self._nodes
-
-    def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        rows = self._nodes[skip:]
-        offsets, position, self._nodes, local = torch_ops.uniform_numbered(
-            self._pattern, self._nodes, rows, fanout, stream
-        )
-        return self._hop(offsets, position, local, skip)
-
-    def number(self, ids: Tensor) -> Tensor:
-        self._nodes, local = torch_ops.renumber(self._nodes, ids)
-        return local
-
-    def shared(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        return self.take(*torch_ops.shared_edges(self._pattern, self._nodes[skip:], fanout, stream), skip)
-
-    def inner(self) -> Hop:
-        return self._hop(*torch_ops.inner_edges(self._pattern, self._nodes))
-
-    def take(self, rowptr: Tensor, position: Tensor, skip: int = 0) -> Hop:
-        self._nodes, local = torch_ops.renumber(self._nodes, self._pattern.col[position])
-        return self._hop(rowptr, position, local, skip)
-
-    def _hop(self, rowptr: Tensor, position: Tensor, local: Tensor, skip: int = 0) -> Hop:
-        """A hop into the nodes from ``skip`` on, as many as there are rows, along edges whose sources have numbers."""
-        dtype = self._pattern.rowptr.dtype
-        rows = self._nodes[skip : skip + len(rowptr) - 1]
-        pattern = Pattern(rowptr.to(dtype), local.to(dtype), len(self._nodes))
-        return Hop(pattern, position.to(dtype), self._pattern.counts[rows])

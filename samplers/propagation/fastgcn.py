@@ -13,7 +13,7 @@ from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.importance import column_sums, squared_entries
 from gssl.samplers.propagation.layered import LayeredPropagation, per_layer, positive
-from gssl.samplers.propagation.torch_ops import kept, member
+from gssl.samplers.propagation.torch_ops import member
 from gssl.samplers.rng import uniform
 
 
@@ -61,19 +61,18 @@ class FastGCN(LayeredPropagation):
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         draws = self.nodes_per_layer[self.num_layers - 1 - layer]
         drawn, times = self.draw(draws, stream)
-        rows, position = self.graph.block.pattern.select_rows(batch.nodes)
+        rows, position = self.graph.block.pattern.select_rows(batch.nodes, total=batch.in_edges())
         place, keep = member(drawn, rows.col.long())
-        offsets, position, left = kept(rows, position, keep)
-        hop = batch.take(offsets, position)
+        hop, left = batch.take_kept(rows, position, keep)
         factor = times / (draws * self.chance[drawn])
         return hop, factor[place[left]].float()
 
     def draw(self, draws: int, stream: int) -> tuple[Tensor, Tensor]:
-        """Sources in ascending order, shape (n,), int64, and how often each was drawn, shape (n,), int64."""
+        """Sources in ascending order, repeats included, and how often each was drawn, shape (draws,), int64."""
         if not self.graph.num_edges:
             empty = torch.zeros(0, dtype=torch.int64, device=self.chance.device)
             return empty, empty
         number = uniform(stream, torch.arange(draws, device=self.chance.device)) * self._until[-1]
         sources = torch.searchsorted(self._until, number, right=True).clamp(max=len(self._until) - 1)
-        drawn, times = torch.unique(sources, return_counts=True)
-        return drawn, times
+        drawn = sources.sort().values
+        return drawn, torch.searchsorted(drawn, drawn, right=True) - torch.searchsorted(drawn, drawn)

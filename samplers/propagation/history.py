@@ -18,4 +18,5 @@ class HistoryPropagation(StoredPropagation):
     """
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        return replace(self.one_shot(draw.ids, ahead=not draw.is_awaited), weight=self.target_weight(draw))
+        made = self.one_shot(draw.ids, self.engine.into(draw.here), ahead=not draw.is_awaited)
+        return replace(made, weight=self.target_weight(draw))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -32,3 +34,37 @@ def squared_entries(block: Block, rows: Pattern, nodes: Tensor, position: Tensor
 def column_sums(entries: Tensor, column: Tensor, num_columns: int) -> Tensor:
     """Sum of the entries of each column, shape (num_columns,), float64, in the order of the entries."""
     return torch.zeros(num_columns, dtype=torch.float64, device=column.device).index_add(0, column, entries)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The sources of some edges, each once.
+
+    Attributes:
+        ids: ascending, shape (n,), int64. On a device, which would have to be asked how many there are, there is room
+            for one of each edge, and what follows the last candidate means nothing.
+        source: which of them each edge has, shape (nnz,), int64.
+        number: how many there are, int; or () int64 on the device.
+    """
+
+    ids: Tensor
+    source: Tensor
+    number: int | Tensor
+
+    @property
+    def real(self) -> Tensor:
+        """Which of ``ids`` are candidates, shape (n,), bool."""
+        return torch.arange(len(self.ids), device=self.ids.device) < self.number
+
+    @classmethod
+    def of(cls, sources: Tensor, *, exactly: bool) -> Candidates:
+        """Of the source of each edge, shape (nnz,), int64; without further room if they must be ``exactly`` these."""
+        if exactly or sources.device.type == "cpu" or not len(sources):
+            ids, source = torch.unique(sources, return_inverse=True)
+            return cls(ids, source, len(ids))
+        ordered, order = sources.sort(stable=True)
+        begins = torch.ones_like(ordered)
+        begins[1:] = (ordered[1:] != ordered[:-1]).long()
+        place = begins.cumsum(0) - 1
+        ids = torch.zeros_like(ordered).scatter_(0, place, ordered)
+        return cls(ids, torch.empty_like(place).scatter_(0, order, place), place[-1] + 1)

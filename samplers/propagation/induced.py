@@ -23,7 +23,7 @@ class Induced(SubgraphPropagation):
         return True
 
     def subgraph(self, draw: Draw) -> MiniBatch:
-        growing = self.engine.start(draw.ids)
+        growing = self.engine.start(draw.ids, self.engine.into(draw.here))
         hop = growing.inner()
         nodes = growing.nodes
         return MiniBatch(

@@ -15,7 +15,6 @@ from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.layered import LayeredPropagation
 from gssl.samplers.propagation.neighbor import check_fanouts
-from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import Slot, uniform
 from gssl.samplers.selection.base import Draw
 
@@ -95,11 +94,10 @@ class Labor(LayeredPropagation):
             share = (hop.degree.double() / fanout).clamp(min=1)
             factor = share.repeat_interleave(hop.pattern.counts, output_size=hop.pattern.nnz)
         else:
-            rows, position = self.graph.block.pattern.select_rows(batch.nodes)
+            rows, position = self.graph.block.pattern.select_rows(batch.nodes, total=batch.in_edges())
             chance = inclusion(rows, fanout, _LIMIT if self.iterations == "converge" else self.iterations)
             keep = uniform(stream, rows.col.long()) < chance
-            offsets, position, left = kept(rows, position, keep)
-            hop = batch.take(offsets, position)
+            hop, left = batch.take_kept(rows, position, keep)
             factor = 1 / chance[left]
         return hop, (self.scaled(hop, factor, batch.nodes) if self.hajek else factor).float()
 

@@ -12,9 +12,8 @@ from gssl.graph.storage import Graph
 from gssl.samplers.probability import inclusion_probability
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
-from gssl.samplers.propagation.importance import column_sums, squared_entries
+from gssl.samplers.propagation.importance import Candidates, column_sums, squared_entries
 from gssl.samplers.propagation.layered import LayeredPropagation, per_layer, positive
-from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import uniform
 
 Design = Literal["debiased", "poisson"]
@@ -69,25 +68,43 @@ class Ladies(LayeredPropagation):
     def hop(self, batch: Expansion, layer: int, stream: int) -> tuple[Hop, Tensor | None]:
         count = self.nodes_per_layer[self.num_layers - 1 - layer]
         nodes, block = batch.nodes, self.graph.block
-        rows, position = block.pattern.select_rows(nodes)
-        candidates, source = torch.unique(rows.col.long(), return_inverse=True)
-        importance = column_sums(squared_entries(block, rows, nodes, position), source, len(candidates))
+        rows, position = block.pattern.select_rows(nodes, total=batch.in_edges())
+        found = Candidates.of(rows.col.long(), exactly=self.design == "poisson")
+        importance = column_sums(squared_entries(block, rows, nodes, position), found.source, len(found.ids))
         if self.calibrated:
             importance = importance.sqrt()
         importance = importance.clamp(min=1e-300)
-        number = uniform(stream, candidates)
-        if len(candidates) <= count:
+        number = uniform(stream, found.ids)
+        if self.design == "debiased":
+            factor = debiased(importance, number, count, found)
+        elif len(found.ids) <= count:
             factor = torch.ones_like(importance)
-        elif self.design == "poisson":
+        else:
             chance = inclusion_probability(importance, count).to(number.device)
             factor = torch.where(included(number, chance), 1 / chance, 0.0)
-        else:
-            chance = importance / importance.sum()
-            drawn = successive(chance, number, count)
-            factor = torch.zeros_like(chance).index_copy(0, drawn, debiased_weights(chance[drawn], len(chance)))
-        keep = factor[source] > 0
-        offsets, position, left = kept(rows, position, keep)
-        return batch.take(offsets, position), factor[source[left]].float()
+        hop, left = batch.take_kept(rows, position, factor[found.source] > 0)
+        return hop, factor[found.source[left]].float()
+
+
+def debiased(importance: Tensor, number: Tensor, count: int, found: Candidates) -> Tensor:
+    """The weight of each candidate, 0 for those that are not drawn, without waiting for a device.
+
+    Args:
+        importance: shape (n,), float64, positive.
+        number: uniform numbers in [0, 1), shape (n,), float64.
+        count: draws.
+        found: the candidates.
+
+    Returns:
+        Shape (n,), float64; all ones where there are no more candidates than draws.
+    """
+    if isinstance(found.number, int) and found.number <= count:
+        return torch.ones_like(importance)
+    importance = torch.where(found.real, importance, 0.0)
+    chance = importance / importance.cumsum(0)[-1]  # a sum in order, whatever room there is behind
+    drawn = successive(torch.where(found.real, chance, 1.0), torch.where(found.real, number, 1.0), count)
+    factor = torch.zeros_like(chance).index_copy(0, drawn, debiased_weights(chance[drawn], found.number))
+    return torch.where(torch.as_tensor(found.number <= count, device=factor.device), 1.0, factor)
 
 
 def included(number: Tensor, chance: Tensor) -> Tensor:
@@ -102,7 +119,7 @@ def successive(chance: Tensor, number: Tensor, count: int) -> Tensor:
 
     Args:
         chance: shape (n,), float64, positive.
-        number: uniform numbers in [0, 1), shape (n,), float64.
+        number: uniform numbers in [0, 1), shape (n,), float64; 1 for what is drawn last.
         count: draws, at most n.
 
     Returns:
@@ -111,7 +128,7 @@ def successive(chance: Tensor, number: Tensor, count: int) -> Tensor:
     return torch.argsort(-torch.log1p(-number) / chance, stable=True)[:count]
 
 
-def debiased_weights(chance: Tensor, population: int) -> Tensor:
+def debiased_weights(chance: Tensor, population: int | Tensor) -> Tensor:
     """Weights that make ``sum(weight * value)`` unbiased for the sum over the population (Chen et al., 2023, alg. 1).
 
     The k-th draw gives Des Raj's estimate, the values before it plus ``(1 - their chances) / chance_k`` times its

@@ -79,7 +79,7 @@ class LayeredPropagation(Propagation):
         return [self.graph.block.degree[nodes]] * len(hops)
 
     def batch(self, draw: Draw) -> MiniBatch:
-        growing, streams = self.engine.start(draw.ids), self.streams(draw)
+        growing, streams = self.engine.start(draw.ids, self.engine.into(draw.here)), self.streams(draw)
         hops: list[tuple[Hop, Tensor | None]] = []
         for layer in reversed(range(0 if self.first is None else 1, self.num_layers)):
             if draw.exact:

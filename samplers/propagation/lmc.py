@@ -64,7 +64,7 @@ class LMCPropagation(StoredPropagation):
         self.score = score
 
     def stored_batch(self, draw: Draw) -> MiniBatch:
-        growing = self.engine.start(draw.ids)
+        growing = self.engine.start(draw.ids, self.engine.into(draw.here))
         growing.uniform(-1, 0)
         inner, sources = growing.inner(), growing.nodes
         block = self.exact.block(inner, None, self.graph.block.degree[sources])

@@ -10,12 +10,11 @@ from torch import Tensor
 from gssl.common.options import PositiveInt
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
-from gssl.graph.sparse import select_features
+from gssl.graph.sparse import Pattern, select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
-from gssl.samplers.propagation.torch_ops import kept
 from gssl.samplers.rng import Slot, hash64, uniform
 from gssl.samplers.selection.base import Draw
 
@@ -80,7 +79,7 @@ class Saint(SubgraphPropagation):
             self._counts = nodes.to(graph.device), edges.to(graph.device)
 
     def subgraph(self, draw: Draw) -> MiniBatch:
-        growing, hop = self.grown(draw.ids, draw.key.stream(Slot.PROPAGATION))
+        growing, hop = self.grown(draw.ids, draw.here, draw.key.stream(Slot.PROPAGATION))
         nodes = growing.nodes
         if self.design == "node":
             factor = self.target_weight(draw)[hop.pattern.col]
@@ -95,13 +94,13 @@ class Saint(SubgraphPropagation):
             weight=self.target_weight(draw),
         )
 
-    def grown(self, targets: Tensor, stream: int) -> tuple[Expansion, Hop]:
+    def grown(self, targets: Tensor, here: Tensor | None, stream: int) -> tuple[Expansion, Hop]:
         """The nodes of the subgraph of some targets, and its edges."""
-        growing = self.engine.start(targets)
+        growing = self.engine.start(targets, self.engine.into(here))
         if self.design == "walk":
             growing.add(self.walk(targets, stream).flatten())
         elif self.design == "edge":
-            growing.take(*self.edges(targets, stream))
+            growing.take_kept(*self.edges(targets, growing.in_edges(), stream))
         return growing, growing.inner()
 
     def walk(self, roots: Tensor, stream: int) -> Tensor:
@@ -116,13 +115,13 @@ class Saint(SubgraphPropagation):
             path.append(here)
         return torch.stack(path, dim=1)
 
-    def edges(self, targets: Tensor, stream: int) -> tuple[Tensor, Tensor]:
-        """In-edges of the targets that are drawn, each by its own number: their offsets and their positions."""
+    def edges(self, targets: Tensor, total: int | None, stream: int) -> tuple[Pattern, Tensor, Tensor]:
+        """In-edges of the targets, where they stand in the graph, and which are drawn, each by its own number."""
         pattern = self.graph.block.pattern
-        rows, position = pattern.select_rows(targets)
+        rows, position = pattern.select_rows(targets, total=total)
         inverse = 1 / pattern.counts.double().clamp(min=1)
         chance = inverse[rows.col] + inverse[targets].repeat_interleave(rows.counts.long(), output_size=rows.nnz)
-        return kept(rows, position, uniform(stream, position.long()) < self.steps / 2 * chance)[:2]
+        return rows, position, uniform(stream, position.long()) < self.steps / 2 * chance
 
     def counts(self) -> tuple[Tensor, Tensor]:
         """In how many of the counted subgraphs each node, and each edge, was: shapes (num_nodes,), (num_edges,)."""
@@ -134,7 +133,7 @@ class Saint(SubgraphPropagation):
             for number in range(self.subgraphs):
                 stream = derive_seed(number, "saint")
                 order = hash64(stream, everyone).argsort()
-                growing, hop = self.grown(order[: self.roots], stream)
+                growing, hop = self.grown(order[: self.roots], None, stream)
                 nodes[growing.nodes] += 1
                 edges[hop.position.long()] += 1
             self._counts = nodes, edges

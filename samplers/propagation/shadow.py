@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.propagation.subgraph import SubgraphPropagation
-from gssl.samplers.propagation.torch_ops import uniform_numbered
+from gssl.samplers.propagation.torch_ops import spread, uniform_numbered
 from gssl.samplers.rng import Slot, hash64
 from gssl.samplers.selection.base import Draw
 
@@ -55,8 +57,9 @@ class Shadow(SubgraphPropagation):
         return True
 
     def subgraph(self, draw: Draw) -> MiniBatch:
-        nodes, starts = self.egos(draw.ids, [draw.key.stream(Slot.PROPAGATION + hop) for hop in range(self.depth)])
-        pattern, position = self.engine.ego_edges(nodes, starts)
+        streams = [draw.key.stream(Slot.PROPAGATION + hop) for hop in range(self.depth)]
+        nodes, starts, edges = self.egos(draw.ids, streams)
+        pattern, position = self.engine.ego_edges(nodes, starts, total=edges)
         return MiniBatch(
             x=select_features(self.graph.x, nodes),
             blocks=(self.block(pattern, position, None, None),),
@@ -65,7 +68,7 @@ class Shadow(SubgraphPropagation):
             weight=self.target_weight(draw),
         )
 
-    def egos(self, targets: Tensor, streams: list[int]) -> tuple[Tensor, Tensor]:
+    def egos(self, targets: Tensor, streams: list[int]) -> tuple[Tensor, Tensor, int | None]:
         """The nodes around each target.
 
         Args:
@@ -73,21 +76,32 @@ class Shadow(SubgraphPropagation):
             streams: of each hop.
 
         Returns:
-            The targets, then the other nodes target by target in order of discovery, and where those of each target
-            begin and end, shape (n + 1,), int64.
+            The targets, then the other nodes target by target in order of discovery; where those of each target
+            begin and end, shape (n + 1,), int64; and how many in-edges all of them have, where that is known.
         """
-        pattern, size = self.graph.block.pattern, self.graph.num_nodes
-        owner = torch.arange(len(targets), device=targets.device)
-        found = owner * size + targets  # a node of a target's subgraph, as one number
-        new = found
-        for stream in streams:
-            group, rows = new // size, new % size
-            own = hash64(hash64(stream, targets[group]), rows)
-            before = len(found)
-            _, _, found, _ = uniform_numbered(pattern, found, rows, self.neighbors, own, new - rows)
-            new = found[before:]
+        size = self.graph.num_nodes
+        found, edges = self._found(targets, streams)
         others = found[len(targets) :]
         others = others[torch.argsort(others // size, stable=True)]
         counts = occurrences(others // size, len(targets))
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]) + len(targets)
-        return torch.cat([targets, others % size]), starts
+        return torch.cat([targets, others % size]), starts, edges
+
+    def _found(self, targets: Tensor, streams: list[int]) -> tuple[Tensor, int | None]:
+        """Nodes in order of discovery, each one number with its target, and their in-edges where these are known."""
+        pattern, size = self.graph.block.pattern, self.graph.num_nodes
+
+        def own(nodes: Tensor, stream: int) -> Tensor:
+            return hash64(hash64(stream, targets[nodes // size]), nodes % size)
+
+        found = torch.arange(len(targets), device=targets.device) * size + targets
+        if targets.device.type != "cpu" and self.neighbors > 0:
+            together = spread(pattern, found, size, self.neighbors, [partial(own, stream=stream) for stream in streams])
+            if together is not None:
+                return together
+        new = found
+        for stream in streams:
+            rows, before = new % size, len(found)
+            _, _, found, _ = uniform_numbered(pattern, found, rows, self.neighbors, own(new, stream), new - rows)
+            new = found[before:]
+        return found, None

@@ -85,15 +85,15 @@ class StoredPropagation(BesideExact):
             return
         silent = replace(draw, step=False, measure=False)
         for number, ids in enumerate(self._below(draw)):
-            yield silent, self.one_shot(ids, is_step=number == 0, turned=False).planned(refresh=True)
+            yield silent, self.one_shot(ids, None, is_step=number == 0, turned=False).planned(refresh=True)
         for part in draw.parts():
-            made = self.one_shot(part.ids, is_step=self.num_layers == 1, turned=False)
+            made = self.one_shot(part.ids, self.engine.into(part.here), is_step=self.num_layers == 1, turned=False)
             yield part, replace(made, weight=self.target_weight(part))
 
     def _below(self, draw: Draw) -> Iterator[Tensor]:
         """Nodes whose rows of the first layer, then of the second, and so on, the layers above them read, in pieces."""
         assert draw.piece is not None
-        growing, sizes = self.engine.start(draw.ids), [len(draw.ids)]
+        growing, sizes = self.engine.start(draw.ids, self.engine.into(draw.here)), [len(draw.ids)]
         for hop in range(self.num_layers - 1):
             done = sizes[-2] if hop else 0
             for rows in self.pieces(growing.nodes[done:], draw.piece):
@@ -132,9 +132,11 @@ class StoredPropagation(BesideExact):
         """The batch of a draw that need not be exact."""
         raise NotImplementedError
 
-    def one_shot(self, ids: Tensor, *, is_step: bool = True, turned: bool = True, ahead: bool = True) -> MiniBatch:
+    def one_shot(
+        self, ids: Tensor, edges: int | None, *, is_step: bool = True, turned: bool = True, ahead: bool = True
+    ) -> MiniBatch:
         """The batch without weights in which every layer computes the nodes ``ids`` alone and reads the others."""
-        block, sources = self.incoming(ids, turned=turned)
+        block, sources = self.incoming(ids, edges, turned=turned)
         ask_heads(block, len(ids))
         history = BatchHistory(self.store, "truncated", sources, len(ids), frozen=self.frozen, is_step=is_step)
         return MiniBatch(
@@ -145,17 +147,18 @@ class StoredPropagation(BesideExact):
             plan=Plan(history=history, first=self.first),
         )
 
-    def incoming(self, ids: Tensor, *, turned: bool = True) -> tuple[Block, Tensor]:
+    def incoming(self, ids: Tensor, edges: int | None, *, turned: bool = True) -> tuple[Block, Tensor]:
         """Messages of all in-neighbors into some nodes.
 
         Args:
             ids: destinations, distinct global ids, shape (n,), int64.
+            edges: into them, where the number is known.
             turned: whether the block's transpose is made already.
 
         Returns:
             The block, and the global ids of its sources, ``ids`` first, shape (num_src,), int64.
         """
-        growing = self.engine.start(ids)
+        growing = self.engine.start(ids, edges)
         hop = growing.uniform(-1, 0)
         nodes = growing.nodes
         return self.exact.block(hop, None, self.graph.block.degree[nodes], turned=turned), nodes

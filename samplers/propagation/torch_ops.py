@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
-from gssl.graph.kept import kept_of, places_of
+from gssl.graph.kept import kept_of, places_beside, places_of
 from gssl.graph.sparse import Pattern
 from gssl.samplers.rng import below, hash64, uniform
 
 _WIDE = 1 << 24  # places for picks, of which each takes some tens of bytes for a moment
 
 
-def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor]:
+def uniform_edges(
+    pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor, *, total: int | None = None
+) -> tuple[Tensor, Tensor]:
     """The picks of :func:`gssl.samplers.kernels.expand.uniform_hop`.
 
     Args:
@@ -20,6 +24,7 @@ def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Ten
         rows: destinations, shape (n,), int64.
         fanout: edges into each, -1 for all.
         stream: of random numbers; or each row's own, shape (n,), int64.
+        total: picks of all rows, where the number is known; else a device is waited for.
 
     Returns:
         Offsets of the picks of each row, shape (num_rows + 1,), int64, and the edge that each is, shape (nnz,), int64.
@@ -28,7 +33,7 @@ def uniform_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Ten
     kept = degree if fanout < 0 else degree.clamp(max=fanout)
     offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
     torch.cumsum(kept, 0, out=offsets[1:])
-    total = int(offsets[-1])
+    total = int(offsets[-1]) if total is None else total
     shift = (start - offsets[:-1]).repeat_interleave(kept, output_size=total)
     position = torch.arange(total, device=rows.device) + shift
     large = (degree > kept).nonzero().squeeze(1) if fanout > 0 else rows[:0]
@@ -72,9 +77,45 @@ def uniform_numbered(
     if len(rows):
         sources = torch.where(there, sources, nodes[0])
     ids = torch.cat([nodes, sources.flatten()])
-    first, number = _numbered(ids)
+    first, number = numbered(ids)
     new, picked = places_of(first, there.flatten())
     return offsets, position.flatten()[picked], ids[new], number[len(nodes) :][picked]
+
+
+def spread(
+    pattern: Pattern, nodes: Tensor, size: int, fanout: int, streams: Sequence[Callable[[Tensor], Tensor]]
+) -> tuple[Tensor, int] | None:
+    """Nodes of several batches after some hops from each one's new nodes, for one wait in all.
+
+    Args:
+        pattern: edges of the graph.
+        nodes: where the hops begin: distinct, each a global id and a multiple of ``size`` that names its batch, shape
+            (n,), int64.
+        size: above all global ids.
+        fanout: edges into each node.
+        streams: of each hop, what gives nodes (m,) the streams (m,), int64, that they pick with.
+
+    Returns:
+        The nodes in order of discovery, shape (n',), int64, and how many in-edges they have. None where room for all
+        picks would be large.
+    """
+    fanout = min(fanout, pattern.most)
+    if not len(nodes) or len(nodes) * max(1, fanout) ** len(streams) > _WIDE // 8:
+        return None
+    ids = new = nodes
+    fresh = torch.ones_like(nodes, dtype=torch.bool)
+    first = fresh
+    for stream in streams:
+        rows = new % size
+        _, position, there = _picks(pattern, rows, fanout, stream(new))
+        sources = pattern.col[position.clamp(max=pattern.nnz - 1)].long() + (new - rows).unsqueeze(1)
+        # What is no pick, or one of a node that was there already, counts as such a node.
+        new = torch.where(there & fresh.unsqueeze(1), sources, nodes[0]).flatten()
+        ids = torch.cat([ids, new])
+        first, _ = numbered(ids)
+        fresh = first[len(ids) - len(new) :]
+    (places,), (edges,) = places_beside([first], [torch.where(first, pattern.counts[ids % size], 0).sum()])
+    return ids[places], edges
 
 
 def _picks(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,31 +131,43 @@ def _picks(pattern: Pattern, rows: Tensor, fanout: int, stream: int | Tensor) ->
     return offsets, start.unsqueeze(1) + picks, place < kept.unsqueeze(1)
 
 
-def shared_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> tuple[Tensor, Tensor]:
-    """The edges of :func:`gssl.samplers.kernels.expand.shared_edges`; returns as :func:`uniform_edges`."""
-    edges, position = pattern.select_rows(rows)
+def shared_edges(edges: Pattern, fanout: int, stream: int) -> Tensor:
+    """Which in-edges of some rows :func:`gssl.samplers.kernels.expand.shared_edges` keeps.
+
+    Args:
+        edges: of these rows, by global id of the source.
+        fanout: expected edges into each.
+        stream: of random numbers.
+
+    Returns:
+        Shape (nnz,), bool.
+    """
     degree = edges.counts.double()
     # A number over a tensor is the number times a rounded reciprocal, which the kernels' quotient is not.
     chance = torch.where(degree <= fanout, 1.0, torch.full_like(degree, fanout) / degree)
     chance = chance.repeat_interleave(edges.counts.long(), output_size=edges.nnz)
-    return kept(edges, position, uniform(stream, edges.col.long()) < chance)[:2]
+    return uniform(stream, edges.col.long()) < chance
 
 
-def inner_edges(pattern: Pattern, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The edges among the distinct nodes ``rows``; returns as :func:`uniform_edges`, and the row of each source."""
-    edges, position = pattern.select_rows(rows)
+def inner_edges(pattern: Pattern, rows: Tensor, *, total: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The edges among the distinct nodes ``rows``, of ``total`` into them.
+
+    Returns:
+        As :func:`uniform_edges`, and the row of each source.
+    """
+    edges, position = pattern.select_rows(rows, total=total)
     ordered, order = rows.sort()
     place, there = member(ordered, edges.col.long())
     offsets, position, left = kept(edges, position, there)
     return offsets, position, order[place[left]]
 
 
-def ego_edges(pattern: Pattern, nodes: Tensor, starts: Tensor) -> tuple[Pattern, Tensor]:
+def ego_edges(pattern: Pattern, nodes: Tensor, starts: Tensor, *, total: int | None = None) -> tuple[Pattern, Tensor]:
     """What :meth:`gssl.samplers.propagation.expansion.Engine.ego_edges` says."""
     sets = len(starts) - 1
     group = torch.arange(sets, device=nodes.device)
     group = torch.cat([group, group.repeat_interleave(starts.diff(), output_size=len(nodes) - sets)])
-    edges, position = pattern.select_rows(nodes)
+    edges, position = pattern.select_rows(nodes, total=total)
     key, order = (group * pattern.num_rows + nodes).sort()
     wanted = group.repeat_interleave(edges.counts.long(), output_size=edges.nnz) * pattern.num_rows + edges.col.long()
     place, keep = member(key, wanted)
@@ -133,6 +186,29 @@ def kept(edges: Pattern, position: Tensor, keep: Tensor) -> tuple[Tensor, Tensor
     """
     (left,) = kept_of([edges.mask(keep)])
     return edges.left_by(left).rowptr, position[left.places], left.places
+
+
+def drawn_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> Tensor:
+    """Horvitz-Thompson factor of each edge when ``fanout`` of every row are drawn without replacement.
+
+    Args:
+        pattern: its rows are the nodes ``rows``.
+        rows: global ids, shape (num_rows,), int64.
+        fanout: edges to draw in each row, all where there are fewer.
+        stream: of the random numbers.
+
+    Returns:
+        Shape (nnz,), float32: degree / drawn for drawn edges, 0 for the others.
+    """
+    counts = pattern.counts.long()
+    row = pattern.row.long()
+    first = pattern.rowptr[:-1].long()[row]
+    position = torch.arange(pattern.nnz, device=row.device) - first
+    luck = uniform(hash64(stream, rows)[row], position)
+    order = torch.argsort(luck + row)  # rows stay together: luck is below 1
+    drawn = torch.zeros(pattern.nnz, dtype=torch.bool, device=row.device)
+    drawn[order] = position < fanout
+    return torch.where(drawn, (counts / counts.clamp(max=fanout).clamp(min=1))[row], 0.0).float()
 
 
 def member(members: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,11 +254,11 @@ def renumber(nodes: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         The ids with the new ones at the end, and the number of each source, shape (nnz,), int64.
     """
     ids = torch.cat([nodes, sources.long()])
-    first, number = _numbered(ids)
+    first, number = numbered(ids)
     return ids[places_of(first)[0]], number[len(nodes) :]
 
 
-def _numbered(ids: Tensor) -> tuple[Tensor, Tensor]:
+def numbered(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Which of some ids (n,) appear for the first time, bool, and the number of each id in order of appearance."""
     ordered, order = ids.sort(stable=True)
     begins = torch.ones_like(ordered, dtype=torch.bool)

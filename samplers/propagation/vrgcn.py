@@ -15,11 +15,10 @@ from gssl.graph.block import Block
 from gssl.graph.first import without_edges
 from gssl.graph.history import Mode, Precision, Storage
 from gssl.graph.plan import Plan
-from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.stored import StoredPropagation
-from gssl.samplers.rng import Slot, hash64, uniform
+from gssl.samplers.rng import Slot
 from gssl.samplers.selection.base import Draw
 
 
@@ -66,16 +65,18 @@ class VRGCNPropagation(StoredPropagation):
     def stored_batch(self, draw: Draw) -> MiniBatch:
         blocks: list[Block] = []
         sources: list[Tensor] = []
-        fresh = draw.ids
+        fresh, edges = draw.ids, self.engine.into(draw.here)
         for layer in reversed(range(1, self.num_layers)):
-            block, ids = self.incoming(fresh, turned=False)  # it is renumbered yet
-            factor = drawn_edges(block.pattern, fresh, self.fanout, draw.key.stream(Slot.PROPAGATION + layer))
-            block, ids = _drawn_first(replace(block, sample_weight=factor), ids)
+            growing = self.engine.start(fresh, edges)
+            found = growing.controlled(self.fanout, draw.key.stream(Slot.PROPAGATION + layer))
+            degree = self.graph.block.degree[growing.nodes]
+            block = replace(self.exact.block(found.hop, None, degree, turned=False), sample_weight=found.factor)
+            block, ids = _drawn_first(block, growing.nodes)
             blocks.append(block)
             sources.append(ids)
-            fresh = ids[: _num_fresh(block)]
+            fresh, edges = ids[: found.num_fresh], found.edges
         if self.first is None:
-            block, ids = self.incoming(fresh)
+            block, ids = self.incoming(fresh, edges)
         else:
             block, ids = without_edges(len(fresh), self.engine.pattern), fresh
         sources = [*reversed([*sources, ids])]
@@ -88,36 +89,6 @@ class VRGCNPropagation(StoredPropagation):
             weight=self.target_weight(draw),
             plan=Plan(history=history, first=self.first),
         )
-
-
-def drawn_edges(pattern: Pattern, rows: Tensor, fanout: int, stream: int) -> Tensor:
-    """Horvitz-Thompson factor of each edge when ``fanout`` of every row are drawn without replacement.
-
-    Args:
-        pattern: its rows are the nodes ``rows``.
-        rows: global ids, shape (num_rows,), int64.
-        fanout: edges to draw in each row, all where there are fewer.
-        stream: of the random numbers.
-
-    Returns:
-        Shape (nnz,), float32: degree / drawn for drawn edges, 0 for the others.
-    """
-    counts = pattern.counts.long()
-    row = pattern.row.long()
-    first = pattern.rowptr[:-1].long()[row]
-    position = torch.arange(pattern.nnz, device=row.device) - first
-    luck = uniform(hash64(stream, rows)[row], position)
-    order = torch.argsort(luck + row)  # rows stay together: luck is below 1
-    drawn = torch.zeros(pattern.nnz, dtype=torch.bool, device=row.device)
-    drawn[order] = position < fanout
-    return torch.where(drawn, (counts / counts.clamp(max=fanout).clamp(min=1))[row], 0.0).float()
-
-
-def _num_fresh(block: Block) -> int:
-    """Leading sources that are destinations or drawn."""
-    assert block.sample_weight is not None
-    drawn = torch.where(block.sample_weight > 0, block.pattern.col, -1)
-    return max(block.num_dst, int(drawn.max()) + 1 if len(drawn) else 0)
 
 
 def _drawn_first(block: Block, ids: Tensor) -> tuple[Block, Tensor]:

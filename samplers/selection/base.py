@@ -30,6 +30,7 @@ class Draw:
         decides: whether the next draw waits for what is observed of this one; None means that it does where this one
             is measured. Where it does not, the next draws are made ahead of training.
         time: draws before this one in the whole training, as the selection counts them.
+        host: ``ids`` on the CPU, where :meth:`to` took them from.
     """
 
     ids: Tensor
@@ -41,6 +42,12 @@ class Draw:
     piece: int | None = None
     decides: bool | None = None
     time: int = 0
+    host: Tensor | None = None
+
+    @property
+    def here(self) -> Tensor | None:
+        """The targets on the CPU, if they are there (too)."""
+        return self.ids if self.ids.device.type == "cpu" else self.host
 
     @property
     def is_awaited(self) -> bool:
@@ -54,7 +61,8 @@ class Draw:
 
     def to(self, device: torch.device) -> Draw:
         """The draw with its targets on a device."""
-        return replace(self, ids=_sent(self.ids, device), probability=_sent(self.probability, device))
+        ids, probability = _sent(self.ids, device), _sent(self.probability, device)
+        return replace(self, ids=ids, probability=probability, host=self.here)
 
     def parts(self) -> Iterator[Draw]:
         """Its pieces, which together are the draw: the optimizer steps after the last, if it does."""
@@ -65,7 +73,12 @@ class Draw:
             part = slice(start, start + self.piece)
             last = start + self.piece >= len(self.ids)
             yield replace(
-                self, ids=self.ids[part], probability=self.probability[part], step=self.step and last, piece=None
+                self,
+                ids=self.ids[part],
+                probability=self.probability[part],
+                step=self.step and last,
+                piece=None,
+                host=None if self.host is None else self.host[part],
             )
 
 

@@ -62,9 +62,9 @@ def test_labor_0_is_unbiased(target: int, weighted: bool, monkeypatch: pytest.Mo
     rows_of: list[Pattern] = []
     original = Pattern.select_rows
 
-    def noted(pattern: Pattern, index: Tensor) -> tuple[Pattern, Tensor]:
-        rows_of.append(original(pattern, index)[0])
-        return original(pattern, index)
+    def noted(pattern: Pattern, index: Tensor, *, total: int | None = None) -> tuple[Pattern, Tensor]:
+        rows_of.append(original(pattern, index, total=total)[0])
+        return original(pattern, index, total=total)
 
     monkeypatch.setattr(Pattern, "select_rows", noted)
 
