@@ -28,18 +28,25 @@ class TritonExpansion(Expansion):
     Args:
         pattern: edges of the graph, on the device.
         ids: the targets, distinct, shape (n,), int64, on the same device.
+        edges: into these, where the number is known.
     """
 
-    def __init__(self, pattern: Pattern, ids: Tensor) -> None:
+    def __init__(self, pattern: Pattern, ids: Tensor, edges: int | None = None) -> None:
         self._pattern = pattern
         self._ids = ids.to(pattern.col.dtype).contiguous()
         self._count = len(ids)
         self._incoming: dict[int, int] = {0: 0}  # in-edges of the first nodes, by their number, as far as known
+        if edges is not None:
+            self._incoming[len(ids)] = edges
         self._slots = self._new_slots()
 
     @property
     def nodes(self) -> Tensor:
         return self._ids[: self._count].long()
+
+    def in_edges(self, skip: int = 0) -> int | None:
+        known = self._incoming
+        return known[self._count] - known[skip] if {skip, self._count} <= known.keys() else None
 
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
         rows = self._count - skip
@@ -162,8 +169,8 @@ class TritonExpansion(Expansion):
 
     def _known(self, skip: int) -> int:
         """In-edges of the nodes but the first few, if they are known, else all edges of the graph."""
-        known = self._incoming
-        return known[self._count] - known[skip] if {skip, self._count} <= known.keys() else self._pattern.nnz
+        known = self.in_edges(skip)
+        return self._pattern.nnz if known is None else known
 
     def _in_edges(self, skip: int) -> int:
         """In-edges of the nodes but the first few; they are read from the device unless they are known."""

@@ -76,14 +76,14 @@ class Engine:
         if self.kind == "triton":
             from gssl.samplers.gpu.expansion import TritonExpansion  # it brings the compiler along
 
-            return TritonExpansion(self.pattern, ids)
+            return TritonExpansion(self.pattern, ids, edges)
         if self.kind == "torch":
             return TorchExpansion(self.pattern, ids, edges)
         return _NumbaExpansion(self._space(), ids)
 
     def into(self, here: Tensor | None) -> int | None:
         """In-edges of nodes whose ids (n,) are on the CPU, where an expansion has a use for the number; else None."""
-        if here is None or self._offsets is None or self.kind != "torch":
+        if here is None or self._offsets is None or self.numba:
             return None
         return int((self._offsets[here + 1] - self._offsets[here]).sum())
 
