@@ -27,10 +27,11 @@ _LONG = {word: part for part, words in _PARTS.items() for word in words}
 _SHORT = {"tr": "train", "va": "val", "te": "test"}  # too short to mean it without a form, as in tr_mask
 _PART = _LONG | _SHORT
 _FORM = r"(mask|masks|idx|index|indices|ids|id|nodes|split)"
-_SPLIT = re.compile(rf"(?:{_FORM}_)?({'|'.join(_LONG)})(?:_{_FORM})?")
+_SPLIT = re.compile(rf"(?:{_FORM}_?)?({'|'.join(_LONG)})(?:_?{_FORM})?")
 _SPLIT_SHORT = re.compile(rf"(?:{_FORM}_({'|'.join(_SHORT)})|({'|'.join(_SHORT)})_{_FORM})")
 _SUSPICIOUS = re.compile(
     rf"(?:^|_)({'|'.join(_LONG)}|splits?|folds?|partitions?)(?:_|$|[0-9])|^({'|'.join(_SHORT)})(?:_|$|[0-9])"
+    rf"|^mask$|^(is)?({'|'.join(_LONG)})(sets?|items?|rows?|data|samples?)?$"
 )
 CONTAINERS = ("split_idx", "splits", "split", "split_dict", "idx_split", "masks", "partition")
 
@@ -68,12 +69,13 @@ def split_name(key: str) -> tuple[str, str] | None:
     """Part and form of an array that holds a part of a split; None for any other.
 
     Example:
-        >>> split_name("valid_idx"), split_name("train_mask"), split_name("idx_test"), split_name("x")
+        >>> split_name("valid_idx"), split_name("trainmask"), split_name("idxTest"), split_name("x")
         (('val', 'idx'), ('train', 'mask'), ('test', 'idx'), None)
     """
-    if (match := _SPLIT.fullmatch(key.lower())) is not None:
+    name = _snake(key)
+    if (match := _SPLIT.fullmatch(name)) is not None:
         before, part, after = match.groups()
-    elif (match := _SPLIT_SHORT.fullmatch(key.lower())) is not None:
+    elif (match := _SPLIT_SHORT.fullmatch(name)) is not None:
         before, last, first, after = match.groups()
         part = last or first
     else:
@@ -121,11 +123,16 @@ def refuse_splits(keys: Iterable[str]) -> None:
         InputError: names the first of them.
     """
     for key in keys:
-        if _SUSPICIOUS.search(key.lower()):
+        if _SUSPICIOUS.search(_snake(key)):
             raise InputError(
                 f"{key} looks like a split but cannot be read: give train_mask, val_mask and test_mask, or train_idx, "
                 "val_idx and test_idx, or split with one of the words train, val and test for each item, or rename it"
             )
+
+
+def _snake(key: str) -> str:
+    """A name in lower case, with a line between the words of trainMask."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
 
 
 def _known(key: str) -> str | None:

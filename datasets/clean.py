@@ -35,7 +35,8 @@ def clean_graph(
         x: node features, shape (num_nodes, dim), dense or sparse; None for degree features. Memory-mapped float32
             ones stay in their file (see :mod:`gssl.datasets.mapped`).
         num_nodes: needed where ``x`` is None.
-        edge_attr: shape (num_edges,) or (num_edges, edge_dim); of duplicate edges the first one's is kept.
+        edge_attr: shape (num_edges,) or (num_edges, edge_dim); of duplicate edges the first one's is kept, and a note
+            says how many had others.
         edge_weight: shape (num_edges,); duplicates are added up.
         ptr: offsets of the graphs of a collection, shape (num_graphs + 1,), int64.
         undirected: add the reverse of every edge.
@@ -265,10 +266,12 @@ def _block(
         edges = edges[:, keep]
         attr, weight = (None if values is None else values[keep] for values in (attr, weight))
     pattern, order = Pattern.from_coo(edges[1], edges[0], num_nodes, num_nodes)
-    pattern, order, weight, merged = _merge(pattern, order, weight)
-    if merged:
-        notes.append(f"{merged} duplicate edges merged")
     attr = None if attr is None else attr[order]
+    pattern, order, attr, weight, differ, merged = _merge(pattern, order, attr, weight)
+    if merged:
+        notes.append(f"{merged} duplicate edges merged{'' if weight is None else ', their weights added up'}")
+    if differ:
+        notes.append(f"{differ} of the merged edges had other attributes than the first of them, which has its own")
     if undirected:
         before = pattern.nnz
         pattern, attr, weight = _symmetric(pattern, attr, weight)
@@ -279,18 +282,28 @@ def _block(
     return Block(pattern, weight, attr), notes
 
 
-def _merge(pattern: Pattern, order: Tensor, weight: Tensor | None) -> tuple[Pattern, Tensor, Tensor | None, int]:
-    """Keep the first of equal edges; weights come back in the pattern's order, summed."""
+def _merge(
+    pattern: Pattern, order: Tensor, attr: Tensor | None, weight: Tensor | None
+) -> tuple[Pattern, Tensor, Tensor | None, Tensor | None, int, int]:
+    """Keep the first of equal edges, with its attributes; weights, which are in the order of the file, are summed.
+
+    Returns:
+        Pattern, order, attributes and weights; how many edges that were merged had other attributes, and how many
+        were merged.
+    """
     first = torch.ones(pattern.nnz, dtype=torch.bool)
     first[1:] = (pattern.row[1:] != pattern.row[:-1]) | (pattern.col[1:] != pattern.col[:-1])
-    merged = int((~first).sum())
+    merged, differ = int((~first).sum()), 0
     weight = None if weight is None else weight[order]
     if merged == 0:
-        return pattern, order, weight, 0
+        return pattern, order, attr, weight, 0, 0
+    group = first.cumsum(0) - 1
+    if attr is not None:
+        kept = attr[first]
+        differ, attr = int((attr != kept[group]).any(1).sum()), kept
     if weight is not None:
-        kept = torch.zeros(pattern.nnz - merged, dtype=weight.dtype)
-        weight = kept.index_add_(0, first.cumsum(0) - 1, weight)
-    return pattern.filter(first), order[first], weight, merged
+        weight = torch.zeros(pattern.nnz - merged, dtype=weight.dtype).index_add_(0, group, weight)
+    return pattern.filter(first), order[first], attr, weight, differ, merged
 
 
 def _symmetric(
@@ -299,6 +312,6 @@ def _symmetric(
     """Add the reverse of each edge where it is missing; it takes over the attributes of its twin."""
     row, col = pattern.row.long(), pattern.col.long()
     both, order = Pattern.from_coo(torch.cat([row, col]), torch.cat([col, row]), pattern.num_rows, pattern.num_cols)
-    both, order, _, _ = _merge(both, order, None)  # the order is stable, so edges that were there come first
+    both, order, *_ = _merge(both, order, None, None)  # the order is stable, so edges that were there come first
     twin = order % max(pattern.nnz, 1)
     return both, None if attr is None else attr[twin], None if weight is None else weight[twin]

@@ -19,6 +19,11 @@ from gssl.datasets.pyg_graphs import from_arrays, from_pyg
 from gssl.datasets.types import Dataset
 from gssl.graph.precision import single_precision
 
+UNKNOWN_BOUNDS = (
+    "the Batch does not say where its graphs begin, as it was not made by Batch.from_data_list: give the list of graphs "
+    "that it was made from"
+)
+
 __all__ = ["as_dataset", "from_arrays", "from_networkx", "from_pyg"]
 
 
@@ -62,7 +67,11 @@ def is_networkx(data: Any) -> bool:
 
 
 def _from_batch(data: Batch, *, name: str, declared: Declared) -> Dataset:
-    return from_pyg(data.to_data_list(), name=name, declared=declared)
+    try:
+        graphs = data.to_data_list()
+    except RuntimeError:  # PyG's, where a Batch was put together by hand
+        raise InputError(UNKNOWN_BOUNDS) from None
+    return from_pyg(graphs, name=name, declared=declared)
 
 
 def _from_dataset(data: PygDataset, *, name: str, declared: Declared) -> Dataset:

@@ -19,6 +19,7 @@ SPARSE_FROM_DIM = 64
 
 # GraphMAE's cap for TU sets without node labels: higher degrees share the last column.
 MAX_DEGREE = 400
+_ROUNDED = 1e-5
 
 
 def compact_features(x: Tensor) -> Features:
@@ -72,20 +73,29 @@ def degree_features(pattern: Pattern) -> SparseMatrix:
 
 
 def row_normalize(x: Features) -> Features:
-    """Divide every row by its sum where that is above 1, as PyG's ``NormalizeFeatures`` does.
+    """Divide every row by its sum; rows of zeros stay.
 
-    Features below zero are shifted first, so that the least is 0.
+    On features that are not negative, have a zero and no sums below 1, as bags of words, PyG's ``NormalizeFeatures``
+    does the same. A sum that is 1 but for rounding counts as 1.
+
+    Raises:
+        InputError: a feature is negative.
     """
+    values = x.value if isinstance(x, SparseMatrix) else x
+    if values.numel() and float(values.min()) < 0:
+        raise InputError(
+            f"features below zero (the least is {float(values.min()):g}) cannot be divided by their sums: use "
+            "normalize=standard, or leave it out"
+        )
     if isinstance(x, SparseMatrix):
-        if x.value.numel() and float(x.value.min()) < 0:
-            return row_normalize(x.to_dense())
         row = x.pattern.row.long()
-        total = x.value.new_zeros(x.shape[0]).index_add_(0, row, x.value).clamp_(min=1.0)
+        total = _divisors(x.value.new_zeros(x.shape[0]).index_add_(0, row, x.value))
         return SparseMatrix(x.pattern, x.value / total[row])
-    if x.numel() == 0:
-        return x
-    shifted = x - x.min()
-    return shifted / shifted.sum(dim=1, keepdim=True).clamp_(min=1.0)
+    return x / _divisors(x.sum(dim=1, keepdim=True))
+
+
+def _divisors(sums: Tensor) -> Tensor:
+    return torch.where((sums == 0) | ((sums < 1) & (sums > 1 - _ROUNDED)), 1.0, sums)
 
 
 def standardize(x: Tensor) -> Tensor:

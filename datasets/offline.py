@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.neighbors import kneighbors_graph
+from threadpoolctl import threadpool_limits
 
 from gssl.datasets.assemble import Arrays, assemble
 from gssl.datasets.catalog import DatasetSpec
@@ -21,7 +22,8 @@ _SIDE = 8
 def digits(spec: DatasetSpec, store: Store) -> Dataset:
     """Digits as nodes with 64 pixels, joined where one is among the other's 10 nearest; a Planetoid-like split."""
     pixels, y = load_digits(return_X_y=True)
-    near = kneighbors_graph(pixels, _NEIGHBORS, include_self=False)
+    with threadpool_limits(1):  # which of several equally near ones are taken depends on the threads
+        near = kneighbors_graph(pixels, _NEIGHBORS, include_self=False)
     near = near.maximum(near.T).tocoo()
     arrays = Arrays(
         edge_index=np.stack([near.col, near.row]).astype(np.int64),

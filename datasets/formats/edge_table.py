@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gssl.datasets.convert import as_dataset, from_arrays
 from gssl.datasets.declared import Declared
 from gssl.datasets.formats.network_file import edge_list_with_attributes
 from gssl.datasets.formats.text import check_text
+from gssl.datasets.node_names import names_of, numbered, same_number, told_apart
 from gssl.datasets.nodes_beside import nodes_beside, stem_of
 from gssl.datasets.table_columns import is_number, label_of, refuse_split_columns, refuse_twice, splits_of, with_texts
 from gssl.datasets.types import Dataset
@@ -37,7 +38,9 @@ _ENDS = (
 )
 _IDS = ("id", "node", "node_id", "nodeid", "name", "index")
 _COMMENTS = ("#", "%")
+_TEXTS: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 _PER_BYTE = 20
+_SEARCHED = 10_000
 _CELLS = re.compile(r"Expected ([0-9]+) fields in line ([0-9]+), saw ([0-9]+)")
 EXPECTED = (
     "a table of edges has the columns source and target (and weight), with the nodes in a table beside it "
@@ -51,7 +54,7 @@ class Edges:
     """A table of edges.
 
     Attributes:
-        ends: ids of sources and targets as they stand there, each of shape (num_edges,).
+        ends: names of sources and targets, texts, each of shape (num_edges,).
         weight: shape (num_edges,), or None.
         others: names of columns that are not read.
         undirected: whether the table says so of all edges.
@@ -100,8 +103,8 @@ def read_table(path: Path, declared: Declared) -> Dataset:
     if not is_edge_table(columns):
         raise InputError(f"its columns are {', '.join(columns)}; {EXPECTED}")
     if not _has_no_header(columns):
-        return _dataset(path, _edges(_table(path)), declared)
-    found = _dataset(path, _edges(_table(path, header=None)), declared)
+        return _dataset(path, _edges(path), declared)
+    found = _dataset(path, _edges(path, header=None), declared)
     return replace(found, notes=("no column has a name, so the first row is an edge, too", *found.notes))
 
 
@@ -114,7 +117,7 @@ def read_list(path: Path, declared: Declared) -> Dataset:
         InputError: damaged, or no list of edges.
     """
     check_text(path, _PER_BYTE)
-    first, mark = _first_line(path)
+    first, comments = _first_line(path)
     if "{" in first:
         try:
             graph = edge_list_with_attributes(path)
@@ -130,31 +133,54 @@ def read_list(path: Path, declared: Declared) -> Dataset:
             "each line, and perhaps a weight"
         )
     separator = next((c for c in ",;\t" if c in first), r"\s+")
-    frame = _table(path, sep=separator, header=None, comment=mark, skipinitialspace=True)
-    return _dataset(path, _edges(frame), declared)
+    edges = _edges(path, sep=separator, header=None, skiprows=comments, skipinitialspace=True)
+    found = _dataset(path, edges, declared)
+    marks = " or ".join(_COMMENTS)
+    note = (f"{len(comments)} lines that begin with {marks} are comments",) if comments else ()
+    return replace(found, notes=(*note, *found.notes))
 
 
-def _first_line(path: Path) -> tuple[str, str | None]:
-    """The first line that is no comment, and the character that comments begin with."""
-    mark = None
+def _first_line(path: Path) -> tuple[str, list[int]]:
+    """The first line that is no comment, and the numbers of those that are, from 0."""
+    first, comments = "", []
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        for line in itertools.islice(file, 10_000):
+        for number, line in enumerate(file):
             if line.startswith(_COMMENTS):
-                mark = line[0]
-            elif line.strip():
-                return line, mark
-    raise InputError(f"{path} has no edges in its first 10,000 lines: a list of edges has two nodes in each line")
+                comments.append(number)
+            elif not first and line.strip():
+                first = line
+            if not first and number == _SEARCHED:
+                break
+    if not first:
+        raise InputError(
+            f"{path} has no edges in its first {_SEARCHED:,} lines: a list of edges has two nodes in each line"
+        )
+    return first, comments
+
+
+def _options(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """How pandas reads a file."""
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+    return {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False, **given}
+
+
+def _names(path: Path, frame: pd.DataFrame, column: str, **options: Any) -> pd.Series:
+    """The names of nodes in a column of a table that was read as ``frame`` with these options."""
+    place = frame.columns.get_loc(column)
+    return names_of(pd.read_csv(path, **_options(path, options), **_TEXTS, usecols=[place]).iloc[:, 0])
 
 
 def _table(path: Path, **options: Any) -> pd.DataFrame:
-    separator = "\t" if ".tsv" in path.name.lower() else ","
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose a cell
-            known = {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False, **options}
+            known = _options(path, options)
             frame: pd.DataFrame = pd.read_csv(path, **known)
+            frame.columns = frame.columns.astype(str)
             if frame.isna().any(axis=None):
-                frame = with_texts(frame, pd.read_csv(path, **known, dtype=str, keep_default_na=False, na_values=[""]))
+                texts = pd.read_csv(path, **known, **_TEXTS)
+                texts.columns = frame.columns
+                frame = with_texts(frame, texts)
             if "header" not in known:
                 refuse_twice(pd.read_csv(path, **{**known, "header": None, "nrows": 1, "dtype": str}).iloc[0])
     except (InputError, PermissionError):
@@ -167,7 +193,7 @@ def _table(path: Path, **options: Any) -> pd.DataFrame:
                 f"{path} is no whole table: line {line} has {seen} cells, but those before it have {expected}"
             ) from None
         raise InputError(f"{path} is no whole table ({type(error).__name__}: {reason}): save it again") from None
-    frame.columns = frame.columns.astype(str).str.strip()
+    frame.columns = frame.columns.str.strip()
     return frame
 
 
@@ -175,10 +201,11 @@ def _has_no_header(columns: list[str]) -> bool:
     return len(columns) in (2, 3) and all(re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", column) for column in columns)
 
 
-def _edges(frame: pd.DataFrame) -> Edges:
+def _edges(path: Path, **options: Any) -> Edges:
+    frame = _table(path, **options)
     columns = list(frame.columns)
     source, target = ends_of(columns) or (columns[0], columns[1])
-    ends = (frame[source], frame[target])
+    ends = (_names(path, frame, source, **options), _names(path, frame, target, **options))
     if missing := int((ends[0].isna() | ends[1].isna()).sum()):
         raise InputError(
             f"{missing} of {len(frame)} lines lack a node in {source} or {target}: complete or remove them"
@@ -194,7 +221,9 @@ def _edges(frame: pd.DataFrame) -> Edges:
 
 
 def _named(columns: list[str], names: tuple[str, ...]) -> str | None:
-    return next((column for column in columns if column.lower() in names), None)
+    """The column that has the first of these names that there is."""
+    lower = {column.lower(): column for column in reversed(columns)}
+    return next((lower[name] for name in names if name in lower), None)
 
 
 def _numbers(column: pd.Series, name: str) -> np.ndarray:
@@ -210,7 +239,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 def _dataset(path: Path, edges: Edges, declared: Declared) -> Dataset:
     beside = nodes_beside(path)
-    values, notes = _numbered(edges) if beside is None else _with_nodes(edges, _nodes(beside), beside.name)
+    values, notes = _numbered(edges) if beside is None else _with_nodes(edges, beside)
     if edges.weight is not None:
         values["edge_weight"] = edges.weight
     if edges.undirected:
@@ -220,30 +249,47 @@ def _dataset(path: Path, edges: Edges, declared: Declared) -> Dataset:
 
 
 def _numbered(edges: Edges) -> tuple[dict[str, Any], tuple[str, ...]]:
-    both = pd.concat(edges.ends, ignore_index=True)
-    codes, names = pd.factorize(both, sort=both.map(type).nunique() == 1)
+    rows, names = numbered(edges.ends)
     note = f"nodes are the {len(names)} that edges name; there is no table of nodes beside"
-    return {"edge_index": codes.reshape(2, -1).astype(np.int64), "num_nodes": len(names)}, (note,)
+    return {"edge_index": rows, "num_nodes": len(names)}, (note, *told_apart(names))
 
 
-def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _with_nodes(edges: Edges, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The arrays of a graph whose nodes have a table of their own, in its order."""
+    check_text(path, _PER_BYTE)
+    nodes = _table(path)
     key = _named(list(nodes.columns), _IDS)
-    ids = nodes[key] if key is not None else pd.Series(np.arange(len(nodes)))
-    if ids.duplicated().any():
-        raise InputError(f"{name} has the node {ids[ids.duplicated()].tolist()[0]!r} twice in {key}: keep one")
-    as_text = ids.map(type).nunique() > 1 or any(end.dtype != ids.dtype for end in edges.ends)
-    index = pd.Index(ids.astype(str) if as_text else ids)
-    rows = np.stack([index.get_indexer(pd.Index(end.astype(str) if as_text else end)) for end in edges.ends])
+    ids = pd.Index(pd.Series(np.arange(len(nodes))).astype(str) if key is None else _keys(path, nodes, key))
+    rows = np.stack([ids.get_indexer(pd.Index(end)) for end in edges.ends])
     if (rows < 0).any():
         end, line = (int(i) for i in np.argwhere(rows < 0)[0])
-        raise InputError(
-            f"row {line + 1} of the edges names the node {edges.ends[end].tolist()[line]!r}, which {name} lacks"
-        )
-    rest = [column for column in nodes.columns if column != key]
+        name = str(edges.ends[end].iloc[line])
+        other = same_number(name, ids)
+        instead = "" if other is None else f" (it has {other}: write the same name in both)"
+        raise InputError(f"row {line + 1} of the edges names the node {name}, which {path.name} lacks{instead}")
+    values, notes = _of_nodes(nodes, key)
+    named = f", named by its column {key}" if key else ", numbered from 0"
+    origin = f"nodes are the {len(nodes)} rows of {path.name}{named}"
+    return {"edge_index": rows, "num_nodes": len(nodes), **values}, (origin, *told_apart(ids), *notes)
+
+
+def _keys(path: Path, nodes: pd.DataFrame, key: str) -> pd.Series:
+    """The names of nodes in their own table, each once."""
+    ids = _names(path, nodes, key)
+    if ids.isna().any():
+        raise InputError(f"{path.name} has no {key} in row {int(ids.isna().argmax()) + 1}: give every node a name")
+    if ids.duplicated().any():
+        raise InputError(f"{path.name} has the node {ids[ids.duplicated()].iloc[0]} twice in {key}: keep one")
+    return ids
+
+
+def _of_nodes(nodes: pd.DataFrame, key: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Labels, splits and features in a table of nodes, and what is to be said of its columns."""
+    names = [c for c in nodes.columns if c != key and c.lower() in _IDS and nodes[c].is_unique] if key else []
+    rest = [column for column in nodes.columns if column != key and column not in names]
     label, named = label_of(nodes, rest, items="nodes")
     splits = splits_of(nodes, (column for column in rest if column != label))
-    values: dict[str, Any] = {"edge_index": rows, "num_nodes": len(nodes)}
+    values: dict[str, Any] = {}
     others = [column for column in rest if column != label and column not in splits]
     refuse_split_columns(nodes, others)
     features = [column for column in others if is_number(nodes[column])]
@@ -253,17 +299,15 @@ def _with_nodes(edges: Edges, nodes: pd.DataFrame, name: str) -> tuple[dict[str,
         values["y"] = _labels(nodes[label])
     values |= {column: nodes[column].to_numpy() for column in splits}
     texts = [column for column in others if column not in features]
-    said = {"features are the columns": features, "columns without numbers left out:": texts}
-    origin = f"nodes are the {len(nodes)} rows of {name}" + ("" if key else ", numbered from 0")
-    return values, (origin, *named, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
+    said = {
+        "features are the columns": features,
+        "columns without numbers left out:": texts,
+        "further names of the nodes left out:": names,
+    }
+    return values, (*named, *(f"{text} {', '.join(names)}" for text, names in said.items() if names))
 
 
 def _labels(column: pd.Series) -> Any:
     if is_number(column):
         return column.to_numpy()
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
-
-
-def _nodes(path: Path) -> pd.DataFrame:
-    check_text(path, _PER_BYTE)
-    return _table(path)

@@ -13,7 +13,7 @@ from torch_geometric.data.data import BaseData
 
 from gssl.common.errors import InputError
 from gssl.datasets.collated import separated
-from gssl.datasets.convert import as_dataset
+from gssl.datasets.convert import UNKNOWN_BOUNDS, as_dataset
 from gssl.datasets.declared import Declared
 from gssl.datasets.pickles import load_tensors
 from gssl.datasets.pyg_graphs import attributes_of
@@ -94,8 +94,5 @@ def _of_batch(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
     told = getattr(store, "__dict__", {})
     slices, increments = told.get("_slice_dict"), told.get("_inc_dict")
     if store is None or not isinstance(slices, dict) or not isinstance(increments, dict):
-        raise InputError(
-            "the Batch does not say where its graphs begin, as it was not made by Batch.from_data_list: save the list "
-            "of graphs that it was made from"
-        )
+        raise InputError(UNKNOWN_BOUNDS)
     return separated(attributes_of(store), slices, increments)

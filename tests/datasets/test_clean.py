@@ -85,6 +85,18 @@ def test_weights_add_up_and_attributes_stay_with_their_edge(case: tuple[int, np.
         assert attribute.tolist() == [u * 100 + v, -u]
 
 
+def test_what_merged_edges_lose_is_said() -> None:
+    edges, x = np.array([[0, 0, 1, 0, 1], [1, 1, 0, 1, 0]]), np.ones((2, 3))
+    graph, notes = clean_graph(edges, x, edge_attr=np.array([1, 2, 3, 1, 3]), edge_weight=np.ones(5))
+    assert graph.block.edge_attr is not None
+    assert sorted(graph.block.edge_attr[:, 0].tolist()) == [1, 3]
+    assert "3 duplicate edges merged, their weights added up" in notes
+    assert "1 of the merged edges had other attributes than the first of them, which has its own" in notes
+    same = clean_graph(edges, x, edge_attr=np.array([1, 1, 3, 1, 3]))[1]
+    assert "3 duplicate edges merged" in same
+    assert not any("attributes" in note for note in same)
+
+
 @settings(deadline=None)
 @given(edge_lists(), st.integers(-(2**40), 2**40))
 def test_ids_out_of_range_are_named(case: tuple[int, np.ndarray], wrong: int) -> None:

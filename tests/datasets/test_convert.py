@@ -264,3 +264,10 @@ def test_truth_values_of_formats_that_have_none() -> None:
     graph.nodes[0]["train_mask"] = "no"
     with pytest.raises(InputError, match="train_mask is 'no', but must be true or false"):
         from_networkx(graph, y="y")
+
+
+def test_a_batch_that_was_put_together_by_hand() -> None:
+    edges = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    batch = Batch(x=torch.eye(4), edge_index=edges, batch=torch.tensor([0, 0, 1, 1]), y=torch.tensor([0, 1]))
+    with pytest.raises(InputError, match="the Batch does not say where its graphs begin"):
+        as_dataset(batch)

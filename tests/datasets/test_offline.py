@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from gssl.datasets.load import load_dataset
 from gssl.graph.sparse import dense_features
@@ -22,6 +23,13 @@ def test_digits_is_the_symmetrised_neighbour_graph(root: Path) -> None:
     found = {(int(u), int(v)) for u, v in data.graph.block.edge_index.T}
     assert len(found ^ wanted) <= 4  # ties between equally distant digits
     assert not root.exists()
+
+
+def test_the_sets_are_the_same_whatever_the_number_of_threads() -> None:
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            assert load_dataset("digits").checksum == "75b9e1f836463ec6"
+            assert load_dataset("digit-graphs").checksum == "80be8ce4335a3937"
 
 
 def test_digits_has_a_public_like_split(root: Path) -> None:

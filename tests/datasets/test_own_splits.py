@@ -64,12 +64,26 @@ def test_what_is_no_split_is_refused(values: dict[str, Any], message: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["train_nodes_old", "my_split", "split", "fold", "test_edges", "folds5", "partition", "te_ids_old", "tst_1"]
+    "name",
+    [
+        *("train_nodes_old", "my_split", "split", "fold", "test_edges", "folds5", "partition", "te_ids_old", "tst_1"),
+        *("mask", "trainSet", "isTest", "trainitems"),
+    ],
 )
 def test_what_looks_like_a_split_is_never_replaced_by_a_random_one(name: str) -> None:
     arrays = {"edge_index": np.array([[0], [1]]), "x": np.ones((6, 2)), name: np.array([0, 1, 2, 0, 1, 2])}
     with pytest.raises(InputError, match=f"{name} looks like a split but cannot be read"):
         from_arrays(arrays, name="g")
+
+
+@pytest.mark.parametrize("name", ["{}mask", "{}Mask", "{}_mask", "mask{}", "{}Masks", "MASK_{}"])
+def test_parts_under_names_without_a_line_between_their_words(name: str) -> None:
+    arrays = {name.format(part): np.arange(6) % 3 == i for i, part in enumerate(("train", "val", "test"))}
+    (split,), read = own_splits(arrays, 6)
+    assert [part.tolist() for part in (split.train, split.val, split.test)] == [[0, 3], [1, 4], [2, 5]]
+    assert set(read) == set(arrays)
+    ids = {f"{part}Idx": np.array([i, i + 3]) for i, part in enumerate(("train", "val", "test"))}
+    assert own_splits(ids, 6)[0][0].train.tolist() == [0, 3]
 
 
 def test_arrays_that_are_not_read_are_named() -> None:

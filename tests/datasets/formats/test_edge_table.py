@@ -221,3 +221,65 @@ def test_messages_name_ids_as_people_write_them(tmp_path: Path) -> None:
     (tmp_path / "g_nodes.csv").write_text("id,x0\n3,1\n4,2\n")
     with pytest.raises(InputError, match="names the node 9, which"):
         _table(tmp_path, "source,target\n3,9\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "edges", "note"),
+    [
+        ("1,2\n2,a\n3,1\n", [(0, 1), (1, 3), (2, 0)], None),  # one column of numbers, and one with a text
+        ("1.1,2.1\n1.10,2.2\n1.1,2.3\n", [(0, 2), (1, 3), (0, 4)], "1.1 and 1.10"),
+        ("01,2\n1,3\n", [(0, 2), (1, 3)], "01 and 1"),
+        ("1e3,2e4\n10e2,3e1\n", [(1, 2), (0, 3)], "10e2 and 1e3"),
+        ("1.0,2\n2.0,10\n", [(0, 1), (1, 2)], None),  # as a table is written that had an empty cell
+        (" a, b\nb,a\n", [(0, 1), (1, 0)], None),
+        ("NA,null\nnull,nan\n", [(0, 2), (2, 1)], None),
+    ],
+)
+def test_nodes_have_the_names_that_stand_there(
+    tmp_path: Path, text: str, edges: list[tuple[int, int]], note: str | None
+) -> None:
+    data = _table(tmp_path, f"source,target\n{text}")
+    assert _edges(data) == set(edges)
+    said = [entry for entry in data.notes if "spelling" in entry]
+    assert [note in entry for entry in said] == ([] if note is None else [True])
+
+
+def test_nodes_are_those_of_the_column_id(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("index,id,y,f\n0,3,0,.1\n1,2,1,.2\n2,1,0,.3\n3,0,1,.4\n")
+    data = _table(tmp_path, "source,target\n0,1\n2,3\n")
+    assert _edges(data) == {(3, 2), (1, 0)}
+    assert dense_features(data.graph.x).shape == (4, 1)
+    assert "nodes are the 4 rows of g_nodes.csv, named by its column id" in data.notes
+    assert "further names of the nodes left out: index" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ("1.5\n01", r"names the node 1, which g_nodes.csv lacks \(it has 01: write the same name in both\)"),
+        ("1\n ", "has no id in row 2"),
+        ("1\n1.0", "has the node 1 twice in id"),
+    ],
+)
+def test_nodes_that_are_not_named_as_in_the_edges(tmp_path: Path, ids: str, message: str) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,f\n" + "".join(f"{name},0.5\n" for name in ids.split("\n")))
+    with pytest.raises(InputError, match=message):
+        _table(tmp_path, "source,target\n1,1\n")
+
+
+def test_nodes_whose_column_once_had_an_empty_cell(tmp_path: Path) -> None:
+    (tmp_path / "g_nodes.csv").write_text("id,f\n1.0,1\n2.0,2\n3.0,3\n")
+    assert _edges(_table(tmp_path, "source,target\n1,2\n2,3\n")) == {(0, 1), (1, 2)}
+
+
+def test_comments_are_whole_lines(tmp_path: Path) -> None:
+    (tmp_path / "g.edgelist").write_text("# notes\nA F#\n% more\nF B\n#A Z\nA B\n")
+    data = read_list(tmp_path / "g.edgelist", NOTHING)
+    assert (_edges(data), data.graph.num_nodes) == ({(0, 3), (2, 1), (0, 1)}, 4)
+    assert "3 lines that begin with # or % are comments" in data.notes
+
+
+def test_a_list_whose_second_line_has_no_weight(tmp_path: Path) -> None:
+    (tmp_path / "g.edgelist").write_text("a b 1\nb c\n")
+    with pytest.raises(InputError, match=r"column 3 \(the weight\) is empty in row 2"):
+        read_list(tmp_path / "g.edgelist", NOTHING)
