@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ class Cell:
         origin: digests of what the names stand for where they can change: preset, plug-ins, the user's own data.
         budget: limits and requests; they do not decide the result.
         where: place in the suite file, for messages.
+        apart: what tells it from cells of the suite that are called the same otherwise, as ``KEY=VALUE``.
         task: what is judged.
         labels: share of the training labels (real) or a number for each class, where the setting trains on labels.
         pretrain_on: another dataset that the encoder is pretrained on.
@@ -58,6 +59,7 @@ class Cell:
     task: str | None = None
     labels: float | int | None = None
     pretrain_on: str | None = None
+    apart: tuple[str, ...] = ()
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -80,9 +82,10 @@ class Cell:
     def title(self) -> str:
         """What messages call it."""
         extra = [part for part in (self.sampler, self.encoder) if part]
+        told = f" ({', '.join(self.apart)})" if self.apart else ""
         how = circumstances(self.task or "", self.setting, amount(self.labels))
         how += [f"pretrained on {self.pretrain_on}"] if self.pretrain_on else []
-        parts = [f"{self.method}{' with ' + ' and '.join(extra) if extra else ''} on {self.dataset}", *how]
+        parts = [f"{self.method}{' with ' + ' and '.join(extra) if extra else ''}{told} on {self.dataset}", *how]
         return ", ".join([*parts, f"seed {self.seed}"])
 
     def variant(self) -> Cell:
@@ -112,7 +115,28 @@ class Cell:
 
 # Fields that keys of cells did not know at first: at None they stay out of them.
 _LATER = ("task", "labels", "pretrain_on")
-_DECIDING = tuple(field.name for field in fields(Cell) if field.name not in ("budget", "where"))
+_DECIDING = tuple(field.name for field in fields(Cell) if field.name not in ("budget", "where", "apart"))
+
+
+def told_apart(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells with what tells each from others of the same names: options, epochs and batch sizes that differ."""
+    alike: dict[Cell, dict[tuple[str, ...], None]] = {}
+    for cell in cells:
+        alike.setdefault(_names(cell), {})[_settings(cell)] = None
+    common = {names: set.intersection(*map(set, kinds)) for names, kinds in alike.items()}
+    return [
+        replace(cell, apart=tuple(text for text in _settings(cell) if text not in common[_names(cell)]))
+        for cell in cells
+    ]
+
+
+def _names(cell: Cell) -> Cell:
+    return replace(cell.variant(), options=(), epochs=None, batch_size=None, origin=(), preset=cell.preset)
+
+
+def _settings(cell: Cell) -> tuple[str, ...]:
+    sizes = {"epochs": cell.epochs, "batch_size": cell.batch_size}
+    return (*(f"{name}={value}" for name, value in sizes.items() if value is not None), *cell.options)
 
 
 def assignments(*sources: Mapping[str, object]) -> tuple[str, ...]:

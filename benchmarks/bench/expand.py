@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gssl.benchmarks.bench.cell import USUAL, Cell, assignments
+from gssl.benchmarks.bench.cell import USUAL, Cell, assignments, told_apart
 from gssl.benchmarks.bench.fingerprint import fingerprint
 from gssl.benchmarks.bench.suite import Group, MethodEntry, SamplerEntry, SettingEntry, Suite, seed_list
 from gssl.common.errors import InputError, unknown
@@ -61,11 +61,13 @@ def expand(suite: Suite, selection: SuitePart | None = None, guests: Sequence[tu
     """
     selection = selection or SuitePart()
     names = _Names()
-    cells = [
-        cell
-        for number, group in enumerate(suite.content.groups)
-        for cell in _cells(suite, number, _with_guests(group, number, guests), selection, names)
-    ]
+    cells = told_apart(
+        [
+            cell
+            for number, group in enumerate(suite.content.groups)
+            for cell in _cells(suite, number, _with_guests(group, number, guests), selection, names)
+        ]
+    )
     _refuse_duplicates(cells)
     chosen = _chosen(cells, selection, names)
     if not chosen:

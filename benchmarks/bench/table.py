@@ -37,6 +37,7 @@ class Row:
         config_hashes: of the runs behind it.
         split_hash: of each finished seed.
         probe_options: settings of the probe that the suite makes.
+        apart: what tells it from rows of the same names, as ``KEY=VALUE``.
         stored: whether it was taken from earlier results instead of being part of this call.
         messages: reasons of cells that did not end well, each once.
     """
@@ -70,6 +71,12 @@ class Row:
     labels: str = ""
     pretrain_on: str = ""
     metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    apart: Sequence[str] = ()
+
+    @property
+    def options(self) -> str:
+        """:attr:`apart` as one text."""
+        return ", ".join(self.apart)
 
     @property
     def reference(self) -> bool:
@@ -148,6 +155,7 @@ def _row(cells: Sequence[Cell], rows: Mapping[str, CellRow], scores: Mapping[str
         seeds=len(found),
         statuses=dict(Counter(rows[c.key].status if c.key in rows else "pending" for c in cells)),
         split_hash={seed: score.split_hash for seed, score in sorted(found.items())},
+        apart=list(cell.apart),
         probe_options=[option for option in cell.options if option.startswith("probe.")],
         messages=list(dict.fromkeys(rows[c.key].message for c in cells if c.key in rows and rows[c.key].message)),
     )

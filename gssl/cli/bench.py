@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
     """One table per dataset, task and metric; columns that say the same everywhere are left out."""
     from gssl.benchmarks.rows import circumstances
 
-    names = ("encoder", "sampler", "preset", "probe", "setting", "labels", "pretrain_on")
+    names = ("options", "encoder", "sampler", "preset", "probe", "setting", "labels", "pretrain_on")
     axes = [name for name in names if len({getattr(row, name) for row in rows}) > 1]
     kinds = dict.fromkeys((row.dataset, row.task, row.metric) for row in rows)
     tables = []
@@ -151,14 +151,27 @@ def _remarks(outcome: SuiteOutcome) -> list[str]:
     counts = ", ".join(f"{number} {status}" for status, number in outcome.counts.items() if number)
     lines = [f"{len(outcome.cells)} cells: {counts}; {outcome.worked} worked on in {duration(outcome.seconds)}"]
     reasons = {
-        f"{row.method} on {row.dataset}: {shortened(message, row.dataset)}"
+        f"{row.method}{f' ({row.options})' if row.options else ''} on {row.dataset}: {shortened(message, row.dataset)}"
         for row in outcome.rows
         if not row.stored
         for message in row.messages
     }
     lines += sorted(map(one_line, reasons))
+    lines += map(one_line, _the_same(outcome.rows))
     lines += [one_line(f"not compared: {d.method} on {d.dataset}, because {d.reason}") for d in outcome.differences]
     return ["\n".join(lines)]
+
+
+def _the_same(rows: Sequence[Row]) -> Iterator[str]:
+    """What stands in the suite in several ways: an option with the value that it has anyway, for example."""
+    held: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row.config_hashes and not row.stored:
+            held.setdefault((row.dataset, *row.config_hashes), []).append(row)
+    for same in held.values():
+        if len(same) > 1:
+            names = " and ".join(f"{row.method} ({row.options or 'as it is'})" for row in same)
+            yield f"the same configuration on {same[0].dataset}, ranked {len(same)} times: {names}; keep one of them"
 
 
 def _failure(outcome: SuiteOutcome) -> str:

@@ -129,6 +129,17 @@ def test_every_cell_ends_with_a_status_and_a_reason(suite: Lab, monkeypatch: pyt
     assert bench(suite, "mine.yaml")["worked"] == 1  # it was given more
 
 
+def test_configurations_of_one_method_stand_apart_and_equal_ones_are_named(suite: Lab) -> None:
+    kinds = "[untrained, {name: untrained, options: {encoder.hidden_dim: 8}}, {name: untrained, encoder: GCN}]"
+    text = SUITE.replace("[raw, {name: untrained, options: {encoder.hidden_dim: 8}}]", kinds)
+    (suite.folder / "mine.yaml").write_text(text.replace("seeds: 2", "seeds: 1"))
+    out, err = suite.gssl("bench", "mine.yaml")
+    assert "encoder.hidden_dim=8" in out.partition("cells:")[0]
+    assert "untrained (encoder.hidden_dim=8) on " in err
+    same = "graph.npz, ranked 2 times: untrained (as it is) and untrained (as it is); keep one of them"
+    assert same in out
+
+
 @pytest.mark.parametrize("place", ["", "elsewhere/../"])
 def test_a_damaged_file_is_named_once(suite: Lab, place: str) -> None:
     """Its path stands at the head of the line already."""

@@ -281,3 +281,25 @@ def test_a_cell_has_the_preset_of_the_same_run(words: str, request_: Request, pr
     (cell,) = expand(load_suite(suite(tmp_path, text)))
     assert cell.preset == preset
     assert resolve(request_, Subject("Cora", "Cora", "node", "P1")).preset == preset
+
+
+def test_cells_of_the_same_names_are_told_apart(tmp_path: Path) -> None:
+    text = """\
+seeds: 1
+budget: {epochs: 5}
+groups:
+  - methods: [raw, GRACE, {name: GRACE, epochs: 3}, {name: GRACE, options: {temperature: 0.2}}]
+    datasets: [digits]
+    options: {probe.max_iter: 100}
+"""
+    cells = expand(load_suite(suite(tmp_path, text)))
+    assert [cell.apart for cell in cells] == [
+        (),
+        ("epochs=5",),
+        ("epochs=3",),
+        ("epochs=5", "temperature=0.2"),
+    ]
+    assert cells[3].title == "GRACE (epochs=5, temperature=0.2) on digits, seed 0"
+    alone = expand(load_suite(suite(tmp_path, text.replace("GRACE, {name: GRACE, epochs: 3}, ", ""))))
+    assert [cell.apart for cell in alone] == [(), ()]
+    assert alone[1].key == cells[3].key, "what tells cells apart is no part of what they are"
