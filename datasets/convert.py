@@ -20,8 +20,8 @@ from gssl.datasets.types import Dataset
 from gssl.graph.precision import single_precision
 
 UNKNOWN_BOUNDS = (
-    "the Batch does not say where its graphs begin, as it was not made by Batch.from_data_list: give the list of graphs "
-    "that it was made from"
+    "the Batch does not say where its graphs begin, as it was not made by Batch.from_data_list: give the list of "
+    "graphs that it was made from"
 )
 
 __all__ = ["as_dataset", "from_arrays", "from_networkx", "from_pyg"]
