@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    PendingRollbackError,
 )
 
 from gssl.common.errors import InputError, StorageError
@@ -89,6 +90,8 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 def is_passing(error: BaseException) -> bool:
     """Whether a database that said so may answer in a moment: its server is started again, or was in a hurry."""
+    if isinstance(error, PendingRollbackError):
+        return True  # its connection broke within a transaction; the next try has one of its own
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage, RDBStorage
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
 from gssl.common.errors import InputError
+from gssl.search.patient import make_patient
 from gssl.search.storage import open_storage
 
 if TYPE_CHECKING:
@@ -139,3 +141,26 @@ def test_a_damaged_journal(tuner: Tuner, content: str) -> None:
     path.write_text(content)
     err = tuner.refused("--space", "space.yaml", "--storage", str(path))
     assert "bad.log is damaged or holds something else" in err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("SELECT 1", None, Exception("server closed the connection"), connection_invalidated=True),
+        PendingRollbackError("Can't reconnect until invalid transaction is rolled back"),
+    ],
+)
+def test_a_connection_that_breaks_within_a_transaction_is_waited_for(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = RDBStorage.get_all_studies, []
+
+    def breaking(self: RDBStorage) -> list[Any]:
+        calls.append(self)
+        if len(calls) == 1:
+            raise StorageInternalError("an exception is raised during the commit") from error
+        return original(self)
+
+    monkeypatch.setattr(RDBStorage, "get_all_studies", breaking)
+    assert make_patient(RDBStorage, f"sqlite:///{tmp_path}/study.db").get_all_studies() == []
+    assert len(calls) == 2
