@@ -138,6 +138,7 @@ def test_the_address_keeps_what_a_table_shows(site: Path, page: Page) -> None:
     assert len(column(page, "protocol-2", 1)) == 4  # each table has its own
     page.goto((site / "index.html").as_uri())
     page.locator(".tile", has_text="with a warning").locator("a").click()
+    page.wait_for_url("**/results.html?q=*")
     assert column(page, "results", 1) == ["MVGRL"]
 
 
