@@ -46,6 +46,8 @@ def generate(
         if not equals:
             known = ", ".join(options)
             raise InputError(f"write options of {name} as {name}:option=value,option=value; known: {known}")
+        if key in values:
+            raise InputError(f"dataset {name}: {key} is given twice; keep one")
         values[key] = value
     checked = validate(generator, values, what=f"dataset {name}")
     if not fitted:

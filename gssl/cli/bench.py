@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
 from gssl.cli.output import say
-from gssl.cli.parser import add_json, choice, integer
+from gssl.cli.parser import add_json, choice, integer, threads
 from gssl.common.seeds import MOST_SEEDS
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _arguments(parser: ArgumentParser) -> None:
     add = how.add_argument
     cores = min(4, os.cpu_count() or 1)
     add("--workers", metavar="N", type=integer(1), default=cores, help=f"cells at the same time (default: {cores})")
-    add("--threads", metavar="N", type=integer(1), default=1, help="threads of one operation in a worker (default: 1)")
+    add("--threads", metavar="N", type=threads, default=1, help="threads of one operation in a worker (default: 1)")
     add(
         "--device",
         metavar="auto|cpu|cuda",

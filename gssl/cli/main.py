@@ -88,6 +88,9 @@ def _errors_as_exit_codes() -> Iterator[_Outcome]:
         outcome.code = _fail(128 + error.signum, str(error))
     except KeyboardInterrupt:
         outcome.code = _fail(130, "interrupted; the same command resumes where this one stopped")
+    except MemoryError as error:
+        reason = str(error).rstrip(".") or "an array is too large"
+        outcome.code = _fail(2, f"not enough memory: {reason}; ask for less, or use a machine with more")
     except BrokenPipeError:
         # The reader of our output has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

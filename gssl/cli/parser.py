@@ -98,6 +98,10 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return convert
 
 
+# What is absurd is refused: so many threads take more memory for their stacks than there is, and end the process.
+threads = integer(1, 1024)
+
+
 def amount(text: str) -> float | int:
     """An argument type: a share above 0 and at most 1, with a point in it, or a whole number of at least 1."""
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gssl.cards.answer import Answer, Table
 from gssl.cli.command import Command
 from gssl.cli.output import say
-from gssl.cli.parser import add_json, choice, integer
+from gssl.cli.parser import add_json, choice, integer, threads
 from gssl.cli.request import add_settings, add_subject, request_of
 from gssl.common.seeds import MOST_SEEDS
 
@@ -143,7 +143,7 @@ def _arguments(parser: ArgumentParser) -> None:
     where = parser.add_argument_group("where and how")
     add = where.add_argument
     add("--device", metavar="auto|cpu|cuda", type=choice("auto", "cpu", "cuda"), default="auto")
-    add("--threads", metavar="N", type=integer(1), help="threads of one operation (default: all cores)")
+    add("--threads", metavar="N", type=threads, help="threads of one operation (default: all cores)")
     add("--out", metavar="DIR", type=Path, help="folder of this run (default: a new one in $GSSL_RUNS or ./runs)")
     add("--db", metavar="URL", help="results store (default: $GSSL_DB or results.db beside the runs)")
     add(

@@ -10,7 +10,7 @@ from gssl.cards.answer import Answer, Table
 from gssl.cards.texts import number_text
 from gssl.cli.command import Command
 from gssl.cli.output import say
-from gssl.cli.parser import add_json, choice, integer, positive
+from gssl.cli.parser import add_json, choice, integer, positive, threads
 from gssl.cli.request import add_settings, add_subject, request_of
 from gssl.common.seeds import MOST_SEEDS
 
@@ -119,7 +119,7 @@ def _search_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("search").add_argument
     add("--trials", metavar="N", type=integer(1), required=True, help="trials that the study is to have in the end")
     add("--workers", metavar="N", type=integer(1), default=1, help="local processes (default: 1)")
-    add("--threads", metavar="N", type=integer(1), default=1, help="threads of one operation in each (default: 1); "
+    add("--threads", metavar="N", type=threads, default=1, help="threads of one operation in each (default: 1); "
         "part of what a study is, as they may decide last bits")  # fmt: skip
     add("--timeout", metavar="S", type=positive, help="seconds after which no trial begins")
     add("--space", metavar="FILE", type=Path, help="parameters to add, to change or (null) to leave alone, in YAML")

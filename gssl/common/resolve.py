@@ -135,7 +135,7 @@ def load(path: str, family: str) -> Any:
         if missing == module_name or module_name.startswith(missing + "."):
             raise InputError(f"there is no module {missing!r} for {family} {path!r}") from None
         raise InputError(f"{family} {path!r} needs the package {missing!r}, which is not installed") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the command without a word
         if module_name.partition(".")[0] == "gssl":
             raise  # a fault of ours
         raise InputError(f"importing {module_name} for {family} {path!r} failed: {_told(error)}") from error

@@ -11,6 +11,7 @@ import torch
 from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
+from gssl.config import components
 from gssl.config.options import settled
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
@@ -64,11 +65,15 @@ def sampler_errors(
     """Errors of each sampler's gradient, in the order of the request.
 
     Raises:
-        InputError: a set of graphs, an unknown sampler, an encoder that cannot take a sampler's batches, a setting of
-            more than one training.
+        InputError: a set of graphs, a method that does not train, an unknown sampler, an encoder that cannot take a
+            sampler's batches, a setting of more than one training.
     """
     if dataset.level != "node":
         raise InputError(f"samplers draw nodes of one graph, but {dataset.name} is a set of graphs")
+    if not components.method_class(config.method.name).trains:
+        raise InputError(
+            f"{config.method.name} does not train, so it has no gradients to compare; choose another method"
+        )
     resolve_device(request.device)
     names = [SAMPLERS.canonical(name) for name in request.samplers]
     makers = {name: _maker(name, request) for name in names}

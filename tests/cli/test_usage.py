@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from gssl.cli.listing import FAMILIES
 from gssl.cli.main import main
 from gssl.common.errors import InputError
 from gssl.common.links import LINKED
+
+if TYPE_CHECKING:
+    from conftest import Lab
 
 HEAVY = ("torch", "sklearn", "scipy", "pandas", "sqlalchemy", "pydantic", "numpy", "ogb", "numba", "rich", "requests")
 
@@ -262,3 +266,19 @@ def test_large_tensors_of_a_command_lie_in_huge_pages_unless_the_user_says_no(
         environment["THP_MEM_ALLOC_ENABLE"] = wanted
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == str(aligned)
+
+
+def test_what_would_end_the_command_without_a_word_or_with_a_traceback(lab: "Lab") -> None:
+    (lab.folder / "leaving.py").write_text("import sys\nsys.exit(0)\nclass X: pass\ndef load(): return None\n")
+    for words in (["show", "leaving:X"], ["run", "leaving:X", "digits"], ["run", "raw", "leaving:load"]):
+        _, err = lab.gssl(*words, code=2)
+        assert "importing leaving for" in err
+        assert "failed: SystemExit" in err
+    _, err = lab.gssl("variance", "raw", "digits", "--samplers", "graphsage", code=2)
+    assert "raw does not train, so it has no gradients to compare" in err
+    _, err = lab.gssl("run", "raw", "digits", "--threads", "100000", code=2)
+    assert "must be at most 1024" in err
+    _, err = lab.gssl("run", "raw", "csbm:nodes=10000000000000", code=2)
+    assert "not enough memory" in err
+    _, err = lab.gssl("run", "raw", "csbm:nodes=10,nodes=20", code=2)
+    assert "nodes is given twice" in err
