@@ -62,12 +62,13 @@ _PLACE = {
 }
 
 
-def cards(name: str, numbers: Numbers = lambda _: {}) -> list[Answer]:
+def cards(name: str, numbers: Numbers = lambda _: {}, others: Iterable[str] = ()) -> list[Answer]:
     """One card for each component or dataset of that name, or for the object at an import path.
 
     Args:
         name: of a component or dataset, or an import path.
         numbers: the committed numbers about a method: ``published``, ``measured`` and their ``agreement``.
+        others: names of what has no card here, and may have been meant.
 
     Raises:
         InputError: nothing has that name; the nearest names are listed.
@@ -83,7 +84,7 @@ def cards(name: str, numbers: Numbers = lambda _: {}) -> list[Answer]:
     if not kinds and "+" in name:
         kinds = ["sampler"]
     if not kinds:
-        raise unknown("name", name, [known for family in FAMILIES.values() for known in family.names()])
+        raise unknown("name", name, [*(known for family in FAMILIES.values() for known in family.names()), *others])
     return [_named(kind, FAMILIES[kind].canonical(name), numbers) for kind in kinds]
 
 

@@ -27,12 +27,13 @@ def run(args: Namespace) -> Answer:
     if is_suite(args.name):
         found = [suite_card(args.name)]
     else:
+        from gssl.benchmarks.bench import shipped
         from gssl.cards.cards import cards
         from gssl.cli.data import imported_cards
         from gssl.datasets.catalog import find_spec
 
         own = imported_cards(args.name)
-        found = own if own and find_spec(args.name) is None else [*cards(args.name, _numbers), *own]
+        found = own if own and find_spec(args.name) is None else [*cards(args.name, _numbers, shipped.names()), *own]
     data = found[0].data if len(found) == 1 else {"cards": [card.data for card in found]}
     return Answer(data, [block for card in found for block in card.blocks])
 

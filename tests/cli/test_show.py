@@ -214,3 +214,9 @@ def test_options_of_a_pair_are_explained(capsys: pytest.CaptureFixture[str]) -> 
     assert "size of V_S as a fraction of the items" in out
     assert "sampler.history_precision" in out
     assert "sampler.batch_size" not in out, "it is --batch-size"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("demoo", "'demo'"), ("node-smal", "'node-small'")])
+def test_suites_are_among_what_may_have_been_meant(name: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", name]) == 2
+    assert meant in capsys.readouterr().err
