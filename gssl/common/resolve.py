@@ -160,7 +160,7 @@ def _refuse_dotted(name: str, family: str) -> None:
         raise InputError(f"unknown {family} {name!r}; one in a module or file is named {module}:{last}")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """An error of a module that is imported, with the last place outside of this file that it came through."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
