@@ -266,12 +266,20 @@ def _block(
         edges = edges[:, keep]
         attr, weight = (None if values is None else values[keep] for values in (attr, weight))
     pattern, order = Pattern.from_coo(edges[1], edges[0], num_nodes, num_nodes)
-    attr = None if attr is None else attr[order]
-    pattern, order, attr, weight, differ, merged = _merge(pattern, order, attr, weight)
-    if merged:
+    attr, weight = (None if values is None else values[order] for values in (attr, weight))
+    first = _firsts(pattern)
+    if merged := int((~first).sum()):
+        group = first.cumsum(0) - 1
         notes.append(f"{merged} duplicate edges merged{'' if weight is None else ', their weights added up'}")
-    if differ:
-        notes.append(f"{differ} of the merged edges had other attributes than the first of them, which has its own")
+        if weight is not None:
+            weight = weight.new_zeros(pattern.nnz - merged).index_add_(0, group, weight)
+        if attr is not None:
+            kept = attr[first]
+            if differ := int((attr != kept[group]).any(1).sum()):
+                said = "of the merged edges had other attributes than the first of them, which has its own"
+                notes.append(f"{differ} {said}")
+            attr = kept
+        pattern = pattern.filter(first)
     if undirected:
         before = pattern.nnz
         pattern, attr, weight = _symmetric(pattern, attr, weight)
@@ -282,28 +290,11 @@ def _block(
     return Block(pattern, weight, attr), notes
 
 
-def _merge(
-    pattern: Pattern, order: Tensor, attr: Tensor | None, weight: Tensor | None
-) -> tuple[Pattern, Tensor, Tensor | None, Tensor | None, int, int]:
-    """Keep the first of equal edges, with its attributes; weights, which are in the order of the file, are summed.
-
-    Returns:
-        Pattern, order, attributes and weights; how many edges that were merged had other attributes, and how many
-        were merged.
-    """
+def _firsts(pattern: Pattern) -> Tensor:
+    """Which non-zeros are the first of equal ones, shape (nnz,), bool."""
     first = torch.ones(pattern.nnz, dtype=torch.bool)
     first[1:] = (pattern.row[1:] != pattern.row[:-1]) | (pattern.col[1:] != pattern.col[:-1])
-    merged, differ = int((~first).sum()), 0
-    weight = None if weight is None else weight[order]
-    if merged == 0:
-        return pattern, order, attr, weight, 0, 0
-    group = first.cumsum(0) - 1
-    if attr is not None:
-        kept = attr[first]
-        differ, attr = int((attr != kept[group]).any(1).sum()), kept
-    if weight is not None:
-        weight = torch.zeros(pattern.nnz - merged, dtype=weight.dtype).index_add_(0, group, weight)
-    return pattern.filter(first), order[first], attr, weight, differ, merged
+    return first
 
 
 def _symmetric(
@@ -312,6 +303,6 @@ def _symmetric(
     """Add the reverse of each edge where it is missing; it takes over the attributes of its twin."""
     row, col = pattern.row.long(), pattern.col.long()
     both, order = Pattern.from_coo(torch.cat([row, col]), torch.cat([col, row]), pattern.num_rows, pattern.num_cols)
-    both, order, *_ = _merge(both, order, None, None)  # the order is stable, so edges that were there come first
-    twin = order % max(pattern.nnz, 1)
-    return both, None if attr is None else attr[twin], None if weight is None else weight[twin]
+    first = _firsts(both)  # the order is stable, so edges that were there come first
+    twin = order[first] % max(pattern.nnz, 1)
+    return both.filter(first), None if attr is None else attr[twin], None if weight is None else weight[twin]

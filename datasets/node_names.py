@@ -30,7 +30,8 @@ def names_of(texts: pd.Series) -> pd.Series:
     """
     names = texts.str.strip()
     names = names.mask(names == "")
-    if bool(names.dropna().str.fullmatch(_WHOLE).all()):
+    named = names.dropna()
+    if len(named) and bool(named.str.fullmatch(_WHOLE).all()):
         names = names.str.partition(".")[0]
     return names
 
@@ -43,7 +44,8 @@ def numbered(columns: Sequence[pd.Series]) -> tuple[np.ndarray, pd.Index]:
     codes, found = pd.factorize(pd.concat(columns, ignore_index=True))
     names = pd.Index(found)
     whole = bool(names.str.fullmatch(_WHOLE).all())
-    order = np.array(sorted(range(len(names)), key=[int(n) for n in names].__getitem__ if whole else names.__getitem__))
+    key = [int(name) for name in names] if whole else names.tolist()
+    order = np.array(sorted(range(len(names)), key=key.__getitem__), dtype=np.int64)
     place = np.empty(len(names), dtype=np.int64)
     place[order] = np.arange(len(names))
     return place[codes].reshape(len(columns), -1), names[order]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Edges:
         undirected: whether the table says so of all edges.
     """
 
-    ends: tuple[pd.Series, pd.Series]
+    ends: Sequence[pd.Series]
     weight: np.ndarray | None
     others: tuple[str, ...]
     undirected: bool = False
@@ -149,7 +149,7 @@ def _first_line(path: Path) -> tuple[str, list[int]]:
                 comments.append(number)
             elif not first and line.strip():
                 first = line
-            if not first and number == _SEARCHED:
+            if not first and number == _SEARCHED - 1:
                 break
     if not first:
         raise InputError(
@@ -164,10 +164,11 @@ def _options(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"sep": separator, "encoding": "utf-8-sig", "index_col": False, "low_memory": False, **given}
 
 
-def _names(path: Path, frame: pd.DataFrame, column: str, **options: Any) -> pd.Series:
-    """The names of nodes in a column of a table that was read as ``frame`` with these options."""
-    place = frame.columns.get_loc(column)
-    return names_of(pd.read_csv(path, **_options(path, options), **_TEXTS, usecols=[place]).iloc[:, 0])
+def _names(path: Path, frame: pd.DataFrame, *columns: str, **options: Any) -> list[pd.Series]:
+    """The names of nodes in some columns of a table that was read as ``frame`` with these options."""
+    places = [list(frame.columns).index(column) for column in columns]
+    texts: pd.DataFrame = pd.read_csv(path, **_options(path, options), **_TEXTS, usecols=places)
+    return [names_of(texts.iloc[:, sorted(places).index(place)]) for place in places]
 
 
 def _table(path: Path, **options: Any) -> pd.DataFrame:
@@ -205,7 +206,7 @@ def _edges(path: Path, **options: Any) -> Edges:
     frame = _table(path, **options)
     columns = list(frame.columns)
     source, target = ends_of(columns) or (columns[0], columns[1])
-    ends = (_names(path, frame, source, **options), _names(path, frame, target, **options))
+    ends = _names(path, frame, source, target, **options)
     if missing := int((ends[0].isna() | ends[1].isna()).sum()):
         raise InputError(
             f"{missing} of {len(frame)} lines lack a node in {source} or {target}: complete or remove them"
@@ -275,7 +276,7 @@ def _with_nodes(edges: Edges, path: Path) -> tuple[dict[str, Any], tuple[str, ..
 
 def _keys(path: Path, nodes: pd.DataFrame, key: str) -> pd.Series:
     """The names of nodes in their own table, each once."""
-    ids = _names(path, nodes, key)
+    (ids,) = _names(path, nodes, key)
     if ids.isna().any():
         raise InputError(f"{path.name} has no {key} in row {int(ids.isna().argmax()) + 1}: give every node a name")
     if ids.duplicated().any():

@@ -283,3 +283,13 @@ def test_a_list_whose_second_line_has_no_weight(tmp_path: Path) -> None:
     (tmp_path / "g.edgelist").write_text("a b 1\nb c\n")
     with pytest.raises(InputError, match=r"column 3 \(the weight\) is empty in row 2"):
         read_list(tmp_path / "g.edgelist", NOTHING)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_table_without_edges_is_no_traceback(tmp_path: Path, beside: bool) -> None:
+    if beside:
+        (tmp_path / "g_nodes.csv").write_text("id,f\n1,0.5\n2,1.5\n")
+        assert "the graph has no edges" in _table(tmp_path, "source,target\n").notes
+        return
+    with pytest.raises(InputError, match="there are no nodes"):
+        _table(tmp_path, "source,target\n")
