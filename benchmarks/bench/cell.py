@@ -120,18 +120,15 @@ _DECIDING = tuple(field.name for field in fields(Cell) if field.name not in ("bu
 
 def told_apart(cells: Sequence[Cell]) -> list[Cell]:
     """The cells with what tells each from others of the same names: options, epochs and batch sizes that differ."""
-    alike: dict[Cell, dict[tuple[str, ...], None]] = {}
-    for cell in cells:
-        alike.setdefault(_names(cell), {})[_settings(cell)] = None
-    common = {names: set.intersection(*map(set, kinds)) for names, kinds in alike.items()}
-    return [
-        replace(cell, apart=tuple(text for text in _settings(cell) if text not in common[_names(cell)]))
-        for cell in cells
-    ]
+    told = [(cell, _names(cell), _settings(cell)) for cell in cells]
+    common: dict[Cell, set[str]] = {}
+    for _, names, settings in told:
+        common[names] = common.get(names, set(settings)) & set(settings)
+    return [replace(cell, apart=tuple(s for s in settings if s not in common[names])) for cell, names, settings in told]
 
 
 def _names(cell: Cell) -> Cell:
-    return replace(cell.variant(), options=(), epochs=None, batch_size=None, origin=(), preset=cell.preset)
+    return replace(cell.variant(), options=(), epochs=None, batch_size=None, origin=())
 
 
 def _settings(cell: Cell) -> tuple[str, ...]:
