@@ -61,18 +61,7 @@ class Group:
 
     def asked_most(self, *values: float) -> Callable[[], list[float]]:
         """Begin to ask for the largest that any process gives; what is returned waits for the answer."""
-        if self.world == 1:
-            return lambda: list(values)
-        numbers = torch.tensor(values, dtype=torch.float64)
-        with self.watched():
-            asked = dist.all_reduce(numbers, dist.ReduceOp.MAX, group=self._control, async_op=True)
-
-        def answer() -> list[float]:
-            with self.watched():
-                asked.wait()
-            return numbers.tolist()
-
-        return answer
+        return self._asked(values, dist.ReduceOp.MAX)
 
     def every(self, flag: bool) -> bool:
         """Whether something holds on all processes."""
@@ -80,12 +69,7 @@ class Group:
 
     def total(self, *values: float) -> list[float]:
         """The sums over all processes, one by one."""
-        if self.world == 1:
-            return list(values)
-        numbers = torch.tensor(values, dtype=torch.float64)
-        with self.watched():
-            dist.all_reduce(numbers, group=self._control)
-        return numbers.tolist()
+        return self._asked(values, dist.ReduceOp.SUM)()
 
     def means(self, values: list[float]) -> list[float]:
         """The means over all processes, one by one; the same bits on each."""
@@ -186,6 +170,20 @@ class Group:
                 raise
             _stand_signals()
             raise LostProcessError(self._why()) from error
+
+    def _asked(self, values: tuple[float, ...], operation: Any) -> Callable[[], list[float]]:
+        if self.world == 1:
+            return lambda: list(values)
+        numbers = torch.tensor(values, dtype=torch.float64)
+        with self.watched():
+            asked = dist.all_reduce(numbers, operation, group=self._control, async_op=True)
+
+        def answer() -> list[float]:
+            with self.watched():
+                asked.wait()
+            return numbers.tolist()
+
+        return answer
 
     def _together(self) -> None:
         """Wait until all are here, in a way that signals interrupt."""
