@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -61,25 +61,16 @@ def kept_beside(
     Returns:
         What the masks leave, where each further one is set (count,), int64, and what the numbers are.
     """
-    if not masks or masks[0].keep.device.type == "cpu":
-        return [_on_cpu(mask) for mask in masks], places_of(*asked), tuple(int(number) for number in numbers)
-    counted = [
-        count.count_nonzero()
-        for mask in masks
-        for count in (
-            mask.keep,
-            *(mask.keep[:end] for end in mask.ends.values()),
-            *(mask.keep[_order(mask)[:end]] for end in mask.turned_ends.values()),
-        )
-    ]
-    counted += [mask.count_nonzero() for mask in asked]
-    told = iter(torch.stack([*counted, *numbers]).tolist())
-    found = []
-    for mask in masks:
-        places = true_places(mask.keep, next(told))
-        ends = {rows: next(told) for rows in mask.ends}
-        found.append(Kept(mask.keep, places, ends, {rows: next(told) for rows in mask.turned_ends}))
-    return found, tuple(true_places(mask, next(told)) for mask in asked), tuple(told)
+    ends = [] if not masks or masks[0].keep.device.type == "cpu" else [end for mask in masks for end in _ends(mask)]
+    places, told = places_beside([*(mask.keep for mask in masks), *asked], [*ends, *numbers])
+    known, found = iter(told[: len(ends)]), []
+    for mask, place in zip(masks, places, strict=False):
+        if not ends:  # of which nothing is to be known, or offsets are at hand
+            found.append(Kept(mask.keep, place))
+            continue
+        first = {rows: next(known) for rows in mask.ends}
+        found.append(Kept(mask.keep, place, first, {rows: next(known) for rows in mask.turned_ends}))
+    return found, places[len(masks) :], told[len(ends) :]
 
 
 def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
@@ -96,7 +87,7 @@ def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
 
 def places_beside(masks: Sequence[Tensor], numbers: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Where masks (n,), bool, are set, each (count,), int64, and what integers () on the device are, for one wait."""
-    if masks[0].device.type == "cpu":
+    if not masks or masks[0].device.type == "cpu":
         return tuple(mask.nonzero().squeeze(1) for mask in masks), tuple(int(number) for number in numbers)
     told = torch.stack([*(mask.count_nonzero() for mask in masks), *numbers]).tolist()
     places = tuple(true_places(mask, count) for mask, count in zip(masks, told, strict=False))
@@ -128,8 +119,12 @@ def true_places(keep: Tensor, count: int) -> Tensor:
     return torch.nonzero_static(keep, size=count).squeeze(1)
 
 
-def _on_cpu(mask: Mask) -> Kept:
-    return Kept(mask.keep, mask.keep.nonzero().squeeze(1))  # offsets are at hand
+def _ends(mask: Mask) -> Iterator[Tensor]:
+    """How many non-zeros stay in the first rows of a pattern, and in those of its transpose."""
+    for end in mask.ends.values():
+        yield mask.keep[:end].count_nonzero()
+    for end in mask.turned_ends.values():
+        yield mask.keep[_order(mask)[:end]].count_nonzero()
 
 
 def _order(mask: Mask) -> Tensor:

@@ -218,6 +218,16 @@ class Pattern(Deriving):
         return changed
 
 
+def entries_in(rowptr: Tensor, rows: Tensor) -> int:
+    """Non-zeros in some rows of a pattern with these offsets; a device is waited for.
+
+    Args:
+        rowptr: shape (num_rows + 1,), integers.
+        rows: shape (n,), int64, on the same device.
+    """
+    return int((rowptr[rows + 1] - rowptr[rows]).sum())
+
+
 def ask_ends(patterns: Sequence[Pattern], num_rows: int) -> None:
     """Let patterns know what :meth:`Pattern.end_of` gives. The host waits for a device once, if at all."""
     asked = [pattern for pattern in patterns if not pattern.knows_end_of(num_rows)]

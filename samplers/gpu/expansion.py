@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.graph.gpu.support import INTERPRETED, launch
-from gssl.graph.sparse import Pattern
+from gssl.graph.sparse import Pattern, entries_in
 from gssl.samplers.gpu import kernels
 from gssl.samplers.propagation.growing import Expansion, Hop
 
@@ -176,8 +176,7 @@ class TritonExpansion(Expansion):
         """In-edges of the nodes but the first few; they are read from the device unless they are known."""
         for until in (skip, self._count):
             if until not in self._incoming:
-                nodes = self._ids[:until].long()
-                self._incoming[until] = int((self._pattern.rowptr[nodes + 1] - self._pattern.rowptr[nodes]).sum())
+                self._incoming[until] = entries_in(self._pattern.rowptr, self._ids[:until].long())
         return self._incoming[self._count] - self._incoming[skip]
 
     def _filtered(self, start: Tensor, degree: Tensor, chance: Tensor | None, stream: int) -> Tensor:

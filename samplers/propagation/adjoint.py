@@ -16,7 +16,7 @@ from gssl.graph.history import Mode
 from gssl.graph.kept import occurrences
 from gssl.graph.plan import Plan
 from gssl.graph.remote import is_remote
-from gssl.graph.sparse import Pattern, SparseMatrix, select_features
+from gssl.graph.sparse import Pattern, SparseMatrix, entries_in, select_features
 from gssl.graph.storage import Graph
 from gssl.samplers.kernels.touch import append_rows
 from gssl.samplers.propagation.growing import Hop, Touching
@@ -74,7 +74,7 @@ class AdjointPropagation(StoredPropagation):
         """
         growing, out = self.engine.start(ids, self.engine.into(here)), None
         if here is not None and self._out_of is not None:
-            out = int((self._out_of[here + 1] - self._out_of[here]).sum())
+            out = entries_in(self._out_of, here)
         found = growing.both_ways(*self.graph.block.pattern.transposed, total=out)
         nodes = growing.nodes
         pattern, chosen = self._append(found, len(nodes))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.graph.gpu import support, trial
-from gssl.graph.sparse import Pattern
+from gssl.graph.sparse import Pattern, entries_in
 from gssl.samplers.kernels import expand
 from gssl.samplers.kernels.transpose import transposed
 from gssl.samplers.propagation import torch_ops
@@ -85,7 +85,7 @@ class Engine:
         """In-edges of nodes whose ids (n,) are on the CPU, where an expansion has a use for the number; else None."""
         if here is None or self._offsets is None or self.numba:
             return None
-        return int((self._offsets[here + 1] - self._offsets[here]).sum())
+        return entries_in(self._offsets, here)
 
     def ego_edges(self, nodes: Tensor, starts: Tensor, *, total: int | None = None) -> tuple[Pattern, Tensor]:
         """The edges within each of many small node sets, which do not see each other.

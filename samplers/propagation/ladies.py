@@ -100,9 +100,10 @@ def debiased(importance: Tensor, number: Tensor, count: int, found: Candidates) 
     """
     if isinstance(found.number, int) and found.number <= count:
         return torch.ones_like(importance)
-    importance = torch.where(found.real, importance, 0.0)
+    real = found.real
+    importance = torch.where(real, importance, 0.0)
     chance = importance / importance.cumsum(0)[-1]  # a sum in order, whatever room there is behind
-    drawn = successive(torch.where(found.real, chance, 1.0), torch.where(found.real, number, 1.0), count)
+    drawn = successive(torch.where(real, chance, 1.0), torch.where(real, number, 1.0), count)
     factor = torch.zeros_like(chance).index_copy(0, drawn, debiased_weights(chance[drawn], found.number))
     return torch.where(torch.as_tensor(found.number <= count, device=factor.device), 1.0, factor)
 

@@ -41,11 +41,10 @@ class TorchExpansion(Expansion):
         return None if until is None or before is None else until - before
 
     def uniform(self, fanout: int, stream: int, skip: int = 0) -> Hop:
-        rows = self._nodes[skip:]
         if fanout < 0:
-            return self.take(*torch_ops.uniform_edges(self._pattern, rows, -1, stream, total=self.in_edges(skip)), skip)
+            return self.take(*self._all(skip), skip)
         offsets, position, self._nodes, local = torch_ops.uniform_numbered(
-            self._pattern, self._nodes, rows, fanout, stream
+            self._pattern, self._nodes, self._nodes[skip:], fanout, stream
         )
         return self._hop(offsets, position, local, skip)
 
@@ -90,9 +89,10 @@ class TorchExpansion(Expansion):
         _, (num_fresh, into) = self._grow(ids, first, numbers=[is_fresh.count_nonzero(), edges])
         return Controlled(self._hop(offsets, position, local), factor, num_fresh, into)
 
-    def _all(self) -> tuple[Tensor, Tensor]:
-        """Offsets and places of all edges into the nodes."""
-        return torch_ops.uniform_edges(self._pattern, self._nodes, -1, 0, total=self.in_edges())
+    def _all(self, skip: int = 0) -> tuple[Tensor, Tensor]:
+        """Offsets and places of all edges into the nodes from ``skip`` on."""
+        rows = self._nodes[skip:] if skip else self._nodes
+        return torch_ops.uniform_edges(self._pattern, rows, -1, 0, total=self.in_edges(skip))
 
     def _incoming_of(self, ids: Tensor, which: Tensor) -> Tensor:
         """In-edges of some of the ids, shape (), int64."""
