@@ -170,13 +170,15 @@ def killed_once(here: Path, shared: dict[str, str]) -> None:
         text=True,
         env={**os.environ, **shared, "TINY_PAUSE": "0.1", "OMP_NUM_THREADS": "1"},
     )
-    checkpoint = here / "broken" / "seed-0" / "checkpoint.pt"
+    checkpoint, pid = here / "broken" / "seed-0" / "checkpoint.pt", ""
     deadline = time.monotonic() + 200
-    while not checkpoint.exists():
+    while not (checkpoint.exists() and pid):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(int((here / "host-0" / "pid-1").read_text()), signal.SIGKILL)
+        if checkpoint.exists():
+            pid = (here / "host-0" / "pid-1").read_text()  # empty while a step writes it anew
+    os.kill(int(pid), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert out == ""
