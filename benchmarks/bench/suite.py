@@ -122,7 +122,16 @@ Methods = Annotated[MethodEntry, BeforeValidator(_entry)]
 Samplers = Annotated[SamplerEntry, BeforeValidator(_entry)]
 Settings = Annotated[SettingEntry, BeforeValidator(_entry)]
 Names = Annotated[list[str], Field(min_length=1)]
-Seeds = Annotated[int | list[NonNegativeInt], Field(union_mode="left_to_right")]
+
+
+def _seeds(value: object) -> object:
+    """The value, where its type says what is meant."""
+    if isinstance(value, list) and not all(type(seed) is int and seed >= 0 for seed in value):
+        raise ValueError("every seed must be a whole number of at least 0")
+    return value
+
+
+Seeds = Annotated[int | list[int], Field(union_mode="left_to_right"), BeforeValidator(_seeds)]
 
 
 class Group(_Model):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psutil
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gssl.common.errors import InputError
 
@@ -15,10 +16,14 @@ _TOO_LARGE = ("overflow", "too large", "exceeds", "invalid size")  # what torch 
 _ADVICE = "choose a smaller encoder.hidden_dim, encoder.out_dim or encoder.num_layers, or smaller dimensions of heads"
 
 
+_HOPELESS = 4  # times the memory: more than a module drops again while it is built
+
+
 def require_memory(make: Callable[[], nn.Module], available: int | None = None) -> None:
     """Refuse a module whose training does not fit.
 
-    It is built on torch's device without memory; one that cannot be built there is not checked.
+    It is built on torch's device without memory, or only begun where that would take for ever; one that cannot be built
+    there is not checked.
 
     Args:
         make: builds it; called once.
@@ -27,20 +32,56 @@ def require_memory(make: Callable[[], nn.Module], available: int | None = None) 
     Raises:
         InputError: weights, gradients and moments need more.
     """
+    free = psutil.virtual_memory().available if available is None else available
+    begun = _Begun(_HOPELESS * free)
     try:
-        with torch.device("meta"):
-            module = make()
+        with torch.device("meta"), begun:
+            parameters = list(make().parameters())
+    except _TooManyError:
+        parameters = begun.parameters
     except InputError:
         raise
     except Exception as error:
         if any(sign in str(error).lower() for sign in _TOO_LARGE):
             raise InputError(f"the weights would be larger than any tensor can be; {_ADVICE}") from error
         return
-    number = sum(parameter.numel() for parameter in module.parameters())
-    needed = COPIES * sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    free = psutil.virtual_memory().available if available is None else available
+    number, needed = sum(parameter.numel() for parameter in parameters), sum(map(_needed, parameters))
     if needed > free:
         raise InputError(
-            f"the method and its encoder would have {number:,} parameters, whose training needs {needed / 2**30:,.1f} "
-            f"GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
+            f"the method and its encoder would have {number:,} parameters{' or more' * begun.stopped}, whose training "
+            f"needs {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
         )
+
+
+def _needed(parameter: nn.Parameter) -> int:
+    return COPIES * parameter.numel() * parameter.element_size()
+
+
+class _TooManyError(Exception):
+    """Ends the building of a module that cannot fit."""
+
+
+class _Begun:
+    """The parameters of modules that are being built within this context, until they need more than there can be."""
+
+    def __init__(self, limit: int) -> None:
+        self.parameters: list[nn.Parameter] = []  # keeps them, so that no two have one identity
+        self.stopped = False
+        self._seen: set[int] = set()
+        self._left = limit
+
+    def __enter__(self) -> None:
+        self._hook = register_module_parameter_registration_hook(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+    def _count(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is None or id(parameter) in self._seen or isinstance(parameter, nn.UninitializedParameter):
+            return
+        self._seen.add(id(parameter))
+        self.parameters.append(parameter)
+        self._left -= _needed(parameter)
+        if self._left < 0:
+            self.stopped = True
+            raise _TooManyError

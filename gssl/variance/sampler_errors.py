@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from gssl.common.errors import InputError
 from gssl.common.options import options_of
 from gssl.common.seeds import derive_seed
@@ -16,11 +14,13 @@ from gssl.config.options import settled
 from gssl.config.record import RunConfig
 from gssl.datasets.types import Dataset
 from gssl.graph.precision import single_precision
+from gssl.graph.storage import Graph
+from gssl.method import Method
 from gssl.methods.supervised import Supervised
 from gssl.registry import SAMPLERS
 from gssl.samplers.full import FullBatch
 from gssl.samplers.pair import PairSampler
-from gssl.settings.problem import Problem, make_problem
+from gssl.settings.problem import make_problem
 from gssl.training.config import TrainConfig
 from gssl.training.device import resolve_device
 from gssl.training.loop import pretrain
@@ -77,21 +77,26 @@ def sampler_errors(
     resolve_device(request.device)
     names = [SAMPLERS.canonical(name) for name in request.samplers]
     makers = {name: _maker(name, request) for name in names}
-    frozen, items = _warmed_up(request, make_problem(config, dataset))
+    training = make_problem(config, dataset).only_training(request.seed)
+    method, graph, items = training.method(), training.dataset.graph, training.items
+
+    def made(name: str) -> PairSampler:
+        seed = derive_seed(request.seed, "sampler")
+        how = {"batch_size": request.batch_size, "seed": seed, "num_layers": method.num_layers}
+        sampler = makers[name](graph, items=items, **how)
+        method.check_sampler(sampler)
+        return sampler
+
+    for name in names:
+        made(name)  # what does not fit is refused before anything is trained
+    frozen = _warmed_up(request, method, graph, config.train)
     stochastic = not isinstance(frozen.method, Supervised)
     truth = frozen.full_gradient(request.views if stochastic else 1)
     exact = frozen.layer_outputs(frozen.full)
     found: dict[str, SamplerError] = {}
     for name in names:
         say(f"{name}: {request.draws} batches")
-        sampler = makers[name](
-            frozen.graph,
-            items=items,
-            batch_size=request.batch_size,
-            seed=derive_seed(request.seed, "sampler"),
-            num_layers=frozen.method.num_layers,
-        )
-        frozen.method.check_sampler(sampler)
+        sampler = made(name)
         sampler.prefetch = 0  # its batches are timed
         frozen.settle(sampler)
         found[name] = measure(frozen, truth, exact, sampler, request.draws)
@@ -117,15 +122,12 @@ def _maker(name: str, request: VarianceRequest) -> Callable[..., PairSampler]:
     return make
 
 
-def _warmed_up(request: VarianceRequest, problem: Problem) -> tuple[FrozenMethod, torch.Tensor | None]:
-    """The method after full-batch steps, and the nodes that its loss is about (None for all)."""
-    training = problem.only_training(request.seed)
-    method, graph = training.method(), training.dataset.graph
-    given = problem.config.train
+def _warmed_up(request: VarianceRequest, method: Method, graph: Graph, given: TrainConfig) -> FrozenMethod:
+    """The method after full-batch steps."""
     train = TrainConfig(epochs=request.warmup, lr=given.lr, weight_decay=given.weight_decay, optimizer="adam")
     pretrain(method, FullBatch(graph), train, seed=derive_seed(request.seed, "train"), device=request.device)
     method.eval()
-    return FrozenMethod(method, graph, request.seed), training.items
+    return FrozenMethod(method, graph, request.seed)
 
 
 def known_options(samplers: Sequence[str]) -> set[str]:

@@ -80,7 +80,7 @@ def test_a_suite_stands_for_every_pair_and_seed(tmp_path: Path) -> None:
         (("seeds: 2", "seeds: 0"), r"seeds: there are no seeds"),
         (("seeds: 2", "seeds: []"), r"seeds: there are no seeds"),
         (("seeds: 2", "seeds: [1, 1]"), r"seeds: a seed stands there twice"),
-        (("seeds: 2", "seeds: [-1]"), r"seeds"),
+        (("seeds: 2", "seeds: [0, -1]"), r"seeds: .*every seed must be a whole number of at least 0 \(got \[0, -1\]\)"),
         (("[digits]", "[]"), r"groups.0.datasets: .*at least 1"),
         (("[digits]", "[digits, Digits]"), r"groups.0.methods.0 with digits: raw on digits, seed 0 stands .* already"),
         (("[digits]", "[digits]\n  - {methods: [Raw], datasets: [digits]}"), r"groups.1.* already, at .*groups.0"),

@@ -64,7 +64,10 @@ def test_gradients_on_a_graph_whose_test_edges_are_gone(capfd: pytest.CaptureFix
         (["--samplers", "full"], "has no variance to measure"),
         (["--samplers", "mvs", "--set", "sampler.gama=0.5"], "did you mean 'gamma'"),
         (["--samplers", "mvs", "--set", "sampler.gamma=1.5"], "gamma"),
-        (["--samplers", "graphsage", "--batch-size", "64", "--set", "sampler.fanouts=[5,5,5]"], "fanouts"),
+        (
+            ["--samplers", "uniform+exact,graphsage", "--batch-size", "64", "--set", "sampler.fanouts=[5,5,5]"],
+            "fanouts",
+        ),
         (["--samplers", "uniform+exact", "--batch-size", "100000"], "--batch-size"),
         (["--samplers", "uniform+exact", "--draws", "1"], "--draws"),
         (["--samplers", "uniform+exact", "--task", "link"], "--task link has no labels to train on"),
@@ -77,7 +80,9 @@ def test_wrong_input_is_answered(words: list[str], message: str, capsys: pytest.
     if "--draws" in words:
         base = [word for word in base if word not in ("--draws", "2")]
     assert main([*base, *words]) == 2
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err
+    assert ": 2 batches" not in err, "refused before anything is measured"
 
 
 def test_a_format_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

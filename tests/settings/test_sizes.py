@@ -28,7 +28,18 @@ def test_what_cannot_be_built_without_memory_is_not_refused() -> None:
         assert layer.weight.sum().item() is not None
         return layer
 
-    require_memory(make, 1)
+    require_memory(make, 4 * 4 * 6 - 1)
+
+
+def test_a_module_without_end_is_not_built_to_its_end() -> None:
+    def make() -> nn.Module:
+        layers = nn.Sequential()
+        while True:
+            layers.append(nn.Linear(4, 4))
+
+    with pytest.raises(InputError, match=r"would have [0-9,]+ parameters or more"):
+        require_memory(make, 10**5)
+    nn.Linear(1000, 1000)  # nothing is counted any more
 
 
 def test_no_random_number_is_drawn() -> None:
