@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
@@ -56,8 +56,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one repeat: seconds in batches and updates, the mean loss, and the peak memory of the largest process, MiB."""
+    """Of one repeat: targets, seconds in batches and updates, mean loss, peak memory of the largest process in MiB."""
 
+    targets: int
     seconds: float
     loss: float
     memory_mb: float
@@ -90,7 +91,7 @@ def serve(work: Work, told: dict[str, str], orders: Connection) -> None:
                 graph, num_layers=2, items=items, batch_size=work.batch_size, prefetch=work.prefetch
             )
             result = pretrain(method, sampler, config, seed=0, group=group)
-            orders.send(Cost(result.seconds, result.curve[-1].loss, result.peak_memory_mb))
+            orders.send(Cost(len(items), result.seconds, result.curve[-1].loss, result.peak_memory_mb))
 
 
 @contextmanager
@@ -151,8 +152,10 @@ def run(
 ) -> PerfResult:
     """Updates of BGRL by several processes that share every batch, against one process.
 
-    Both sides live at the same time and take turns, so that a busy machine is busy for both. The first repeat of each
-    is thrown away. Draws are the same; views are drawn by each process.
+    All sides live at the same time and take turns, so that a busy machine is busy for all. The first repeat of each
+    is thrown away. Draws are the same; views are drawn by each process. Shares of a batch have neighbors in common, so
+    that all of them together have more nodes than the batch; ``grown_ratio`` is without that: targets in a second of
+    processes whose batch is as many times larger as they are.
 
     Args:
         processes: that share the batches.
@@ -172,16 +175,18 @@ def run(
             in_fresh_process(store_rmat, folder, nodes, degree)
         work = Work(None if real else folder, features, hidden, batch_size, batches, prefetch, threads)
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as the command line does under a launcher
-        with side(work, 1) as alone, side(work, processes) as together:
-            turns = [(repeat(alone), repeat(together)) for _ in range(repeats + 1)][1:]
-    theirs, ours = zip(*turns, strict=True)
+        grown = replace(work, batch_size=processes * batch_size)
+        with side(work, 1) as alone, side(work, processes) as together, side(grown, processes) as apart:
+            turns = [(repeat(alone), repeat(together), repeat(apart)) for _ in range(repeats + 1)][1:]
+    theirs, ours, _ = zip(*turns, strict=True)
     return compare(
         "torchrun",
         _measured(f"{processes} processes", ours),
         [_measured(PEER, theirs)],
         absent={},
         figures={
-            "paired_ratio": median(one.seconds / several.seconds for one, several in turns),
+            "paired_ratio": median(one.seconds / several.seconds for one, several, _ in turns),
+            "grown_ratio": median(more.targets / more.seconds * one.seconds / one.targets for one, _, more in turns),
             "loss_of_one": theirs[-1].loss,
             "loss_of_several": ours[-1].loss,
             "load": psutil.getloadavg()[0],

@@ -258,11 +258,11 @@ def test_memory_tells_apart_what_a_process_holds(monkeypatch: pytest.MonkeyPatch
 
 def test_several_processes_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both sides in threads of this process, where a group is of one."""
-    worlds = []
+    asked = []
 
     @contextmanager
     def side(work: torchrun.Work, world: int) -> Iterator[list[Any]]:
-        worlds.append(world)
+        asked.append((world, work.batch_size))
         mine, theirs = Pipe()
         thread = Thread(target=torchrun.serve, args=(work, {}, theirs))
         thread.start()
@@ -276,7 +276,8 @@ def test_several_processes_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torchrun, "real_graph_is_there", lambda: False)
     sizes = {"nodes": 300, "degree": 6, "features": 8, "hidden": 4, "batch_size": 30, "batches": 2}
     result = torchrun.run(**sizes, processes=3, repeats=2)
-    assert worlds == [1, 3]
+    assert asked == [(1, 30), (3, 30), (3, 90)]
+    assert result.figures["grown_ratio"] > 0
     assert headline(result)["peer_name"] == torchrun.PEER
     assert len(result.ours_times) == 2
     assert result.figures["loss_of_one"] == pytest.approx(result.figures["loss_of_several"])
