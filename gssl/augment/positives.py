@@ -95,9 +95,14 @@ def pattern_among(pattern: Pattern, ids: Tensor) -> Pattern:
     Returns:
         Shape (m, m), rows and columns in the order of ``ids``.
     """
-    rows, _ = pattern.select_rows(ids)
     ordered, order = ids.sort()
-    place = torch.searchsorted(ordered, rows.col.long()).clamp(max=max(len(ids) - 1, 0))
-    kept = rows.filter(ordered[place] == rows.col)
+    if ids.device.type == "cpu":
+        rows, _ = pattern.select_rows(ids)
+        place = torch.searchsorted(ordered, rows.col.long()).clamp(max=max(len(ids) - 1, 0))
+        kept = rows.filter(ordered[place] == rows.col)
+    else:  # all non-zeros are looked at, so that the host waits for one number
+        chosen = torch.zeros(pattern.num_rows, dtype=torch.bool, device=ids.device).index_fill_(0, ids, True)
+        inner = pattern.filter(chosen[pattern.row.long()] & chosen[pattern.col.long()])
+        kept, _ = inner.select_rows(ids, total=inner.nnz)
     col = order[torch.searchsorted(ordered, kept.col.long())].to(kept.col.dtype)
     return Pattern(kept.rowptr, col, len(ids))

@@ -18,7 +18,7 @@ from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
-from gssl.graph.kept import places_of
+from gssl.graph.kept import places_beside, places_of
 from gssl.graph.sparse import Pattern, select_features
 
 Spectrum = Literal["high", "low"]
@@ -60,18 +60,22 @@ class Stars:
         Raises:
             InputError: a node of the stars is not in the batch.
         """
-        there = self.leaves != NONE
-        center, place = there.nonzero().unbind(1)
-        nodes = torch.cat([self.centers, self.leaves[center, place]])
+        there = (self.leaves != NONE).flatten()
         ordered, order = batch.node_ids.sort()
-        found = torch.searchsorted(ordered, nodes).clamp(max=len(ordered) - 1)
-        if not torch.equal(ordered[found], nodes):
+        wanted = torch.cat([self.centers, self.leaves.flatten()])
+        found = torch.searchsorted(ordered, wanted).clamp(max=len(ordered) - 1)
+        needed = pad(there, (len(self.centers), 0), value=True)
+        (places,), (missing,) = places_beside([there], [((ordered[found] != wanted) & needed).count_nonzero()])
+        if missing:
             raise InputError(
                 "the stars have nodes that the batch has not; train on the whole graph, with --sampler full"
             )
-        rows, count, size = order[found], len(self.centers), len(nodes)
+        count = len(self.centers)
+        center = places // self.leaves.shape[1]
+        of_stars = torch.cat([torch.arange(count, device=places.device), count + places])
+        nodes, rows, size = wanted[of_stars], order[found[of_stars]], len(of_stars)
         leaf = torch.arange(count, size, device=nodes.device)
-        degree = pad(there.sum(1), (0, size - count)).to(torch.get_default_dtype())
+        degree = pad(there.view_as(self.leaves).sum(1), (0, size - count)).to(torch.get_default_dtype())
         last = Block(Pattern.from_coo(center, leaf, count, size)[0], full_degree=degree)
         whole = Block(Pattern.from_coo(center, leaf, size, size)[0])
         weight = None if batch.weight is None else batch.weight[rows[:count]]

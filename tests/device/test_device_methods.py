@@ -47,17 +47,18 @@ ONCE = list({case.values[0].method: case for case in reversed(CASES)}.values()) 
 
 # How often the host waits for the device in a step on a whole graph: once for each view whose edges are drawn, and what
 # else a method must know. Above two is what looks for subgraphs on the CPU (SUBG-CON, GCC), makes something anew each
-# epoch (AFGRL, AutoSSL), or has several losses in turn (AUG-MAE, ParetoGNN). One fewer is to be written down here.
+# epoch (AFGRL, AutoSSL), has several losses in turn (AUG-MAE, ParetoGNN), or asks beside its views for edges among the
+# targets (BLNN) or for how far it is (GPT-GNN, ProGCL). One fewer is to be written down here.
 WAITS = {
     name: waits
     for waits, names in {
         0: "Clustering Completion DGI Distance2Clusters DMGI GALA GGD NodeProperty Partitioning PolyGCL SGRL SUGRL",
-        1: "ARGA ARGVA Bandana GAE GMI GraphMAE GraphMAE2 LaGraph M3S Merged MVGRL PairwiseAttrSim SimMLP Supervised "
-        "VGAE",
-        2: "BGRL CCASSG Contrast COSTA EdgeMask GBT GCA GiGaMAE GRACE GraphACL HeCo MaskGAE MetaPathPred "
+        1: "ARGA ARGVA Bandana GAE GMI GraphACL GraphMAE GraphMAE2 LaGraph M3S Merged MVGRL PairwiseAttrSim SimMLP "
+        "Supervised VGAE",
+        2: "BGRL CCASSG Contrast COSTA E2Neg EdgeMask GBT GCA GiGaMAE GRACE HeCo MaskGAE MetaPathPred "
         "PairwiseDistance S2GAE S2GRL VICReg",
-        3: "E2Neg GPTGNN",
-        4: "AUGMAE BLNN ProGCL",
+        3: "BLNN GPTGNN",
+        4: "AUGMAE ProGCL",
         5: "ParetoGNN",
         10: "AFGRL SUBGCON",
         14: "AutoSSL GCC",
