@@ -131,7 +131,7 @@ def _seeds(value: object) -> object:
     return value
 
 
-Seeds = Annotated[int | list[int], Field(union_mode="left_to_right"), BeforeValidator(_seeds)]
+Seeds = Annotated[int | list[NonNegativeInt], Field(union_mode="left_to_right"), BeforeValidator(_seeds)]
 
 
 class Group(_Model):
