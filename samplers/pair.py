@@ -174,17 +174,7 @@ class PairSampler(Sampler):
         Raises:
             InputError: no such rank, or the propagation has a history.
         """
-        return self._shared(Ranks(rank, world))
-
-    def dealt_by(self, parts: Tensor) -> PairSampler:
-        """The same sampler, which shares a draw so that targets of one part of the graph go to one rank.
-
-        Args:
-            parts: part of each node, the same on every rank, shape (num_nodes,), integers.
-        """
-        return self._shared(replace(self.ranks, parts=parts))
-
-    def _shared(self, ranks: Ranks) -> PairSampler:
+        ranks = Ranks(rank, world)
         return PairSampler(
             self.selection,
             self.propagation,

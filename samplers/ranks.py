@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 import torch
@@ -17,10 +17,9 @@ from gssl.samplers.selection.base import Draw
 class Ranks:
     """One of several processes, each of which makes the same draws and takes its own targets of each.
 
-    Rank r of W takes the targets at the positions r, r + W, r + 2 W, ... of a draw; or, where the graph has been cut into
-    parts, as many of the draw in the order of its parts, which have neighbors in common. Where there are fewer targets
-    than ranks, some are taken by several ranks, each with its share of the weight. So the ranks together see the draw
-    that one process alone would see, and the mean over the ranks of the gradients of ``plan.scale * mass * loss`` is its
+    Rank r of W takes the targets at the positions r, r + W, r + 2 W, ... of a draw. Where there are fewer targets than
+    ranks, some are taken by several ranks, each with its share of the weight. So the ranks together see the draw that
+    one process alone would see, and the mean over the ranks of the gradients of ``plan.scale * mass * loss`` is its
     gradient, for a loss that is a sum over targets and a propagation that embeds a target independently of the other
     ones: ``exact``, ``labor``, ``shadow``, and ``neighbor`` with ``weights=ht`` or an encoder that does not normalise
     by the degree of sources. Views that a method draws at random, negatives among the batch and batch statistics are
@@ -29,7 +28,6 @@ class Ranks:
     Attributes:
         rank: number of this process, from 0.
         world: how many there are.
-        parts: part of each node of the graph, the same on every rank, shape (num_nodes,), integers; None for none.
 
     Raises:
         InputError: no such rank.
@@ -37,7 +35,6 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    parts: Tensor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
@@ -45,32 +42,15 @@ class Ranks:
 
     def part(self, draw: Draw) -> Draw:
         """The targets of a draw that this rank takes, cut into as many pieces as the other ranks cut theirs into."""
-        places = self.places(draw.ids)
-        own = replace(draw, ids=draw.ids[places], probability=draw.probability[places])
+        own = replace(draw, ids=self.taken(draw.ids), probability=self.taken(draw.probability))
         if self.world == 1 or draw.piece is None or not draw.exact:
             return own
         least, most = max(len(draw.ids) // self.world, 1), -(-len(draw.ids) // self.world)
         return replace(own, piece=next(n for n in count(draw.piece) if -(-least // n) == -(-most // n)))
 
-    def places(self, ids: Tensor) -> slice | Tensor:
-        """Where in a draw the targets of this rank stand, ascending.
-
-        Args:
-            ids: the targets, shape (n,), int64.
-        """
-        if self.parts is None or not 1 < self.world <= len(ids):
-            return self._every(len(ids))
-        shares = [len(range(rank, len(ids), self.world)) for rank in range(self.world)]
-        order = self.parts.to(ids.device)[ids].argsort(stable=True)
-        start = sum(shares[: self.rank])
-        return order[start : start + shares[self.rank]].sort().values
-
     def taken(self, items: Tensor) -> Tensor:
-        """The items of a batch, shape (n, ...), that this rank takes, whatever the parts."""
-        return items[self._every(len(items))]
-
-    def _every(self, size: int) -> slice:
-        return slice(self.rank % min(self.world, size), None, self.world)
+        """The entries of a draw, shape (n, ...), that this rank takes."""
+        return items[self.rank % min(self.world, len(items)) :: self.world]
 
     def scale_of_mean(self, size: int) -> float:
         """What the mean over the items that this rank takes of a draw of ``size`` is to be multiplied with.

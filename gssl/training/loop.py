@@ -32,7 +32,6 @@ from gssl.training.memory import PeakMemory
 from gssl.training.norms import GradientNorms
 from gssl.training.parallel import (
     build_shared_fabric,
-    dealt_near,
     reducer,
     shared_sampler,
 )
@@ -147,7 +146,7 @@ def _prepare(
     method: Method, sampler: Sampler, config: TrainConfig, seed: int, device: str, group: Group
 ) -> TrainingRun:
     method.check_sampler(sampler)
-    sampler = dealt_near(shared_sampler(sampler, method, group), method, group)
+    sampler = shared_sampler(sampler, method, group)
     fabric = build_shared_fabric(device, config.precision, group, tf32=config.tf32)
     check_memory(method, sampler, config, fabric.device)
     fabric.to_device(method)

@@ -12,11 +12,8 @@ from torch import Tensor, nn
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.graph.batch import MiniBatch
-from gssl.graph.sparse import Pattern
 from gssl.method import Method
 from gssl.samplers.base import Sampler
-from gssl.samplers.pair import PairSampler
-from gssl.samplers.selection.cluster import cut_by_metis
 from gssl.training.device import build_fabric, fit_device, resolve_device
 from gssl.training.group import Group
 
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _DRIFT = 1e-3  # relative difference of the norm of a parameter that processors of different kinds cannot explain
-
-_MOST_EDGES = 5_000_000  # directed ones of a graph that is cut between processes, which takes METIS some ten seconds
 
 Loss = Callable[[MiniBatch], Tensor]
 
@@ -185,44 +180,14 @@ def shared_sampler(sampler: Sampler, method: Method, group: Group) -> Sampler:
     return own
 
 
-def dealt_near(sampler: Sampler, method: Method, group: Group) -> Sampler:
-    """The sampler of this process with targets that are near each other, of which there is less to embed twice.
-
-    Not where the targets of a process are each other's negatives, or make the statistics of a norm: these stay random.
-
-    Args:
-        sampler: of :func:`shared_sampler`; called by all processes.
-        method: that is trained.
-        group: the processes.
-    """
-    if group.world == 1 or not isinstance(sampler, PairSampler) or not method.separable or _has_statistics(method):
-        return sampler
-    pattern = sampler.graph.block.pattern
-    if not 0 < pattern.nnz <= _MOST_EDGES:
-        return sampler
-    parts = group.first(lambda: _cut(pattern, group.world))
-    return sampler if parts is None else sampler.dealt_by(parts)
-
-
-def _cut(pattern: Pattern, count: int) -> Tensor | None:
-    """Part of each node, int16; None where METIS cannot be used."""
-    try:
-        return cut_by_metis(pattern, count, seed=0).to(torch.int16)
-    except InputError:
-        return None
-
-
-def _has_statistics(method: Method) -> bool:
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in method.modules())
-
-
 def depends_on_world(method: Method, sampler: Sampler) -> bool:
     """Whether the expected gradient of a step depends on how many processes share it.
 
     It does where targets of a batch have a part in each other's terms: as negatives, in the statistics of a norm, or
     because a sampled neighborhood is normalised by what the batch has sampled.
     """
-    return _has_statistics(method) or not (method.separable and sampler.separate)
+    norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in method.modules())
+    return norms or not (method.separable and sampler.separate)
 
 
 @torch.no_grad()

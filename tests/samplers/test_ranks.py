@@ -36,15 +36,13 @@ if world > 1:
     dist.init_process_group("gloo", store=dist.FileStore(rendezvous, world), rank=rank, world_size=world)
 dataset = toy_dataset("node")
 found = {}
-for name, options, near in json.loads(sys.argv[5]):
+for name, options in json.loads(sys.argv[5]):
     torch.manual_seed(0)
     method = Supervised(GCN(dataset.graph.in_dim, hidden_dim=8), dropout=0.0)
     method.fit_labels(dataset.labels, dataset.splits[0])
     sampler = SAMPLERS.get(name)(dataset.graph, num_layers=2, items=dataset.splits[0].train, **options)
     if world > 1:
         sampler = sampler.of_rank(rank, world)
-        if near:
-            sampler = sampler.dealt_by(torch.arange(dataset.graph.num_nodes) * world // dataset.graph.num_nodes)
     steps = []
     for epoch in range(2):
         for batch in sampler.epoch(epoch):
@@ -59,7 +57,7 @@ for name, options, near in json.loads(sys.argv[5]):
                 gradient /= world
             ids = batch.node_ids[: batch.num_targets].tolist()
             steps.append({"ids": ids, "weight": batch.weight.tolist(), "gradient": gradient.tolist()})
-    found[f"{name} {options} {near}"] = steps
+    found[f"{name} {options}"] = steps
 with open(f"{out}/{world}-{rank}.json", "w") as file:
     json.dump(found, file)
 """
@@ -75,8 +73,7 @@ CASES: list[tuple[str, dict[str, object]]] = [
 
 
 def launch(world: int, folder: Path) -> list[dict[str, list[dict[str, list[float]]]]]:
-    cases = [(name, options, near) for name, options in CASES for near in (False, True)]
-    arguments = [str(folder / "rendezvous"), str(folder), json.dumps(cases)]
+    arguments = [str(folder / "rendezvous"), str(folder), json.dumps(CASES)]
     processes = [
         subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(world), *arguments]) for rank in range(world)
     ]
@@ -88,7 +85,7 @@ def test_two_processes_have_the_gradients_and_draws_of_one(tmp_path: Path) -> No
     (alone,) = launch(1, tmp_path)
     first, second = launch(2, tmp_path)
     assert alone.keys() == first.keys() == second.keys()
-    assert len(alone) == 2 * len(CASES)
+    assert len(alone) == len(CASES)
     for name, steps in alone.items():
         assert len(steps) == len(first[name]) == len(second[name]) > 1
         for whole, left, right in zip(steps, first[name], second[name], strict=True):
@@ -104,28 +101,16 @@ def draw(count: int) -> Draw:
     return Draw(torch.arange(count) + 10, torch.linspace(0.1, 0.9, count).double(), Key(0, 0, 0))
 
 
-@pytest.mark.parametrize("parts", [None, torch.arange(30) % 3], ids=["strides", "parts"])
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 11])
-def test_the_parts_are_the_draw(count: int, world: int, parts: torch.Tensor | None) -> None:
+def test_the_parts_are_the_draw(world: int, count: int) -> None:
     whole = draw(count)
-    shares = [Ranks(rank, world, parts).part(whole) for rank in range(world)]
-    assert all(len(share.ids) for share in shares)
-    pairs = {(i, p) for share in shares for i, p in zip(share.ids.tolist(), share.probability.tolist(), strict=True)}
+    parts = [Ranks(rank, world).part(whole) for rank in range(world)]
+    assert all(len(part.ids) for part in parts)
+    pairs = {(i, p) for part in parts for i, p in zip(part.ids.tolist(), part.probability.tolist(), strict=True)}
     assert pairs == set(zip(whole.ids.tolist(), whole.probability.tolist(), strict=True))
     if count >= world:
-        assert [len(share.ids) for share in shares] == [
-            len(Ranks(rank, world).part(whole).ids) for rank in range(world)
-        ]
-        assert sum(len(share.ids) for share in shares) == count
-
-
-def test_targets_of_one_part_go_to_one_rank() -> None:
-    whole = draw(12)  # nodes 10 to 21, of which those of part 0 are every second one
-    first, second = (Ranks(rank, 2, torch.arange(30) % 2).part(whole) for rank in range(2))
-    assert first.ids.tolist() == [10, 12, 14, 16, 18, 20]
-    assert second.ids.tolist() == [11, 13, 15, 17, 19, 21]
-    assert torch.equal(first.probability, whole.probability[::2])
+        assert sum(len(part.ids) for part in parts) == count
 
 
 @pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
