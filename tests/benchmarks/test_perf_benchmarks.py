@@ -277,7 +277,7 @@ def test_several_processes_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) 
     sizes = {"nodes": 300, "degree": 6, "features": 8, "hidden": 4, "batch_size": 30, "batches": 2}
     result = torchrun.run(**sizes, processes=3, repeats=2)
     assert asked == [(1, 30), (3, 30), (3, 90)]
-    assert result.figures["grown_ratio"] > 0
+    assert float(result.figures["grown_ratio"]) > 0
     assert headline(result)["peer_name"] == torchrun.PEER
     assert len(result.ours_times) == 2
     assert result.figures["loss_of_one"] == pytest.approx(result.figures["loss_of_several"])
