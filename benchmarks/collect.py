@@ -76,7 +76,10 @@ def _provenance(run: Path) -> dict[str, object]:
     """The full configuration and the environment of a run, for readers who do not have its folder."""
     found: dict[str, object] = {}
     if (run / "config.yaml").exists():
-        found["config"] = yaml_io.read(run / "config.yaml")
+        config = yaml_io.read(run / "config.yaml")
+        if Path(str(config.get("dataset", ""))).is_absolute():  # a file of one's own, of which the name is kept, too
+            config["dataset"] = Path(config["dataset"]).name
+        found["config"] = config
     if (run / "environment.json").exists():
         found["environment"] = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     return found

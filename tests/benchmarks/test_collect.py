@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gssl.benchmarks import collect as collecting
@@ -110,6 +111,14 @@ def test_a_real_command(tmp_path: Path) -> None:
     extra = found.model_extra or {}
     assert extra["config"]["method"]["name"] == found.method
     assert extra["environment"]["libraries"]["torch"], "the versions stand in the row"
+
+
+def test_no_row_says_where_a_file_was(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = tmp_path / "own.npz"
+    np.savez(file, edge_index=rng.integers(0, 40, (2, 99)), x=rng.normal(size=(40, 3)), y=np.arange(40) % 2)
+    found = run_command(f"gssl run raw {file} --seeds 1", folder=tmp_path, threads=1)
+    assert (found.model_extra or {})["config"]["dataset"] == "own.npz"
 
 
 def test_a_real_failure_says_why(tmp_path: Path) -> None:
