@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import PositiveInt
 from gssl.registry import METHODS
 from gssl.results.environment import installed
+from gssl.training.memory import free_memory
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def _on(case: Case[Any], data: str, nodes: int, graphs: int, sources: str) -> Ca
 def probe(side: Side, threads: int) -> Probed | str:
     """What a side needs, or why it does not work here. Call it in a fresh process."""
     torch.set_num_threads(threads)
+    if side.name != OURS:  # whose code may want more than there is, and would take other processes with it
+        resource.setrlimit(resource.RLIMIT_DATA, (free_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
     try:
         step: Any = side.build()
         return Probed(peak_of(step), step.parameters)
