@@ -23,6 +23,7 @@ from gssl.benchmarks.agreement import agreement_table
 from gssl.benchmarks.bench.schema import schema_tables
 from gssl.benchmarks.measured import Measured, measured
 from gssl.benchmarks.rows import HEADER, markdown_table, read_rows, table_cells
+from gssl.benchmarks.speed import speed_table
 from gssl.cards import cards
 from gssl.common.errors import InputError, unknown
 from gssl.common.resolve import Resolver
@@ -135,7 +136,7 @@ DOCUMENTS: dict[str, tuple[str, ...]] = {
     "docs/tasks.md": ("tasks", "settings"),
     "docs/samplers.md": ("samplers", "selections", "propagations"),
     "docs/suites.md": ("suite-keys",),
-    "docs/measured.md": ("results", "catalogue", "agreement"),
+    "docs/measured.md": ("results", "catalogue", "agreement", "speed"),
 }
 
 
@@ -149,6 +150,7 @@ def all_parts() -> dict[str, Callable[[], str]]:
         "results": lambda: results_table(ROOT / "benchmarks" / "results"),
         "catalogue": catalogue_table,
         "agreement": agreement_table,
+        "speed": speed_table,
     }
 
 

@@ -109,8 +109,6 @@ def _on(case: Case[Any], data: str, nodes: int, graphs: int, sources: str) -> Ca
 def probe(side: Side, threads: int) -> Probed | str:
     """What a side needs, or why it does not work here. Call it in a fresh process."""
     torch.set_num_threads(threads)
-    if side.name != OURS:  # whose code may want more than there is, and would take other processes with it
-        resource.setrlimit(resource.RLIMIT_DATA, (free_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
     try:
         step: Any = side.build()
         return Probed(peak_of(step), step.parameters)
@@ -120,12 +118,18 @@ def probe(side: Side, threads: int) -> Probed | str:
         return f"it fails here with {type(error).__name__}: {error}"
 
 
+def probe_within(side: Side, threads: int) -> Probed | str:
+    """As :func:`probe`, within the memory that is free, of which other people's code might want more for good."""
+    resource.setrlimit(resource.RLIMIT_DATA, (free_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    return probe(side, threads)
+
+
 def _measured(case: Case[Any], repeats: int, threads: int) -> PerfResult:
     absent = {p.name: why for p in case.peers if (why := p.absence(case.setup.sources)) is not None}
     ours, *theirs = case.sides(tuple(peer for peer in case.peers if peer.name not in absent))
     needs: dict[str, Probed] = {}
     for side in (ours, *theirs):
-        found = in_fresh_process(probe, side, threads)
+        found = in_fresh_process(probe if side is ours else probe_within, side, threads)
         if isinstance(found, Probed):
             needs[side.name] = found
         else:
