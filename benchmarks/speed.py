@@ -36,7 +36,7 @@ def speed_table(file: Path = _FILE) -> str:
         for result, peer in pairs
     ]
     return (
-        f"{len(pairs)} peers of {len(table['results'])} methods, medians of {table['config']['repeats']} steps on "
+        f"{len(pairs)} peers in {len(table['results'])} cases, medians of {table['config']['repeats']} steps on "
         f"{table['config']['threads']} thread, both sides in turn; slower than a peer: {slower}; "
         f"not to be run here: {', '.join(absent) or 'none'}.\n\n" + markdown_table(_HEADER, rows)
     )

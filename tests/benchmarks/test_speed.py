@@ -17,6 +17,6 @@ def test_every_peer_has_a_row_and_slower_ones_are_named(tmp_path: Path) -> None:
     }
     file.write_text(json.dumps(table))
     lines = speed_table(file).splitlines()
-    assert lines[0].startswith("2 peers of 1 methods, medians of 9 steps on 1 thread")
+    assert lines[0].startswith("2 peers in 1 cases, medians of 9 steps on 1 thread")
     assert lines[0].endswith("slower than a peer: DGI against DIG; not to be run here: DGI against PyGCL.")
     assert lines[-2:] == ["| DGI | 12.3 | PyG | 2.0 | 1.5 |", "| DGI | 12.3 | DIG | 0.5 | 3.0 |"]
