@@ -22,7 +22,6 @@ def speed_table(file: Path = _FILE) -> str:
     if not file.is_file():
         return "`gssl perf methods` has no committed result yet."
     table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    pairs = [(result, peer) for result in table["results"] for peer in result["peers"]]
     slower = ", ".join(table["slower"]) or "none"
     absent = [f"{result['name']} against {peer}" for result in table["results"] for peer in result["absent"]]
     rows = [
@@ -33,10 +32,11 @@ def speed_table(file: Path = _FILE) -> str:
             f"{peer['ratio']:.1f}",
             f"{peer['memory_ratio']:.1f}",
         )
-        for result, peer in pairs
+        for result in table["results"]
+        for peer in result["peers"]
     ]
     return (
-        f"{len(pairs)} peers in {len(table['results'])} cases, medians of {table['config']['repeats']} steps on "
+        f"{table['compared']} peers in {len(table['results'])} cases, medians of {table['config']['repeats']} steps on "
         f"{table['config']['threads']} thread, both sides in turn; slower than a peer: {slower}; "
         f"not to be run here: {', '.join(absent) or 'none'}.\n\n" + markdown_table(_HEADER, rows)
     )

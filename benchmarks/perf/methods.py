@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from gssl.benchmarks.perf.cases import CASES, OURS, WITHOUT_PEER, Case
+from gssl.benchmarks.perf.limits import limited
 from gssl.benchmarks.perf.machine import describe, thread_count
 from gssl.benchmarks.perf.measure import Side, in_fresh_process, peak_of, take_turns
 from gssl.benchmarks.perf.peers.peer import DISTRIBUTIONS, clone
@@ -120,7 +120,7 @@ def probe(side: Side, threads: int) -> Probed | str:
 
 def probe_within(side: Side, threads: int) -> Probed | str:
     """As :func:`probe`, within the memory that is free, of which other people's code might want more for good."""
-    resource.setrlimit(resource.RLIMIT_DATA, (free_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    limited(free_memory())
     return probe(side, threads)
 
 

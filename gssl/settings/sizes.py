@@ -14,8 +14,6 @@ from gssl.common.errors import InputError
 COPIES = 4  # weights, gradients and the two moments of the optimizer
 _TOO_LARGE = ("overflow", "too large", "exceeds", "invalid size")  # what torch says of sizes that no tensor can have
 _ADVICE = "choose a smaller encoder.hidden_dim, encoder.out_dim or encoder.num_layers, or smaller dimensions of heads"
-
-
 _HOPELESS = 4  # times the memory: more than a module drops again while it is built
 
 
@@ -33,12 +31,12 @@ def require_memory(make: Callable[[], nn.Module], available: int | None = None) 
         InputError: weights, gradients and moments need more.
     """
     free = psutil.virtual_memory().available if available is None else available
-    begun = _Begun(_HOPELESS * free)
+    begun, more = _Begun(_HOPELESS * free), ""
     try:
         with torch.device("meta"), begun:
-            parameters = list(make().parameters())
+            parameters = set(make().parameters())
     except _TooManyError:
-        parameters = begun.parameters
+        parameters, more = begun.parameters, " or more"
     except InputError:
         raise
     except Exception as error:
@@ -48,8 +46,8 @@ def require_memory(make: Callable[[], nn.Module], available: int | None = None) 
     number, needed = sum(parameter.numel() for parameter in parameters), sum(map(_needed, parameters))
     if needed > free:
         raise InputError(
-            f"the method and its encoder would have {number:,} parameters{' or more' * begun.stopped}, whose training "
-            f"needs {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
+            f"the method and its encoder would have {number:,} parameters{more}, whose training needs "
+            f" {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
         )
 
 
@@ -65,9 +63,7 @@ class _Begun:
     """The parameters of modules that are being built within this context, until they need more than there can be."""
 
     def __init__(self, limit: int) -> None:
-        self.parameters: list[nn.Parameter] = []  # keeps them, so that no two have one identity
-        self.stopped = False
-        self._seen: set[int] = set()
+        self.parameters: set[nn.Parameter] = set()  # also those that are dropped again
         self._left = limit
 
     def __enter__(self) -> None:
@@ -77,11 +73,9 @@ class _Begun:
         self._hook.remove()
 
     def _count(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is None or id(parameter) in self._seen or isinstance(parameter, nn.UninitializedParameter):
+        if parameter is None or parameter in self.parameters or isinstance(parameter, nn.UninitializedParameter):
             return
-        self._seen.add(id(parameter))
-        self.parameters.append(parameter)
+        self.parameters.add(parameter)
         self._left -= _needed(parameter)
         if self._left < 0:
-            self.stopped = True
             raise _TooManyError

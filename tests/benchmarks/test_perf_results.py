@@ -9,6 +9,7 @@ import pytest
 from gssl.benchmarks.perf.cases import CASES
 from gssl.benchmarks.perf.registry import BENCHMARKS
 
+TOO_LARGE = {"DIG": "can't allocate memory"}  # MVGRL on the nodes of Cora wants more than 22 GB there
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 
@@ -33,13 +34,13 @@ def test_every_method_was_measured_against_every_peer_that_it_has() -> None:
     table = committed("methods")
     assert [(r["name"], r["config"]["level"]) for r in table["results"]] == [(c.method, c.level) for c in CASES]
     for result, case in zip(table["results"], CASES, strict=True):
-        assert all("allocate memory" in why for why in result["absent"].values()), "all that this machine has room for"
-        measured = [peer["name"] for peer in result["peers"]]
-        assert measured == [peer.name for peer in case.peers if peer.name not in result["absent"]]
+        absent = TOO_LARGE if (case.method, case.level) == ("MVGRL", "node") else {}
+        assert result["absent"].keys() == absent.keys()
+        assert all(why in result["absent"][name] for name, why in absent.items())
+        assert [peer["name"] for peer in result["peers"]] == [p.name for p in case.peers if p.name not in absent]
         assert all(peer["ratio"] == pytest.approx(peer["seconds"] / result["ours"]) for peer in result["peers"])
         assert len(result["ours_times"]) == table["config"]["repeats"] > 2
-    absent = sum(len(result["absent"]) for result in table["results"])
-    assert table["compared"] == sum(len(case.peers) for case in CASES) - absent
+    assert table["compared"] == sum(len(case.peers) for case in CASES) - len(TOO_LARGE)
     assert {"git_hash", "processor", "threads", "libraries", "peers", "sources"} <= set(table["environment"])
 
 

@@ -12,6 +12,7 @@ def test_every_peer_has_a_row_and_slower_ones_are_named(tmp_path: Path) -> None:
     peers = [{"name": "PyG", "ratio": 2.04, "memory_ratio": 1.5}, {"name": "DIG", "ratio": 0.5, "memory_ratio": 3}]
     table = {
         "results": [{"name": "DGI", "ours": 0.0123, "peers": peers, "absent": {"PyGCL": "no memory"}}],
+        "compared": 2,
         "slower": ["DGI against DIG"],
         "config": {"repeats": 9, "threads": 1},
     }

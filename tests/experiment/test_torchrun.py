@@ -170,14 +170,12 @@ def killed_once(here: Path, shared: dict[str, str]) -> None:
         text=True,
         env={**os.environ, **shared, "TINY_PAUSE": "0.1", "OMP_NUM_THREADS": "1"},
     )
-    checkpoint, pid = here / "broken" / "seed-0" / "checkpoint.pt", ""
+    checkpoint, victim = here / "broken" / "seed-0" / "checkpoint.pt", here / "host-0" / "pid-1"
     deadline = time.monotonic() + 200
-    while not (checkpoint.exists() and pid):
+    while not (pid := victim.read_text() if checkpoint.exists() else ""):  # empty while a step writes it anew
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-        if checkpoint.exists():
-            pid = (here / "host-0" / "pid-1").read_text()  # empty while a step writes it anew
     os.kill(int(pid), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0
