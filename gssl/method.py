@@ -230,7 +230,7 @@ class Method(nn.Module, ABC):
         Args:
             epoch: its number, from 0.
             over_items: ``over_items(self.embed)`` gives the embeddings of all items, shape (num_items, dim), on the
-                CPU; any function of batches will do.
+                device of the method; any function of batches will do.
         """
 
     def embed(self, batch: MiniBatch) -> Tensor:

@@ -61,7 +61,7 @@ class OurStep:
 
     def _renew(self) -> None:
         self.method.eval()
-        self.method.begin_epoch(self.epoch, lambda function: over_items(function, self.graph, _CPU))
+        self.method.begin_epoch(self.epoch, lambda function: over_items(function, self.graph))
         self.method.train()
         self.epoch += 1
 

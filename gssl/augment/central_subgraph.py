@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.crossing import sent
 from gssl.graph.diffusion import ppr
 from gssl.graph.sparse import Pattern, select_features
 from gssl.graph.storage import Graph
@@ -81,7 +82,7 @@ class CentralSubgraphs:
         )
         batch = MiniBatch(select_features(self.graph.x, nodes), (block,), nodes, len(nodes))
         owners = torch.cat([torch.arange(len(ids)), owner])
-        return batch.to(centers.device), owners.to(centers.device)
+        return batch.sent(centers.device), sent(owners, centers.device)
 
 
 def with_own(pattern: Pattern, size: int) -> Pattern:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gssl.augment.features import as_scipy
 from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
+from gssl.graph.crossing import sent
 from gssl.graph.sparse import Features
 
 
@@ -52,6 +53,6 @@ def k_means(x: Features, num_clusters: int, *, steps: int, seed: int, starts: in
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
         labels = model.fit_predict(as_scipy(x))
     return Clusters(
-        torch.from_numpy(labels).long().to(x.device),
-        torch.from_numpy(model.cluster_centers_).to(x.device, x.dtype),
+        sent(torch.from_numpy(labels).long(), x.device),
+        sent(torch.from_numpy(model.cluster_centers_).to(x.dtype), x.device),
     )

@@ -101,8 +101,13 @@ def pattern_among(pattern: Pattern, ids: Tensor) -> Pattern:
         place = torch.searchsorted(ordered, rows.col.long()).clamp(max=max(len(ids) - 1, 0))
         kept = rows.filter(ordered[place] == rows.col)
     else:  # all non-zeros are looked at, so that the host waits for one number
-        chosen = torch.zeros(pattern.num_rows, dtype=torch.bool, device=ids.device).index_fill_(0, ids, True)
-        inner = pattern.filter(chosen[pattern.row.long()] & chosen[pattern.col.long()])
+        inner = pattern if len(ids) == pattern.num_rows else _inner(pattern, ids)
         kept, _ = inner.select_rows(ids, total=inner.nnz)
     col = order[torch.searchsorted(ordered, kept.col.long())].to(kept.col.dtype)
     return Pattern(kept.rowptr, col, len(ids))
+
+
+def _inner(pattern: Pattern, ids: Tensor) -> Pattern:
+    """The non-zeros between rows ``ids``, in a pattern of the same shape."""
+    chosen = torch.zeros(pattern.num_rows, dtype=torch.bool, device=ids.device).index_fill_(0, ids, True)
+    return pattern.filter(chosen[pattern.row.long()] & chosen[pattern.col.long()])

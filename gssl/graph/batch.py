@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError
 from gssl.graph.block import Block
+from gssl.graph.crossing import sent
 from gssl.graph.hetero import HeteroParts
 from gssl.graph.kept import kept_beside
 from gssl.graph.plan import Plan
@@ -160,6 +161,10 @@ class MiniBatch:
         if self.device == device:
             return self  # what its pattern learns about itself serves the next user too
         return self._map(lambda values: values.to(device, non_blocking=non_blocking))
+
+    def sent(self, device: torch.device) -> MiniBatch:
+        """The batch on another device, through pinned memory where that is CUDA, so that the host does not wait."""
+        return self if self.device == device else self._map(lambda values: sent(values, device))
 
     def pin_memory(self) -> MiniBatch:
         """The batch in page-locked memory, without a copy of what is there already."""

@@ -10,6 +10,18 @@ from torch import Tensor
 _PART = 8192  # rows that are gathered together; they stay in the cache
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device. From host memory it goes through pinned memory, so that nobody waits.
+
+    Args:
+        values: any shape and dtype; what the caller writes into it afterwards does not arrive.
+        device: where it is wanted.
+    """
+    if device.type != "cuda" or values.device.type != "cpu":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def gather_across(rows: Tensor, ids: Tensor, out: Tensor) -> None:
     """Rows ``ids`` of a matrix, written to ``out`` on another device or in another type, some at a time.
 

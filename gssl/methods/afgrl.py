@@ -18,6 +18,7 @@ from gssl.common.options import Fraction, PositiveInt
 from gssl.common.seeds import derive_seed
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.graph.storage import Graph
 from gssl.method import Method, OverItems
 from gssl.models.ema import EMATarget
@@ -113,11 +114,11 @@ class AFGRL(Method):
         if epoch % self.renew_epochs:
             return
         both = over_items(lambda batch: torch.cat([self.encoder(batch), self.target(batch)], dim=1))
-        online, target = both.to(self.positives.device).chunk(2, dim=1)
+        online, target = both.chunk(2, dim=1)
         nearest = top_k_cosine(online, self.neighbors, keys=target)
-        unit = F.normalize(target, dim=1)
+        unit = F.normalize(target, dim=1).cpu()  # where clusters are made
         labels = [self._labels(unit, derive_seed(self._seed, epoch, run)) for run in range(self.cluster_runs)]
-        self.positives.copy_(near_positives(nearest, self.keys, torch.stack(labels)))
+        self.positives.copy_(near_positives(nearest, self.keys, sent(torch.stack(labels), nearest.device)))
 
     def _labels(self, unit: Tensor, seed: int) -> Tensor:
         return k_means(unit, self.clusters, steps=self.cluster_steps, seed=seed).labels

@@ -25,6 +25,7 @@ from gssl.method import MAIN, Player
 from gssl.methods.graphmae import GraphMAE, Masked
 from gssl.methods.subgraphs import require_subgraphs
 from gssl.models.encoder import Encoder
+from gssl.models.known import KnownNumbers
 from gssl.models.twin import twin
 from gssl.objectives.uniformity import uniformity
 from gssl.objectives.weights import weighted_mean
@@ -108,20 +109,17 @@ class AUGMAE(GraphMAE):
         self.hardness, self.hardness_power = hardness, hardness_power
         self.adversary_lr, self.penalty, self.uniformity = adversary_lr, penalty, uniformity
         self.adversary = nn.Sequential(twin(encoder), nn.Linear(encoder.out_dim, 2))
-        # What ``progress`` holds, so that a device is not asked at each step; None where it was loaded.
-        self._done: float | None = None
-        self.register_load_state_dict_post_hook(_forget_progress)  # type: ignore[no-untyped-call]
+        self.numbers = KnownNumbers(self)
         if uniformity:
             self.spread = nn.Linear(encoder.out_dim, uniformity_dim, bias=False)
 
     def prepare(self, graph: Graph, seed: int) -> None:
         """The training is at its beginning."""
         self.register_buffer("progress", torch.zeros((), dtype=torch.float64))
-        self._done = None
+        self.numbers.forget()
 
     def after_step(self, progress: float) -> None:
-        self.progress.fill_(progress)
-        self._done = progress
+        self.numbers["progress"] = progress
 
     def check_sampler(self, sampler: Sampler) -> None:
         require_subgraphs(sampler, "AUG-MAE decides for each node of a batch whether it is hidden")
@@ -141,9 +139,7 @@ class AUGMAE(GraphMAE):
     def hard(self) -> float:
         """Share of the nodes that the adversary decides on now."""
         first, last = self.hardness
-        if self._done is None:
-            self._done = float(self.progress)
-        return first + math.pow(self._done, self.hardness_power) * (last - first)
+        return first + math.pow(self.numbers["progress"], self.hardness_power) * (last - first)
 
     def attack(self, batch: MiniBatch) -> Attack:
         """Hide nodes: those that the adversary chose of its share, random ones of the rest, and one target at least."""
@@ -203,7 +199,3 @@ def extreme(share: Tensor, nodes: int) -> Tensor:
     """``1 / sin(pi * share)``, a scalar; a share of none or of all counts as half a node, with the gradient there."""
     inside = share.detach().clamp(0.5 / nodes, 1 - 0.5 / nodes)
     return 1 / torch.sin(math.pi * (share + (inside - share.detach())))
-
-
-def _forget_progress(method: AUGMAE, keys: object) -> None:
-    method._done = None

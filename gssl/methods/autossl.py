@@ -14,10 +14,12 @@ from gssl.common.errors import InputError
 from gssl.common.options import NonNegative, Positive, PositiveInt, UsedWith
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.graph.storage import Graph
 from gssl.method import OverItems
 from gssl.methods.joint import Joint
 from gssl.models.encoder import Encoder
+from gssl.models.known import KnownNumbers
 from gssl.objectives.homophily import pseudo_homophily, soft_clusters, soft_heterophily
 from gssl.samplers.base import Sampler
 
@@ -97,6 +99,7 @@ class AutoSSL(Joint):
         self.register_buffer("homophily", torch.zeros(()))
         self.register_buffer("moments", torch.zeros(2, count, dtype=torch.float64))
         self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
+        self.numbers = KnownNumbers(self)
 
     def check_sampler(self, sampler: Sampler) -> None:
         nodes = sampler.graph.num_nodes
@@ -128,10 +131,11 @@ class AutoSSL(Joint):
             inner = [self.gradient(loss(batch)) for loss in self.losses]
         change = torch.stack([-torch.dot(slope, gradient) for gradient in inner])
         self.homophily.copy_(pseudo_homophily(found.labels, pattern))
-        self.renewals += 1
-        moved = adam_step(self.weight, change, self.moments, int(self.renewals), lr=self.weights_lr).clamp(0, 1)
-        if bool(moved.any()):  # with no weight left there would be nothing to train
-            self.weight.copy_(moved)
+        renewals = int(self.numbers["renewals"]) + 1
+        self.numbers["renewals"] = renewals
+        moved = adam_step(self.weight, change, self.moments, renewals, lr=self.weights_lr).clamp(0, 1)
+        # With no weight left there would be nothing to train.
+        self.weight.copy_(torch.where(moved.any(), moved, self.weight))
         return embedding.detach()
 
 
@@ -148,7 +152,7 @@ def adam_step(value: Tensor, gradient: Tensor, moments: Tensor, count: int, *, l
     Returns:
         The value after the step, shape (n,), of the dtype of ``value``; where no gradient was yet, as it was.
     """
-    decay = moments.new_tensor(_DECAY)
+    decay = sent(torch.tensor(_DECAY, dtype=moments.dtype), moments.device)
     powers = torch.stack([gradient, gradient.square()]).to(moments.dtype)
     moments.lerp_(powers, (1 - decay)[:, None])
     mean, square = moments / (1 - decay**count)[:, None]

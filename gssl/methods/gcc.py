@@ -216,7 +216,7 @@ class GCC(Method):
 
     def _nets(self, seeds: Tensor, stream: int, device: torch.device) -> MiniBatch:
         """Subgraphs around nodes."""
-        return self._known().around(seeds, stream, steps=self.steps, restart=self.restart).to(device)
+        return self._known().around(seeds, stream, steps=self.steps, restart=self.restart).sent(device)
 
 
 def _sizes(sampler: Sampler) -> tuple[int, int]:

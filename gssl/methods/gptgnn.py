@@ -21,6 +21,7 @@ from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.methods.edges import among_targets, require_edges_among_targets
 from gssl.models.encoder import Encoder
+from gssl.models.known import KnownNumbers
 from gssl.models.queue import NegativesQueue
 from gssl.objectives.queue_info_nce import candidate_info_nce
 from gssl.objectives.scaled_cosine import scaled_cosine_error
@@ -97,6 +98,7 @@ class GPTGNN(Method):
         self.queue = NegativesQueue(queue, encoder.out_dim) if queue else None
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))  # keys that were pushed
         self.register_buffer("used", torch.zeros((), dtype=torch.int64))  # newest ones that are negatives
+        self.numbers = KnownNumbers(self)
         self.own = nn.Identity()  # where the gradients of targets are measured
         self._keys: tuple[Tensor, Tensor | None] | None = None
 
@@ -163,7 +165,7 @@ class GPTGNN(Method):
             return nothing
         candidates, counts = own[chosen], own.new_ones(len(chosen)) if weight is None else weight[chosen]
         known = joined(pattern, chosen)[pairs[0]]
-        if self.queue is not None and (used := int(self.used)):
+        if self.queue is not None and (used := int(self.numbers["used"])):
             former, former_weight = self.queue.newest(used)
             candidates, counts = torch.cat([candidates, former]), torch.cat([counts, former_weight])
             known = F.pad(known, (0, len(former)))
@@ -181,8 +183,9 @@ class GPTGNN(Method):
         if self.queue is None or self._keys is None:
             return
         self.queue.push(*self._keys)
-        self.filled.add_(len(self._keys[0])).clamp_(max=len(self.queue))
-        self.used.copy_(self.filled.clamp(max=int(progress * len(self.queue))))
+        filled = min(int(self.numbers["filled"]) + len(self._keys[0]), len(self.queue))
+        self.numbers["filled"] = filled
+        self.numbers["used"] = min(filled, int(progress * len(self.queue)))
         self._keys = None
 
 

@@ -137,20 +137,20 @@ class JOAO(ContrastiveMethod):
             over_items: as in :meth:`begin_epoch`.
 
         Returns:
-            Shape (num_pairs,), float64, on the CPU.
+            Shape (num_pairs,), float64.
         """
-        losses = torch.zeros(len(self.pairs), dtype=torch.float64)
+        losses: dict[int, Tensor] = {}
         with in_training(self):
             rows = {
                 kind: over_items(partial(self._projected, kind=kind)) for kind in sorted({i for i, _ in self.pairs})
             }
-            order = torch.randperm(len(rows[_NONE]), generator=self.rng, device=self.rng.device).cpu()
+            order = torch.randperm(len(rows[_NONE]), generator=self.rng, device=self.rng.device)
             for kind in range(len(KINDS)):
                 second = over_items(partial(self._projected, kind=kind))
                 for number, (i, j) in enumerate(self.pairs):
                     if j == kind:
                         losses[number] = self._mean_loss(rows[i], second, order)
-        return losses
+        return torch.stack([losses[number] for number in range(len(self.pairs))])
 
     def _projected(self, batch: MiniBatch, *, kind: int) -> Tensor:
         return self.view(batch, torch.full((batch.num_graphs,), kind, device=batch.device))

@@ -14,6 +14,7 @@ from gssl.common.card import Card
 from gssl.common.errors import InputError
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.methods.joint import Joint
 from gssl.models.encoder import Encoder
 from gssl.objectives.simplex import min_norm_weights
@@ -95,7 +96,7 @@ class ParetoGNN(Joint):
                 slopes.append(_slope(term, parameters))
         of_encoder = [[g for p, g in zip(parameters, slope, strict=True) if id(p) in shared] for slope in slopes]
         weights = self._reconciled(of_encoder).to(self.weight.dtype)
-        self.weight.copy_(weights)
+        self.weight.copy_(sent(weights, self.weight.device))
         total: Tensor = torch.stack(values) @ self.weight
         return _with_slope(total, parameters, slopes, weights.tolist()) if torch.is_grad_enabled() else total
 

@@ -20,6 +20,7 @@ from gssl.graph.storage import Graph
 from gssl.method import OverItems
 from gssl.methods.gca import GCA
 from gssl.models.encoder import Encoder
+from gssl.models.known import KnownNumbers
 from gssl.objectives.beta_mixture import BetaMixture
 from gssl.objectives.hardness import mixed_info_nce, reweighted_info_nce
 from gssl.samplers.base import Sampler
@@ -114,6 +115,7 @@ class ProGCL(GCA):
             raise InputError(f"upper_share must be above 0 and below 1, so that there is a mixture (got {upper_share})")
         self.mode, self.start, self.temperature, self.synthetic = mode, start, temperature, synthetic
         self.upper_share, self.fit_steps, self.fit_columns = upper_share, fit_steps, fit_columns
+        self.numbers = KnownNumbers(self)
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
@@ -132,12 +134,13 @@ class ProGCL(GCA):
         self.register_buffer("mixture", torch.ones(3, 2, dtype=torch.float64))
         self.register_buffer("started", torch.tensor(False))
         self.register_buffer("progress", torch.tensor(0.0, dtype=torch.float64))
+        self.numbers.forget()
 
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
-        if self.started or self.progress < self.start:
+        if self.numbers["started"] or self.numbers["progress"] < self.start:
             return
         both = over_items(lambda batch: torch.cat([self._unit(view(batch, self.rng)) for view in self.views], dim=1))
-        first, second = both.to(self.first).chunk(2, dim=1)
+        first, second = both.to(self.first.dtype).chunk(2, dim=1)
         rng = torch.Generator().manual_seed(derive_seed(self._seed, "mixture"))
         columns = torch.randint(len(second), (self.fit_columns,), generator=rng).to(second.device)
         start = BetaMixture.start(self.upper_share)
@@ -145,13 +148,13 @@ class ProGCL(GCA):
         self.first.copy_(first)
         self.second.copy_(second)
         self.mixture.copy_(torch.stack([found.alpha, found.beta, found.share]))
-        self.started.fill_(True)
+        self.numbers["started"] = True
 
     def _unit(self, view: MiniBatch) -> Tensor:
         return normalize(self.project(self.embed(view)), dim=1)
 
     def contrast(self, batch: MiniBatch, *projections: Tensor) -> Tensor:
-        if not self.started:
+        if not self.numbers["started"]:
             return super().contrast(batch, *projections)
         ids, mixture = batch.node_ids[: batch.num_targets], BetaMixture(*self.mixture)
         first, second = self.first[ids], self.second[ids]
@@ -168,7 +171,7 @@ class ProGCL(GCA):
         return mixed_info_nce(one, two, hardness, order, temperature=self.temperature, weight=batch.weight)
 
     def after_step(self, progress: float) -> None:
-        self.progress.fill_(progress)
+        self.numbers["progress"] = progress
 
 
 def _similarity(rows: Tensor, others: Tensor) -> Tensor:

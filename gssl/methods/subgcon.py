@@ -15,6 +15,7 @@ from gssl.common.errors import InputError
 from gssl.common.options import NonNegative
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import occurrences
 from gssl.graph.storage import Graph
 from gssl.method import Method
 from gssl.models.encoder import Encoder
@@ -144,7 +145,7 @@ class SUBGCON(Method):
             owner: subgraph of each row, shape (num_rows,), int64.
             count: subgraphs.
         """
-        size = torch.bincount(owner, minlength=count).unsqueeze(1)
+        size = occurrences(owner, count).unsqueeze(1)
         mean = hidden.new_zeros(count, hidden.shape[1]).index_add(0, owner, hidden) / size
         return torch.sigmoid(mean) if self.sigmoid_summary else mean
 

@@ -49,7 +49,8 @@ def embed_dataset(method: Method, dataset: Dataset, *, folder: Path | None = Non
         assert isinstance(encoder, StackedEncoder)
         embeddings = embed_layerwise(encoder, dataset.graph, place=partial(_room, folder)).float()
     else:
-        embeddings = over_items(method.embed, dataset.graph, device_of(method)).float()
+        device = device_of(method)
+        embeddings = over_items(method.embed, dataset.graph, lambda batch: batch.to(device)).cpu().float()
     if not all(bool(rows.isfinite().all()) for rows in embeddings.split(_NODES_AT_ONCE)):
         raise TrainingError("the embeddings are not finite although the loss was; try a lower --set train.lr")
     return embeddings
@@ -91,10 +92,15 @@ def _room(folder: Path | None, num_nodes: int, part: Tensor) -> Tensor:
     return found.view(num_nodes, part.shape[1])
 
 
-def over_items(function: Callable[[MiniBatch], Tensor], graph: Graph, device: torch.device) -> Tensor:
-    """Rows that ``function`` gives for every item, without gradients, on the CPU, shape (num_items, ...).
+def over_items(
+    function: Callable[[MiniBatch], Tensor], graph: Graph, move: Callable[[MiniBatch], MiniBatch] | None = None
+) -> Tensor:
+    """Rows that ``function`` gives for every item, without gradients, where it gives them, shape (num_items, ...).
 
-    A graph goes in as a whole; sets of graphs go in some at a time.
+    Args:
+        function: from a batch to a row for each of its items.
+        graph: goes in as a whole; sets of graphs go in some at a time.
+        move: brings a batch to the device of the function; None where it is there.
     """
     batches = (
         [graph.full_batch()]
@@ -103,7 +109,7 @@ def over_items(function: Callable[[MiniBatch], Tensor], graph: Graph, device: to
     )
     # Not inference mode: a transpose that a batch caches here must serve the training of the next seed.
     with torch.no_grad():
-        return torch.cat([function(batch.to(device)).cpu() for batch in batches])
+        return torch.cat([function(batch if move is None else move(batch)) for batch in batches])
 
 
 def device_of(method: Method) -> torch.device:

@@ -273,7 +273,9 @@ def _renew(run: TrainingRun) -> None:
         return  # a sampler of the user's own need not know its graph
     method.eval()
     graph, started = run.sampler.graph, Mark.now()
-    method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, run.device))
+    method.begin_epoch(
+        run.position.epoch, lambda function: over_items(function, graph, lambda batch: run.move(batch, run.device))
+    )
     run.reducer.settle()
     method.train()
     run.position.spend(started)

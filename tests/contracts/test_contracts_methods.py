@@ -159,7 +159,7 @@ class TestAFGRL(MethodContract):
         method = super().build(kind, seed=seed).eval()
         graph = toy_graph()
         method.prepare(graph, 0)
-        method.begin_epoch(0, lambda function: over_items(function, graph, torch.device("cpu")))
+        method.begin_epoch(0, lambda function: over_items(function, graph))
         return method.train()
 
 

@@ -1,7 +1,5 @@
 """Contracts of the cross-view methods that came after GRACE and GCA."""
 
-import torch
-
 from gssl.method import Method
 from gssl.methods.costa import COSTA
 from gssl.methods.e2neg import E2Neg
@@ -21,7 +19,7 @@ class TestProGCL(MethodContract):
 
     def build(self, kind: Kind, *, seed: int = 0) -> Method:
         method, graph = super().build(kind, seed=seed).eval(), toy_graph()
-        method.begin_epoch(0, lambda function: over_items(function, graph, torch.device("cpu")))
+        method.begin_epoch(0, lambda function: over_items(function, graph))
         return method.train()
 
 

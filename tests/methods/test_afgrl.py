@@ -34,7 +34,7 @@ def make(graph: Graph, **options: object) -> AFGRL:
 
 def begin(method: AFGRL, graph: Graph, epoch: int = 0) -> None:
     method.eval()
-    method.begin_epoch(epoch, lambda function: over_items(function, graph, torch.device("cpu")))
+    method.begin_epoch(epoch, lambda function: over_items(function, graph))
     method.train()
 
 

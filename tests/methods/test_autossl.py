@@ -95,7 +95,7 @@ def make(graph: Graph, **options: object) -> AutoSSL:
 
 def begin(method: AutoSSL, graph: Graph, epoch: int = 0) -> None:
     method.eval()
-    method.begin_epoch(epoch, lambda function: over_items(function, graph, CPU))
+    method.begin_epoch(epoch, lambda function: over_items(function, graph))
     method.train()
 
 

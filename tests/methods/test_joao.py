@@ -33,7 +33,7 @@ def make(kind: type[JOAO] = JOAO, *, norm: Any = "batch", **options: Any) -> JOA
 
 
 def items_of(graph: Graph) -> Callable[[Callable[[MiniBatch], Tensor]], Tensor]:
-    return lambda function: over_items(function, graph, CPU)
+    return lambda function: over_items(function, graph)
 
 
 def only(method: JOAO, pair: int) -> None:

@@ -55,7 +55,7 @@ def fit(method: M3S, graph: Graph) -> None:
 def begin(method: M3S, graph: Graph, epoch: int) -> None:
     method.eval()
     with torch.no_grad():
-        method.begin_epoch(epoch, lambda function: over_items(function, graph, CPU))
+        method.begin_epoch(epoch, lambda function: over_items(function, graph))
 
 
 def test_a_cluster_has_the_class_of_the_nearest_labelled_mean() -> None:

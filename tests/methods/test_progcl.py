@@ -165,7 +165,7 @@ def make(graph: Graph, **options: object) -> ProGCL:
 def begin(method: ProGCL, graph: Graph, epoch: int) -> None:
     method.eval()
     method.reseed(epoch, CPU)
-    method.begin_epoch(epoch, lambda function: over_items(function, graph, CPU))
+    method.begin_epoch(epoch, lambda function: over_items(function, graph))
     method.train()
 
 
