@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from gssl.common.errors import InputError
-from gssl.common.options import PositiveInt
+from gssl.common.options import Neutral, PositiveInt
 from gssl.common.seeds import derive_seed
 from gssl.datasets.types import Labels, Metric
 from gssl.evaluate.base import Judge, ProbeScore
@@ -34,6 +35,8 @@ class KMeansProbe(Judge):
 
     Args:
         n_init: starts of k-means++, of which the one with the least inertia counts.
+        unit_length: whether rows are divided by their lengths, so that directions are clustered; as they are, those
+            of sums over neighbors that grow with the degree are told apart by their length first.
     """
 
     name: ClassVar[str] = "KMeans"
@@ -44,8 +47,8 @@ class KMeansProbe(Judge):
     def tasks(cls) -> tuple[str, ...]:
         return ("cluster",)
 
-    def __init__(self, *, n_init: PositiveInt = 10) -> None:
-        self.n_init = n_init
+    def __init__(self, *, n_init: PositiveInt = 10, unit_length: Annotated[bool, Neutral(False)] = False) -> None:
+        self.n_init, self.unit_length = n_init, unit_length
 
     def score(self, embeddings: Tensor, labels: Labels, seed: int) -> ProbeScore:
         """Cluster all items and score the labelled ones.
@@ -67,7 +70,8 @@ class KMeansProbe(Judge):
             raise InputError(
                 f"clusters are compared with two classes or more, but the labelled items have {classes.numel()}"
             )
-        found = k_means(embeddings, classes.numel(), n_init=self.n_init, seed=seed)
+        rows = normalize(embeddings, dim=1) if self.unit_length else embeddings
+        found = k_means(rows, classes.numel(), n_init=self.n_init, seed=seed)
         test = compare_clusters(truth, found[known])
         others = {name: (float("nan"), test[name]) for name in self.metrics[1:]}
         return ProbeScore(float("nan"), test[self.metrics[0]], {}, others)

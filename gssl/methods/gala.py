@@ -30,7 +30,9 @@ class GALA(Method):
 
     As in the authors' code (sseung0703/GALA_TF2.0) a ReLU follows every layer, that of the code and the last one too;
     there biases are added before the aggregation and here behind it, as GCN has them. The paper's further loss for
-    clusters of images, and spectral clustering by it, are left out: here k-means judges the codes.
+    clusters of images, and spectral clustering by it, are left out: here k-means judges the codes. Those of
+    a symmetric normalisation are as long as the degree is high, so that it finds degrees unless rows are brought to one
+    length (``--set probe.unit_length=true``).
 
     Args:
         encoder: the smoothing half; its widths are those of the decoder.

@@ -160,3 +160,12 @@ def test_what_cannot_be_compared() -> None:
         KMeansProbe().score(x, Labels(torch.full((90,), -1), "multiclass", 2), 0)
     with pytest.raises(InputError, match="n_init"):
         validate(KMeansProbe, {"n_init": 0}, what="probe KMeans")
+
+
+def test_directions_are_clustered_whatever_their_lengths() -> None:
+    embeddings, y = blobs()
+    stretched = (
+        embeddings * torch.logspace(0, 3, len(y))[torch.randperm(len(y), generator=torch.manual_seed(0))][:, None]
+    )
+    assert KMeansProbe().score(stretched, labels(y), 0).test < 0.5
+    assert KMeansProbe(unit_length=True).score(stretched, labels(y), 0).test == pytest.approx(1.0)
