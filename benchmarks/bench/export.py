@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +44,7 @@ def export(file: Path, db: str, keys: Sequence[str] | None = None) -> int:
     with Store(db, read_only=True) as store:
         lines = _lines(store, keys)
     frame = pandas.DataFrame(lines)
+    frame = frame.astype({name: "Int64" for name in frame.columns if _are_whole(lines, name)})
     content = io.BytesIO()
     if file.suffix == ".csv":  # a program may open it that would compute what begins like a formula
         numeric = pandas.api.types.is_numeric_dtype
@@ -85,6 +86,12 @@ def _lines(store: Store, keys: Sequence[str] | None) -> list[dict[str, object]]:
         known = {row.key for row in runs.values()}
         lines += [_columns(row) for row in store.rows() if row.key not in known]
     return lines
+
+
+def _are_whole(lines: Sequence[Mapping[str, object]], name: str) -> bool:
+    """Whether a column has whole numbers only, which pandas takes for floats where a cell has no result."""
+    known = [line[name] for line in lines if line.get(name) is not None]
+    return bool(known) and all(type(value) is int for value in known)
 
 
 def _columns(row: RunRow) -> dict[str, object]:

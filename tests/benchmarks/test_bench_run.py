@@ -248,6 +248,17 @@ def test_export_and_merge(suite: Lab) -> None:
     assert not (suite.folder / "b.db").exists()
 
 
+def test_whole_numbers_are_exported_as_such_where_a_cell_has_no_result(suite: Lab) -> None:
+    broken = "import tiny\n\n\nclass Broken(tiny.Denoise):\n    def loss(self, batch):\n        raise RuntimeError\n"
+    (suite.folder / "broken.py").write_text(broken)
+    text = json.dumps({"seeds": 1, "groups": [{"methods": ["raw", "broken:Broken"], "datasets": ["graph.npz"]}]})
+    (suite.folder / "half.yaml").write_text(text)
+    suite.gssl("bench", "half.yaml", "--export", "out.csv")
+    table = pandas.read_csv(suite.folder / "out.csv", dtype=str)
+    assert table["status"].isna().sum() == 1
+    assert set(table["seed"].dropna()) == {"0"}
+
+
 def test_a_file_that_cannot_be_written_is_told_before_the_work(suite: Lab) -> None:
     assert "kind of file" in suite.gssl("bench", "mine.yaml", "--export", "out.xls", code=2)[1]
     assert "there is no folder" in suite.gssl("bench", "mine.yaml", "--export", "no/out.csv", code=2)[1]
