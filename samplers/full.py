@@ -87,4 +87,6 @@ class GraphBatches(Sampler):
             order = order[torch.randperm(len(order), generator=rng)]
         for ids in order.split(self.batch_size):
             batch = self.graph.graph_batch(self.ranks.taken(ids))
-            yield batch if self.ranks.world == 1 else batch.planned(scale=self.ranks.scale_of_mean(len(ids)))
+            if self.ranks.world > 1:
+                batch = batch.planned(scale=self.ranks.scale_of_mean(len(ids)))
+            yield batch.pin_memory() if self.pin else batch

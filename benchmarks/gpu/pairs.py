@@ -7,7 +7,7 @@ from functools import partial
 
 from gssl.benchmarks.gpu.report import Report
 from gssl.benchmarks.gpu.setup import Setup
-from gssl.benchmarks.gpu.toys import pair, pair_options
+from gssl.benchmarks.gpu.toys import ON_THE_HOST, pair, pair_options, wide_pair
 from gssl.benchmarks.gpu.trace import FLOAT32, Make, compare
 from gssl.registry import PROPAGATIONS, SELECTIONS
 from gssl.training.config import TrainConfig
@@ -22,7 +22,9 @@ def run(setup: Setup, report: Report) -> None:
 
 
 def cases() -> Iterator[tuple[str, Make]]:
-    """Every pair; sparse features with every propagation; minimal variance with its other sources of norms."""
+    """Every pair; sparse features with every propagation; minimal variance with its other sources of norms; wide
+    features that stay on the host.
+    """
     for selection in SELECTIONS.names():
         for propagation in PROPAGATIONS.names():
             options = pair_options(selection, propagation)
@@ -35,3 +37,7 @@ def cases() -> Iterator[tuple[str, Make]]:
         for extra in ({"norms": "online"}, {"checkpoint_batch": 7}):
             (name, value), *_ = extra.items()
             yield f"minvar+{propagation}, {name}={value}", partial(pair, "minvar", propagation, options | extra)
+    for propagation in ("neighbor", "exact", "history"):
+        for way, extra in ON_THE_HOST.items():
+            options = pair_options("uniform", propagation) | extra
+            yield f"uniform+{propagation}, features on the host, {way}", partial(wide_pair, propagation, options)

@@ -47,6 +47,7 @@ PARTS: tuple[Part, ...] = (
     Part("history", "correctness", 90, f"{_HERE}.histories", "stored embeddings in every storage"),
     Part("precision", "correctness", 120, f"{_HERE}.precision", "bf16-mixed and 16-mixed against float32"),
     Part("resume", "correctness", 60, f"{_HERE}.resume", "a training that was stopped and resumed"),
+    Part("processes", "correctness", 40, f"{_HERE}.processes", "a process of a group, over NCCL, against one without"),
     Part("sampling", "figures", 60, f"{_HERE}.sampling", "neighbor sampling on a graph of ogbn-products' size"),
     Part("epoch", "figures", 60, f"{_HERE}.epoch", "an epoch of GraphSAGE on it"),
     Part("gcn", "figures", 40, f"{_HERE}.gcn", "message passing against PyG"),

@@ -24,6 +24,12 @@ from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.testing.toy import toy_dataset, toy_graph, toy_graphs, toy_hetero_graph
 
 Data = Literal["dense", "sparse", "graphs", "hetero"]
+ON_THE_HOST: dict[str, dict[str, Any]] = {
+    "made by numba": {"features_on": "host", "backend": "numba", "prefetch": 2},
+    "made by numba, none ahead": {"features_on": "host", "backend": "numba", "prefetch": 0},
+    "made on the device": {"features_on": "host", "prefetch": 2},
+}
+"""Ways on which features travel from host memory, through buffers that are used again while the device works."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,14 @@ def pair(
     method = build("BGRL", Settings(encoder="GCN", encoder_options={"num_layers": 2}), GraphSpec.of(graph))
     maker = SAMPLERS.get(f"{selection}+{propagation}")
     return method, maker(graph, num_layers=method.num_layers, batch_size=12, seed=0, **options)
+
+
+def wide_pair(propagation: str, options: Mapping[str, Any]) -> tuple[Method, Sampler]:
+    """The same on a larger graph with features of 512 columns, in 30 batches an epoch that differ in size."""
+    graph = toy_graph(num_nodes=600, in_dim=512, attributes=True)
+    method = build("BGRL", Settings(encoder="GCN", encoder_options={"num_layers": 2}), GraphSpec.of(graph))
+    maker = SAMPLERS.get(f"uniform+{propagation}")
+    return method, maker(graph, num_layers=method.num_layers, batch_size=20, seed=0, **options)
 
 
 def pair_options(selection: str, propagation: str) -> dict[str, Any]:

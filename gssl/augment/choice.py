@@ -21,8 +21,8 @@ class RandomChoice(GraphwiseAugmenter):
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
         drawn = torch.randint(len(self.options), chosen.shape, generator=rng, device=chosen.device)
-        for number, option in enumerate(self.options):
-            batch = option.transform(batch, rng, chosen & (drawn == number))
+        for step in [option.planned(batch, chosen & (drawn == number)) for number, option in enumerate(self.options)]:
+            batch = step(batch, rng)
         return batch
 
     def __repr__(self) -> str:

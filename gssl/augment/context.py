@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gssl.augment.graphwise import induced
+from gssl.augment.graphwise import induced_beside
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import Pattern
@@ -59,17 +59,16 @@ def substruct_and_context(batch: MiniBatch, rng: torch.Generator, *, k: int, r1:
     sizes, graph = batch.graph_ptr.diff(), batch.graph_index()
     luck = torch.rand(sizes.numel(), dtype=torch.float64, generator=rng, device=batch.device)
     centres = batch.graph_ptr[:-1] + torch.minimum((luck * sizes).long(), (sizes - 1).clamp(min=0))
-    centres = centres[sizes > 0]
-    distance = hops_from(batch.blocks[0].pattern, centres, max(k, r2))
+    is_centre = centres[graph] == torch.arange(batch.num_nodes, device=batch.device)  # a graph may have no nodes
+    distance = _distances(batch.blocks[0].pattern, is_centre, max(k, r2))
     ring = (distance > r1) & (distance <= r2)
-    has_ring = torch.zeros_like(sizes, dtype=torch.bool)
-    has_ring[graph[ring]] = True
+    has_ring = torch.zeros_like(sizes).index_add(0, graph, ring.long()) > 0
     near = (distance <= k) & has_ring[graph]
-    both = near & ring
+    (substruct, context), (graphs, both), _ = induced_beside([(batch, near), (batch, ring)], [has_ring, near & ring])
     return ContextPair(
-        substruct=_part(batch, near, has_ring),
-        context=_part(batch, ring, has_ring),
-        centres=(near.cumsum(0) - 1)[centres[has_ring[sizes > 0]]],
+        substruct=_of_graphs(substruct, graphs),
+        context=_of_graphs(context, graphs),
+        centres=(near.cumsum(0) - 1)[centres[graphs]],
         anchors=(ring.cumsum(0) - 1)[both],
         anchor_graphs=(has_ring.cumsum(0) - 1)[graph[both]],
     )
@@ -86,18 +85,24 @@ def hops_from(pattern: Pattern, sources: Tensor, most: int) -> Tensor:
     Returns:
         Shape (num_nodes,), int64; ``most + 1`` for nodes that are farther away.
     """
-    distance = torch.full((pattern.num_rows,), most + 1, dtype=torch.int64, device=sources.device)
-    distance[sources] = 0
+    is_source = torch.zeros(pattern.num_rows, dtype=torch.bool, device=sources.device)
+    is_source[sources] = True
+    return _distances(pattern, is_source, most)
+
+
+def _distances(pattern: Pattern, is_source: Tensor, most: int) -> Tensor:
+    """:func:`hops_from` nodes that are named by a mask (num_nodes,), bool; no device is waited for."""
+    distance = torch.where(is_source, 0, most + 1)
     row, col = pattern.row.long(), pattern.col.long()
     for hop in range(most):
-        reached = torch.cat([row[distance[col] == hop], col[distance[row] == hop]])
-        distance[reached] = distance[reached].clamp(max=hop + 1)
+        there = distance == hop
+        near = torch.zeros_like(distance).index_add_(0, row, there[col].long()).index_add_(0, col, there[row].long())
+        distance = torch.where((near > 0) & (distance > hop), hop + 1, distance)
     return distance
 
 
-def _part(batch: MiniBatch, keep: Tensor, graphs: Tensor) -> MiniBatch:
-    """Some nodes of some graphs; the other graphs have none of the nodes."""
-    part = induced(batch, keep)
+def _of_graphs(part: MiniBatch, graphs: Tensor) -> MiniBatch:
+    """The batch without the other graphs, which have no nodes; ``graphs`` are places (n,), int64, ascending."""
     assert part.graph_ptr is not None
     assert part.graph_ids is not None
     ptr = torch.cat([part.graph_ptr[:1], part.graph_ptr[1:][graphs]])

@@ -13,6 +13,7 @@ from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 from gssl.graph.diffusion import heat, ppr
+from gssl.graph.kept import kept_of
 from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 
@@ -34,6 +35,7 @@ class Diffuse(Augmenter):
 
     block: Block
     _moved: dict[torch.device, Block] = field(default_factory=dict, repr=False)
+    _asked: dict[str, tuple[Tensor, bool]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -75,8 +77,18 @@ class Diffuse(Augmenter):
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         whole = self._on(batch.device)
-        block = whole if _has_everyone(batch, whole.num_dst) else _cut(whole, batch)
+        block = whole if self._has_everyone(batch, whole.num_dst) else _cut(whole, batch)
         return batch.map_blocks(lambda _: block)
+
+    def _has_everyone(self, batch: MiniBatch, num_nodes: int) -> bool:
+        """Whether the rows of a batch are all nodes, in their order."""
+        if batch.num_nodes != num_nodes:
+            return False
+        known = self._asked.get("last")
+        if known is None or known[0] is not batch.node_ids:  # a batch of everything comes again and again
+            answer = torch.equal(batch.node_ids, torch.arange(num_nodes, device=batch.device))
+            self._asked["last"] = known = batch.node_ids, answer
+        return known[1]
 
     def _on(self, device: torch.device) -> Block:
         if self.block.pattern.col.device == device:
@@ -110,11 +122,6 @@ def as_is(pattern: Pattern, value: Tensor) -> Block:
     return Block(whole.filter(~double), merged, full_degree=value.new_zeros(size))
 
 
-def _has_everyone(batch: MiniBatch, num_nodes: int) -> bool:
-    """Whether the rows of a batch are all nodes, in their order."""
-    return batch.num_nodes == num_nodes and torch.equal(batch.node_ids, torch.arange(num_nodes, device=batch.device))
-
-
 def _cut(whole: Block, batch: MiniBatch) -> Block:
     """Rows and columns of the nodes of a batch, in its numbering.
 
@@ -124,10 +131,10 @@ def _cut(whole: Block, batch: MiniBatch) -> Block:
     nodes = batch.node_ids
     rows, position = whole.pattern.select_rows(nodes)
     col = _renumbered(rows, batch, whole.num_src)
-    keep = col >= 0
-    pattern = rows.filter(keep)
-    cut = Pattern(pattern.rowptr, col[keep].to(pattern.col.dtype), batch.num_nodes)
-    weight = None if whole.weight is None else whole.weight[position[keep]]
+    (kept,) = kept_of([rows.mask(col >= 0)])
+    pattern = rows.left_by(kept)
+    cut = Pattern(pattern.rowptr, col[kept.places].to(pattern.col.dtype), batch.num_nodes)
+    weight = None if whole.weight is None else whole.weight[position[kept.places]]
     degree = None if whole.full_degree is None else whole.full_degree[nodes]
     return Block(cut, weight, full_degree=degree)
 

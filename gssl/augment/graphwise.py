@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,11 @@ from gssl.augment.base import Augmenter
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import Kept, Mask, kept_beside
 from gssl.graph.sparse import Pattern, select_features
+
+Step = Callable[[MiniBatch, torch.Generator], MiniBatch]
+"""A change of a batch that draws from a generator."""
 
 
 class GraphwiseAugmenter(Augmenter):
@@ -28,6 +32,17 @@ class GraphwiseAugmenter(Augmenter):
             rng: generator on the device of the batch.
             chosen: which graphs to change, shape (max(num_graphs, 1),), bool.
         """
+
+    def planned(self, batch: MiniBatch, chosen: Tensor) -> Step:
+        """:meth:`transform`, of a batch in which other graphs than the chosen ones have changed meanwhile.
+
+        What the host must know of the chosen graphs is asked for now and read when it waits for something else.
+
+        Args:
+            batch: with the chosen graphs as they will be.
+            chosen: as in :meth:`transform`.
+        """
+        return lambda changed, rng: self.transform(changed, rng, chosen)
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         if not batch.is_square:
@@ -123,9 +138,55 @@ def induced(batch: MiniBatch, keep: Tensor) -> MiniBatch:
     Returns:
         A batch whose nodes stay in order. At node level ``node_ids`` tells which targets are left.
     """
-    nodes = keep.nonzero().squeeze(1)
+    return induced_beside([(batch, keep)])[0][0]
+
+
+def induced_beside(
+    parts: Sequence[tuple[MiniBatch, Tensor]], asked: Sequence[Tensor] = (), numbers: Sequence[Tensor] = ()
+) -> tuple[list[MiniBatch], tuple[Tensor, ...], tuple[int, ...]]:
+    """Several induced subgraphs, and more that is asked for the same wait.
+
+    Args:
+        parts: for each subgraph what :func:`induced` takes.
+        asked: masks (n,), bool.
+        numbers: integers on the device.
+
+    Returns:
+        The subgraphs, where each mask is set (count,), int64, and what the numbers are.
+    """
+    masks = [Mask(edges) for batch, keep in parts for edges in edges_between(batch, keep)]
+    targets = [keep[: batch.num_targets].count_nonzero() for batch, keep in parts]
+    keeps = [keep for _, keep in parts]
+    kept, places, told = kept_beside(masks, [*keeps, *asked], [*targets, *numbers])
+    left, views = iter(kept), []
+    for (batch, keep), nodes, count in zip(parts, places, told, strict=False):
+        views.append(induced_of(batch, keep, nodes, count, [next(left) for _ in distinct_blocks(batch)]))
+    return views, places[len(parts) :], told[len(parts) :]
+
+
+def distinct_blocks(batch: MiniBatch) -> list[Block]:
+    """Every block of a batch once, in the order of the layers."""
+    return list({id(block): block for block in batch.blocks}.values())
+
+
+def edges_between(batch: MiniBatch, keep: Tensor) -> list[Tensor]:
+    """Edges of each distinct block whose ends are both kept (num_nodes,), shape (num_edges,), bool."""
+    patterns = [block.pattern for block in distinct_blocks(batch)]
+    return [keep[pattern.row.long()] & keep[pattern.col.long()] for pattern in patterns]
+
+
+def induced_of(batch: MiniBatch, keep: Tensor, nodes: Tensor, num_targets: int, kept: Sequence[Kept]) -> MiniBatch:
+    """:func:`induced`, where it is known already what stays.
+
+    Args:
+        batch: a batch whose blocks are square.
+        keep: shape (num_nodes,), bool.
+        nodes: where it is set, shape (num_kept,), int64.
+        num_targets: how often among the targets.
+        kept: what stays of each distinct block.
+    """
     new_id = keep.cumsum(0) - 1
-    targets = nodes[: int(keep[: batch.num_targets].sum())]
+    targets = nodes[:num_targets]
     graph_ptr = batch.graph_ptr
     if graph_ptr is not None:
         graph_ptr = torch.nn.functional.pad(keep.cumsum(0), (1, 0))[graph_ptr]
@@ -138,12 +199,13 @@ def induced(batch: MiniBatch, keep: Tensor) -> MiniBatch:
         graph_ptr=graph_ptr,
         weight=batch.weight[targets] if batch.weight is not None and by_node else batch.weight,
     )
-    return view.map_blocks(lambda block: _induced_block(block, keep, nodes, new_id))
+    blocks = zip(distinct_blocks(batch), kept, strict=True)
+    left = {id(block): _induced_block(block, own, nodes, new_id) for block, own in blocks}
+    return view.map_blocks(lambda block: left[id(block)])
 
 
-def _induced_block(block: Block, keep: Tensor, nodes: Tensor, new_id: Tensor) -> Block:
-    rows, columns = block.pattern.row.long(), block.pattern.col.long()
-    kept = block.filter(keep[rows] & keep[columns])
+def _induced_block(block: Block, own: Kept, nodes: Tensor, new_id: Tensor) -> Block:
+    kept = block.left_by(own)
     # The rows of nodes that go are empty by now, so the other rows' starts are the new offsets.
     rowptr = torch.cat([kept.pattern.rowptr[nodes], kept.pattern.rowptr[-1:]])
     columns = new_id[kept.pattern.col.long()].to(kept.pattern.col.dtype)

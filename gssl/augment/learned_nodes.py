@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from gssl.augment.graphwise import induced
+from gssl.augment.graphwise import edges_between, induced_beside
 from gssl.augment.learned import LearnedAugmenter
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
+from gssl.graph.block import Block
+from gssl.graph.kept import kept_beside
 from gssl.graph.sparse import dense_features
 from gssl.models.node_scores import NodeScores
 
@@ -34,6 +39,42 @@ def gumbel_choice(logits: Tensor, rng: torch.Generator, *, temperature: float = 
     return hard - soft.detach() + soft
 
 
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a view keeps, before it is cut.
+
+    Attributes:
+        batch: the batch with the features of the view.
+        stays: which nodes keep their edges, shape (num_nodes,), bool.
+        kept: 1 for each node that is kept, masked ones too, and 0 if it is dropped, shape (num_nodes,), float,
+            differentiable.
+        remove: whether dropped nodes leave the graph.
+    """
+
+    batch: MiniBatch
+    stays: Tensor
+    kept: Tensor
+    remove: bool
+
+
+def views_of(decisions: Sequence[Decision], numbers: Sequence[Tensor] = ()) -> tuple[list[MiniBatch], tuple[int, ...]]:
+    """The views, all of which remove nodes or none, and what integers () on the device are, for one wait."""
+    if all(decision.remove for decision in decisions):
+        views, _, told = induced_beside([(each.batch, each.stays) for each in decisions], (), numbers)
+        return views, told
+    masks = []
+    for each in decisions:
+        (edges,) = edges_between(each.batch, each.stays)
+        masks.append(each.batch.blocks[0].pattern.mask(edges))
+    left, _, told = kept_beside(masks, (), numbers)
+    blocks = [each.batch.blocks[0].left_by(own) for each, own in zip(decisions, left, strict=True)]
+    return [_with_block(each.batch, block) for each, block in zip(decisions, blocks, strict=True)], told
+
+
+def _with_block(batch: MiniBatch, block: Block) -> MiniBatch:
+    return batch.map_blocks(lambda _: block)
+
+
 class LearnedNodes(LearnedAugmenter):
     """Keep, drop or mask each node by a choice whose logits a GIN learns (AutoGCL, Yin et al., 2022, arXiv:2109.10259).
 
@@ -52,15 +93,24 @@ class LearnedNodes(LearnedAugmenter):
         self.remove, self.temperature = remove, temperature
 
     def choose(self, batch: MiniBatch, rng: torch.Generator) -> tuple[MiniBatch, Tensor]:
-        """A view, and what was kept.
+        """A view, and what was kept: :meth:`decide`, and at once the view of what was decided.
 
         Args:
             batch: whole graphs.
             rng: on the device of the batch.
 
-        Returns:
-            The view, and for each node of the batch 1 if it is kept, masked ones too, and 0 if it is dropped, shape
-            (num_nodes,), float, differentiable.
+        Raises:
+            InputError: the batch does not hold whole graphs.
+        """
+        decision = self.decide(batch, rng)
+        return views_of([decision])[0][0], decision.kept
+
+    def decide(self, batch: MiniBatch, rng: torch.Generator) -> Decision:
+        """What becomes of each node.
+
+        Args:
+            batch: whole graphs.
+            rng: on the device of the batch.
 
         Raises:
             InputError: the batch does not hold whole graphs.
@@ -76,11 +126,7 @@ class LearnedNodes(LearnedAugmenter):
         if choice.shape[1] > MASK:
             # The mean of all entries is the token of the authors' code.
             seen = torch.where((chosen == MASK).unsqueeze(1), x.mean().to(seen.dtype), seen)
-        view, stays = batch.with_x(seen), chosen != DROP
-        if self.remove:
-            return induced(view, stays), kept
-        edges = view.map_blocks(lambda b: b.filter(stays[b.pattern.row.long()] & stays[b.pattern.col.long()]))
-        return edges, kept
+        return Decision(batch.with_x(seen), chosen != DROP, kept, self.remove)
 
     def forward(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         return self.choose(batch, rng)[0]

@@ -11,6 +11,7 @@ from gssl.augment.graphwise import graph_offsets, random_rank, segment_index, sh
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import places_of
 from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features, select_features
 from gssl.graph.spec import Category, GraphSpec
 
@@ -57,15 +58,15 @@ def mask_atoms(
     offsets = graph_offsets(batch)
     sizes = offsets.diff()
     count = torch.minimum(share(sizes, rate) + 1, sizes)
-    hidden = random_rank(offsets, rng) < count[segment_index(offsets)]
-    rows = hidden.nonzero().squeeze(1)
+    hidden = random_rank(offsets, rng, batch.num_nodes) < count[segment_index(offsets, batch.num_nodes)]
+    block = batch.blocks[0]
+    touched = [_touched(block, hidden)[block.pattern.pairs.position]] if edges else []
+    rows, *chosen = places_of(hidden, *touched)
     codes = decoded(dense_features(select_features(batch.x, rows)), spec.nodes)
     view = batch.with_x(_blank(batch.x, hidden))
     pairs, edge_codes = rows[:0], rows.new_empty(0, len(spec.edges))
     if edges:
-        block = batch.blocks[0]
-        places = block.pattern.pairs.position
-        pairs = places[_touched(block, hidden)[places]]
+        pairs = block.pattern.pairs.position[chosen[0]]
         assert block.edge_attr is not None
         edge_codes = decoded(block.edge_attr[pairs], spec.edges)
         view = view.map_blocks(lambda b: _blank_edges(b, _touched(b, hidden)))

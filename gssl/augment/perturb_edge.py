@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gssl.augment.graphwise import GraphwiseAugmenter, graph_offsets, random_rank, segment_index, share
+from gssl.augment.graphwise import GraphwiseAugmenter, Step, graph_offsets, random_rank, segment_index, share
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.kept import Later, kept_beside, kept_of, places_of
 from gssl.graph.sparse import Pattern
 
 
@@ -39,16 +40,37 @@ class PerturbEdge(GraphwiseAugmenter):
             raise InputError("perturb_edge with remove=False and add=False changes nothing; set one of them")
 
     def transform(self, batch: MiniBatch, rng: torch.Generator, chosen: Tensor) -> MiniBatch:
-        nodes = graph_offsets(batch)
-        return batch.map_blocks(lambda block: self._perturb(block, nodes, rng, chosen))
+        return self.planned(batch, chosen)(batch, rng)
 
-    def _perturb(self, block: Block, nodes: Tensor, rng: torch.Generator, chosen: Tensor) -> Block:
+    def planned(self, batch: MiniBatch, chosen: Tensor) -> Step:
+        nodes = graph_offsets(batch)
+        amounts = {id(block): self._amount(block, nodes, chosen) for block in batch.blocks}
+        totals = {key: Later(drawn_in(nodes, amount).sum()) for key, amount in amounts.items()} if self.add else {}
+        asked = [totals.get(id(block)) for block in batch.blocks]
+
+        def step(changed: MiniBatch, rng: torch.Generator) -> MiniBatch:
+            offsets, known = graph_offsets(changed), iter(asked)
+            return changed.map_blocks(lambda block: self._perturb(block, offsets, rng, chosen, next(known)))
+
+        return step
+
+    def _amount(self, block: Block, nodes: Tensor, chosen: Tensor) -> Tensor:
+        """Edges that go, or come, in each graph, shape (num_graphs,), int64."""
+        return share(block.pattern.rowptr.long()[nodes].diff(), self.ratio) * chosen
+
+    def _perturb(self, block: Block, nodes: Tensor, rng: torch.Generator, chosen: Tensor, total: Later | None) -> Block:
         edges = block.pattern.rowptr.long()[nodes]  # rows are sorted by graph, so edges are too
-        amount = share(edges.diff(), self.ratio) * chosen
-        left = block
+        amount = self._amount(block, nodes, chosen)
+        masks = []
         if self.remove:
-            left = block.filter(random_rank(edges, rng) >= amount[segment_index(edges)])
-        return with_edges(left, block, *draw_edges(block, nodes, edges, amount, rng)) if self.add else left
+            rank = random_rank(edges, rng, block.num_edges)
+            masks.append(block.pattern.mask(rank >= amount[segment_index(edges, block.num_edges)]))
+        if total is None:
+            return block.left_by(*kept_of(masks))
+        row, col, donor, new = _drawn(block, nodes, edges, amount, rng, total=int(total), undirected=False)
+        kept, (places,), _ = kept_beside(masks, [new])
+        left = block.left_by(kept[0]) if kept else block
+        return with_edges(left, block, row[places], col[places], donor[places])
 
 
 def draw_edges(
@@ -67,17 +89,38 @@ def draw_edges(
     Returns:
         Row, column and donor of each pair, each (num_pairs,) int64; at most ``amount`` in a graph.
     """
+    total = int(drawn_in(nodes, amount).sum())
+    row, col, donor, new = _drawn(block, nodes, edges, amount, rng, total=total, undirected=undirected)
+    (places,) = places_of(new)
+    return row[places], col[places], donor[places]
+
+
+def drawn_in(nodes: Tensor, amount: Tensor) -> Tensor:
+    """Pairs that are drawn in each graph, shape (num_graphs,), int64: none where there are no two nodes."""
+    return amount * (nodes.diff() > 1)
+
+
+def _drawn(
+    block: Block,
+    nodes: Tensor,
+    edges: Tensor,
+    amount: Tensor,
+    rng: torch.Generator,
+    *,
+    total: int,
+    undirected: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Row, column and donor of ``total`` pairs, each (total,) int64, and which of them are new, (total,) bool."""
     graphs = torch.arange(amount.numel(), device=amount.device)
     sizes = nodes.diff()
-    graph = graphs.repeat_interleave(amount * (sizes > 1))
-    draws = torch.rand(3, graph.numel(), generator=rng, device=amount.device, dtype=torch.float64)
+    graph = graphs.repeat_interleave(drawn_in(nodes, amount), output_size=total)
+    draws = torch.rand(3, total, generator=rng, device=amount.device, dtype=torch.float64)
     size = sizes[graph]
     row = (draws[0] * size).long()
     col = (row + 1 + (draws[1] * (size - 1)).long()) % size
     donor = edges[graph] + (draws[2] * edges.diff()[graph]).long()
     row, col = row + nodes[graph], col + nodes[graph]
-    new = are_new(block.pattern, row, col, undirected)
-    return row[new], col[new], donor[new]
+    return row, col, donor, are_new(block.pattern, row, col, undirected)
 
 
 def are_new(pattern: Pattern, row: Tensor, col: Tensor, undirected: bool) -> Tensor:
@@ -86,8 +129,11 @@ def are_new(pattern: Pattern, row: Tensor, col: Tensor, undirected: bool) -> Ten
     order = torch.argsort(key, stable=True)
     repeated = torch.zeros_like(key, dtype=torch.bool)
     repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
-    existing = _edge_keys(pattern.row.long(), pattern.col.long(), pattern.num_cols, undirected)
-    return ~(repeated | torch.isin(key, existing))
+    existing = _edge_keys(pattern.row.long(), pattern.col.long(), pattern.num_cols, undirected).sort().values
+    if not existing.numel():
+        return ~repeated
+    place = torch.searchsorted(existing, key).clamp(max=existing.numel() - 1)  # ``isin`` would make the host wait
+    return ~(repeated | (existing[place] == key))
 
 
 def _edge_keys(row: Tensor, col: Tensor, num_cols: int, undirected: bool) -> Tensor:

@@ -12,14 +12,19 @@ from torch import Tensor
 
 from gssl.augment.graphwise import (
     GraphwiseAugmenter,
+    distinct_blocks,
+    edges_between,
     graph_offsets,
     induced,
+    induced_of,
     rank_within,
     segment_index,
     share,
 )
 from gssl.common.options import Fraction
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import Arrivals, sent
+from gssl.graph.kept import Kept, true_places
 from gssl.graph.sparse import Pattern
 
 
@@ -43,8 +48,11 @@ class WalkSubgraph(GraphwiseAugmenter):
         sizes = offsets.diff()
         kept = torch.where(chosen, share(sizes, self.keep).clamp(min=1), sizes)
         # One graph serves all layers of a square batch, so the first block tells who is a neighbour of whom.
-        rank = walk_rank(batch.blocks[0].pattern, offsets, rng)
-        return induced(batch, rank < kept[segment_index(offsets, batch.num_nodes)])
+        walk, (kept,) = _walk(batch.blocks[0].pattern, offsets, rng, kept)
+        keep = walk.rank() < kept[segment_index(walk.offsets, batch.num_nodes)]
+        if batch.device.type == "cpu" or len(distinct_blocks(batch)) > 1:
+            return induced(batch, sent(keep, batch.device))
+        return _known(batch, keep, walk)
 
 
 def walk_rank(pattern: Pattern, offsets: Tensor, rng: torch.Generator) -> Tensor:
@@ -62,19 +70,61 @@ def walk_rank(pattern: Pattern, offsets: Tensor, rng: torch.Generator) -> Tensor
     Returns:
         Shape (num_nodes,), int64: 0 for the first node of each graph, 1 for the second, and so on.
     """
-    num_nodes = pattern.num_rows
+    return sent(_walk(pattern, offsets, rng)[0].rank(), offsets.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """What a walk needs, in host memory: the edges, the graphs' offsets, the clocks and the random order of nodes."""
+
+    row: Tensor
+    col: Tensor
+    offsets: Tensor
+    clock: Tensor
+    key: Tensor
+
+    def rank(self) -> Tensor:
+        """As :func:`walk_rank` gives it."""
+        num_nodes = self.clock.numel()
+        clock, key, row, col = (part.numpy() for part in (self.clock, self.key, self.row, self.col))
+        here, there = np.concatenate([row, col]), np.concatenate([col, row])
+        lengths = csr_array((np.ones(here.size), (here, there)), shape=(num_nodes, num_nodes))
+        lengths.data = clock[lengths.indices]  # only now, since scipy added up the values of repeated edges
+        num_parts, part = connected_components(lengths, directed=False)
+        first_key = np.full(num_parts, num_nodes)
+        np.minimum.at(first_key, part, key)
+        entries = np.flatnonzero(key == first_key[part])
+        arrival = dijkstra(lengths, indices=entries, min_only=True)
+        graph = segment_index(self.offsets, num_nodes).numpy()
+        order = np.lexsort((arrival, first_key[part], graph))
+        return rank_within(self.offsets, torch.from_numpy(order))
+
+
+def _walk(pattern: Pattern, offsets: Tensor, rng: torch.Generator, *more: Tensor) -> tuple[_Walk, list[Tensor]]:
+    """A walk and more values in host memory, for one wait."""
     device = offsets.device
-    clock = torch.empty(num_nodes, dtype=torch.float64, device=device).exponential_(generator=rng).cpu().numpy()
-    key = torch.randperm(num_nodes, generator=rng, device=device).cpu().numpy()
-    row, col = pattern.row.cpu().numpy(), pattern.col.cpu().numpy()
-    here, there = np.concatenate([row, col]), np.concatenate([col, row])
-    lengths = csr_array((np.ones(here.size), (here, there)), shape=(num_nodes, num_nodes))
-    lengths.data = clock[lengths.indices]  # only now, since scipy added up the values of repeated edges
-    num_parts, part = connected_components(lengths, directed=False)
-    first_key = np.full(num_parts, num_nodes)
-    np.minimum.at(first_key, part, key)
-    entries = np.flatnonzero(key == first_key[part])
-    arrival = dijkstra(lengths, indices=entries, min_only=True)
-    graph = segment_index(offsets).cpu().numpy()
-    order = np.lexsort((arrival, first_key[part], graph))
-    return rank_within(offsets, torch.from_numpy(order).to(device))
+    clock = torch.empty(pattern.num_rows, dtype=torch.float64, device=device).exponential_(generator=rng)
+    key = torch.randperm(pattern.num_rows, generator=rng, device=device)
+    row, col, ptr, clock, key, *rest = _brought(pattern.row, pattern.col, offsets, clock, key, *more)
+    return _Walk(row, col, ptr, clock, key), rest
+
+
+def _known(batch: MiniBatch, keep: Tensor, walk: _Walk) -> MiniBatch:
+    """The subgraph on nodes that the host knows, ``keep`` (num_nodes,) bool, without a wait; of a single block."""
+    targets = int(keep[: batch.num_targets].count_nonzero())
+    num_edges = int((keep[walk.row.long()] & keep[walk.col.long()]).count_nonzero())
+    there = sent(keep, batch.device)
+    (edges,) = edges_between(batch, there)
+    kept = Kept(edges, true_places(edges, num_edges))
+    return induced_of(batch, there, true_places(there, int(keep.count_nonzero())), targets, [kept])
+
+
+def _brought(*values: Tensor) -> list[Tensor]:
+    """Tensors in host memory, for one wait."""
+    if values[0].device.type == "cpu":
+        return list(values)
+    arrivals, found = Arrivals(), list[Tensor]()
+    for part in values:
+        arrivals.send(part, part.dtype, found.append)
+    arrivals.take()
+    return found

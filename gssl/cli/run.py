@@ -38,7 +38,7 @@ _EXAMPLES = (
 def run(args: Namespace) -> Answer:
     """Pretrain, judge, store."""
     from gssl.experiment.run import run_experiment
-    from gssl.experiment.together import follow, joined
+    from gssl.experiment.together import follow, joined, require_same_mirror
     from gssl.training.group import opened
     from gssl.training.progress import Progress, Quiet, RichProgress
     from gssl.training.threads import computing_on
@@ -46,6 +46,7 @@ def run(args: Namespace) -> Answer:
 
     quiet = args.json or not sys.stderr.isatty()
     with opened() as group, ExitStack() as closing:
+        require_same_mirror(args.dataset, group)
         device, config, dataset = group.agreed(lambda: _asked(args))
         config = joined(config, dataset, group, device=device)
         closing.enter_context(computing_on(args.threads))

@@ -12,6 +12,7 @@ import torch
 from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
 from gssl.config.record import RunConfig
+from gssl.datasets.store import Store
 from gssl.datasets.types import Dataset
 from gssl.experiment.filed import FiledTraining
 from gssl.experiment.plugins import plugin_digests
@@ -25,6 +26,36 @@ from gssl.training.loop import pretrain
 from gssl.training.parallel import check_devices, depends_on_world, shared_sampler
 
 _MUST_AGREE = ("gssl", "libraries", "plugins")  # of an environment; hosts may differ in the rest
+
+
+def require_same_mirror(data: str, group: Group) -> None:
+    """Whether all processes look for raw files in a mirror, or none does; called by all, before data are loaded.
+
+    Else the ones without it would download, perhaps for hours, what the mirror holds, while the others wait.
+
+    Args:
+        data: name of a dataset, or path of the user's own, for which there is no need of a mirror.
+        group: the processes.
+
+    Raises:
+        InputError: some have a mirror and others have none, or one that is not a folder.
+    """
+    if group.world == 1:
+        return
+    place = group.agreed(lambda: None if Path(data).exists() else str(Store.locate().mirror or ""))
+    everywhere = group.gathered((group.name, place))
+    seeing = [(name, mirror) for name, mirror in everywhere if mirror]
+    blind = [name for name, mirror in everywhere if mirror == ""]
+
+    def require() -> None:
+        if seeing and blind:
+            name, mirror = seeing[0]
+            raise InputError(
+                f"{blind[0]} has no mirror, and {name} has {mirror}: set GSSL_MIRROR to a mirror for all processes, or "
+                "for none and let `gssl run` download once on each host"
+            )
+
+    group.agreed(require)
 
 
 def joined(config: RunConfig, dataset: Dataset, group: Group, *, device: str) -> RunConfig:

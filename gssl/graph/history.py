@@ -180,8 +180,9 @@ class History:
 
     def staleness(self, place: Place, ids: Tensor, *, near: Tensor | None = None) -> Tensor:
         """Steps since each row was written, shape (n,), float32; infinite where it never was. As in :meth:`pull`."""
-        if place not in self._written:
-            return torch.full((len(ids),), torch.inf)
+        if place not in self._written:  # beside what later batches find, which would be waited for elsewhere
+            beside = ids if near is None or self.storage != "device" else near
+            return torch.full((len(ids),), torch.inf, device=beside.device)
         table = self._written[place]
         written = table[_beside(table, ids, near)]
         return torch.where(written < 0, torch.inf, (self.clock - written).float())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +26,32 @@ class Mask:
     ends: Mapping[int, int] = field(default_factory=dict)
     order: Tensor | None = None
     turned_ends: Mapping[int, int] = field(default_factory=dict)
+
+
+class Later:
+    """An integer that the host reads with what else it waits for next, at the latest when ``int()`` asks for it.
+
+    Args:
+        number: shape (), an integer. On a device all that this thread asked for so is read for one wait.
+
+    Example:
+        >>> int(Later(torch.tensor(3)))
+        3
+    """
+
+    def __init__(self, number: Tensor) -> None:
+        self.number = number
+        self.told: int | None = None
+        if number.device.type != "cpu":
+            _unread().append(weakref.ref(self))
+
+    def __int__(self) -> int:
+        if self.told is None and self.number.device.type == "cpu":
+            self.told = int(self.number)
+        if self.told is None:
+            _read([], self.number.device)
+        assert self.told is not None
+        return self.told
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +108,7 @@ def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
         >>> places_of(torch.tensor([True, False, True]), torch.tensor([False, True]))
         (tensor([0, 2]), tensor([1]))
     """
-    if len(masks) < 2:
+    if len(masks) < 2 and not _unread():
         return tuple(mask.nonzero().squeeze(1) for mask in masks)
     return places_beside(masks, ())[0]
 
@@ -89,7 +117,7 @@ def places_beside(masks: Sequence[Tensor], numbers: Sequence[Tensor]) -> tuple[t
     """Where masks (n,), bool, are set, each (count,), int64, and what integers () on the device are, for one wait."""
     if not masks or masks[0].device.type == "cpu":
         return tuple(mask.nonzero().squeeze(1) for mask in masks), tuple(int(number) for number in numbers)
-    told = torch.stack([*(mask.count_nonzero() for mask in masks), *numbers]).tolist()
+    told = _read([*(mask.count_nonzero() for mask in masks), *numbers], masks[0].device)
     places = tuple(true_places(mask, count) for mask, count in zip(masks, told, strict=False))
     return places, tuple(told[len(masks) :])
 
@@ -117,6 +145,26 @@ def true_places(keep: Tensor, count: int) -> Tensor:
     if keep.device.type == "cpu":
         return keep.nonzero().squeeze(1)
     return torch.nonzero_static(keep, size=count).squeeze(1)
+
+
+_PENDING = threading.local()  # another thread may be on another stream, where a number is not made yet
+
+
+def _unread() -> list[weakref.ref[Later]]:
+    """What this thread has asked for and not read yet; what nobody holds any more is not read."""
+    found: list[weakref.ref[Later]] = _PENDING.__dict__.setdefault("asked", [])
+    return found
+
+
+def _read(numbers: Sequence[Tensor], device: torch.device) -> list[int]:
+    """What numbers on a device are, for one wait, for which everything is told that was asked for :class:`Later`."""
+    asked = [later for later in (ref() for ref in _unread()) if later is not None]
+    ours = [later for later in asked if later.number.device == device]
+    _PENDING.asked = [weakref.ref(later) for later in asked if later.number.device != device]
+    told: list[int] = torch.stack([*numbers, *(later.number.long() for later in ours)]).tolist()
+    for later, number in zip(ours, told[len(numbers) :], strict=True):
+        later.told = number
+    return told[: len(numbers)]
 
 
 def _ends(mask: Mask) -> Iterator[Tensor]:

@@ -14,6 +14,8 @@ from gssl.graph.gathered import GatheredRows, touch_rows
 from gssl.graph.kept import Kept, Mask, kept_of, occurrences, true_places
 from gssl.graph.pairs import Pairs
 from gssl.graph.remote import is_remote
+from gssl.graph.turning import Turner
+from gssl.graph.turning import opposites as _opposites
 
 INT32_MAX = 2**31 - 1
 
@@ -80,6 +82,10 @@ class Pattern(Deriving):
         """
         if "_origin" in self.__dict__:
             return self._from_origin(*self.__dict__["_origin"])
+        if (turner := self._turner) is not None:
+            turner.asked = True
+            if self.col.device.type == "cpu":
+                return turner.make(self)
         order = torch.argsort(self.col, stable=True)
         if self.col.device.type == "cpu":
             offsets = _offsets(torch.bincount(self.col, minlength=self.num_cols), self.col.dtype)
@@ -119,8 +125,20 @@ class Pattern(Deriving):
 
     @property
     def knows_transpose(self) -> bool:
-        """Whether :attr:`transposed` is known, or follows from one that is known without a sort."""
-        return "transposed" in self.__dict__ or "_origin" in self.__dict__
+        """Whether :attr:`transposed` is known or follows from one that is, or there is a :class:`Turner` for it."""
+        return any(name in self.__dict__ for name in ("transposed", "_origin", "_turner"))
+
+    def turned_by(self, turner: Turner[Pattern]) -> Pattern:
+        """This pattern, with its transpose if those of its kind are asked for, else with what makes it then."""
+        if turner.asked and self.col.device.type == "cpu":
+            self.__dict__["transposed"] = turner.make(self)
+        else:
+            self.__dict__["_turner"] = turner
+        return self
+
+    @property
+    def _turner(self) -> Turner[Pattern] | None:
+        return self.__dict__.get("_turner")
 
     def filter(self, keep: Tensor) -> Pattern:
         """Drop non-zeros; a transpose that is known already is filtered too instead of being sorted anew.
@@ -208,10 +226,15 @@ class Pattern(Deriving):
         return self.map(lambda values: values.to(device, non_blocking=non_blocking))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Pattern:
-        """The pattern with each tensor, those of a known transpose too, replaced by an equal one."""
+        """The pattern with each tensor, those of a known transpose too, replaced by an equal one.
+
+        What makes a transpose on demand goes along, so that it learns of a demand on another device.
+        """
         changed = Pattern(change(self.rowptr), change(self.col), self.num_cols)
         changed.__dict__["_ends"] = dict(self.__dict__.get("_ends", {}))
-        if self.knows_transpose:
+        if self._turner is not None and "transposed" not in self.__dict__:
+            changed.__dict__["_turner"] = self._turner
+        elif self.knows_transpose:
             pattern, order = self.transposed
             turned = changed if pattern is self else pattern.map(change)  # one without edges is its own transpose
             changed.__dict__["transposed"] = (turned, change(order))
@@ -364,19 +387,6 @@ def _offsets(counts: Tensor, dtype: torch.dtype) -> Tensor:
     offsets = torch.zeros(counts.numel() + 1, dtype=dtype, device=counts.device)
     torch.cumsum(counts, 0, out=offsets[1:]) if counts.dtype == dtype else offsets[1:].copy_(counts.cumsum(0))
     return offsets
-
-
-def _opposites(row: Tensor, col: Tensor, size: int) -> Tensor:
-    """:attr:`Pattern.reverse` of the non-zeros (row, col), each (nnz,) int64, with numbers below ``size``."""
-    key = row * size + col
-    ordered, order = torch.sort(key, stable=True)
-    copy = torch.empty_like(order)  # how many non-zeros at the same place come before
-    copy[order] = torch.arange(key.numel(), device=key.device) - torch.searchsorted(ordered, ordered)
-    opposite = col * size + row
-    place = torch.searchsorted(ordered, opposite) + copy
-    inside = place < key.numel()
-    place = place.where(inside, 0)
-    return order[place].where(inside & (ordered[place] == opposite), -1)
 
 
 def _filtered_offsets(rowptr: Tensor, keep: Tensor) -> Tensor:

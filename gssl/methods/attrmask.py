@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -91,6 +92,10 @@ def code_error(logits: Tensor, codes: Tensor, weight: Tensor | None = None) -> T
         weight: importance weight of each item, shape (n,), float; None means 1 each.
     """
     known = codes >= 0
+    if codes.device.type != "cpu":  # which would have to be asked
+        terms = F.cross_entropy(logits, codes.clamp(min=0), reduction="none")
+        share = known.to(terms) if weight is None else weight * known
+        return (share * terms).sum() / share.sum().clamp(min=torch.finfo(share.dtype).tiny)
     if not known.any():
         return logits.sum() * 0.0
     terms = F.cross_entropy(logits[known], codes[known], reduction="none")

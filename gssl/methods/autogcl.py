@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gssl.augment.learned_nodes import LearnedNodes
+from gssl.augment.learned_nodes import LearnedNodes, views_of
 from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Int, Space
@@ -112,11 +112,12 @@ class AutoGCL(PairwiseMethod):
         return cast("tuple[LearnedNodes, ...]", self.views)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        (first, kept), (second, kept_too) = (generator.choose(batch, self.rng) for generator in self.generators)
-        graphs = (batch, first, second)
-        drawn = torch.randint(len(graphs), (2,), generator=self.rng, device=self.rng.device).tolist()
+        one, two = (generator.decide(batch, self.rng) for generator in self.generators)
+        numbers = torch.randint(3, (2,), generator=self.rng, device=self.rng.device)
+        views, drawn = views_of((one, two), numbers.unbind())
+        graphs = (batch, *views)
         projected = {index: self.project(self.embed(graphs[index])) for index in sorted(set(drawn))}
         agreement = self.contrast(batch, *(projected[index] for index in drawn))
         weight = None if batch.weight is None else batch.weight[batch.graph_index()]
-        apart = weighted_mean((kept - kept_too).square(), weight)
+        apart = weighted_mean((one.kept - two.kept).square(), weight)
         return agreement + self.difference * (1 - apart)

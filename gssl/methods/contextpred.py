@@ -17,6 +17,7 @@ from gssl.common.options import NonNegativeInt, PositiveInt
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import occurrences
 from gssl.method import Method
 from gssl.methods.categories import categorical
 from gssl.models.encoder import Encoder, Readout
@@ -95,7 +96,7 @@ class ContextPred(Method):
             return nodes.sum() * 0.0
         centres = self.encoder(pair.substruct)[pair.centres]
         shared = self.context_encoder(pair.context)[pair.anchors]
-        counts = torch.bincount(pair.anchor_graphs, minlength=len(centres))
+        counts = occurrences(pair.anchor_graphs, len(centres))
         contexts: Tensor = segment(shared, F.pad(counts.cumsum(0), (1, 0)), reduce=self.pooling)
         order = torch.randperm(len(centres), generator=self.rng, device=batch.device)
         return context_error(centres, contexts, order, negatives=self.negatives, weight=pair.context.weight)

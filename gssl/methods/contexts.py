@@ -121,9 +121,9 @@ def _first_codes(x: BatchFeatures, size: int) -> Tensor:
     """Codes of the first category, shape (num_nodes,), int64; -1 where all of its columns are zero."""
     if not isinstance(x, SparseMatrix):
         return decoded(dense_features(x)[:, :size], (Category("first", size),))[:, 0]
-    first = x.pattern.col < size
+    column = x.pattern.col.long()
     codes = torch.full((x.shape[0],), -1, device=x.device)
-    return codes.index_put((x.pattern.row[first].long(),), x.pattern.col[first].long())
+    return codes.scatter_reduce(0, x.pattern.row.long(), torch.where(column < size, column, -1), "amax")
 
 
 def _columns(categories: tuple[Category, ...]) -> int:

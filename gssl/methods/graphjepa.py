@@ -184,7 +184,7 @@ class GraphJEPA(Method):
             The patch that is the context, shape (n,), int64; those that are targets, shape (n, targets), int64; and
             which of these there are, bool, of the same shape.
         """
-        rank = random_rank(patches.ptr, self.rng)
+        rank = random_rank(patches.ptr, self.rng, len(patches.graphs))
         order = torch.argsort(patches.graphs * (len(rank) + 1) + rank)  # of each graph the context first
         sizes, first = patches.ptr.diff(), patches.ptr[:-1]
         some = sizes > 1

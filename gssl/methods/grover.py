@@ -18,6 +18,8 @@ from gssl.common.space import Choice, Float, Space
 from gssl.datasets.functional_groups import NUM_GROUPS, tells_molecules
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
+from gssl.graph.kept import places_of
 from gssl.graph.storage import Graph
 from gssl.method import PredictiveMethod
 from gssl.methods.attrmask import code_error
@@ -112,6 +114,7 @@ class GROVER(PredictiveMethod[Properties]):
         self.bond_head = nn.Linear(dim, bond_vocabulary + 1) if bond_weight else None
         self.motif_head = nn.Linear(dim, NUM_GROUPS) if motif_weight else None
         self.graph: Graph | None = None
+        self._moved: dict[str, tuple[Tensor, Tensor]] = {}
 
     def prepare(self, graph: Graph, seed: int) -> None:
         # What is predicted is made when a loss asks for it: data that are only embedded, or fine-tuned on, need none.
@@ -120,17 +123,18 @@ class GROVER(PredictiveMethod[Properties]):
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Properties]:
         known, contexts = self.vocabularies(), Contexts.of(batch, self.spec)
         offsets = graph_offsets(batch)
-        atoms = self._drawn(offsets)
-        bonds = self._drawn(torch.searchsorted(contexts.ends[0].contiguous(), offsets))
+        ends = torch.searchsorted(contexts.ends[0].contiguous(), offsets)
+        drawn = self._drawn(offsets, batch.num_nodes), self._drawn(ends, len(contexts.bonds))
+        atoms, bonds = places_of(*drawn)
         groups = None
         if self.motif_head is not None:
             assert batch.graph_ids is not None
-            groups = self.motifs()[batch.graph_ids.cpu()].to(batch.device)
+            groups = self._there("motifs", self.motifs(), batch.device)[batch.graph_ids]
         return batch, Properties(
             atoms,
-            looked_up(contexts.atoms[atoms], known.atoms.to(batch.device)),
+            looked_up(contexts.atoms[atoms], self._there("atoms", known.atoms, batch.device)),
             contexts.ends[:, bonds],
-            looked_up(contexts.bonds[bonds], known.bonds.to(batch.device)),
+            looked_up(contexts.bonds[bonds], self._there("bonds", known.bonds, batch.device)),
             groups,
         )
 
@@ -167,11 +171,17 @@ class GROVER(PredictiveMethod[Properties]):
             raise InputError("GROVER knows no graphs yet; call prepare(graph, seed) first")
         return self.graph
 
-    def _drawn(self, offsets: Tensor) -> Tensor:
-        """A share of the items of each segment, rounded up, shape (n,), int64, ascending."""
+    def _there(self, name: str, values: Tensor, device: torch.device) -> Tensor:
+        """What was made on the CPU, on a device, where it stays."""
+        moved = self._moved.get(name)
+        if moved is None or moved[0] is not values or moved[1].device != device:
+            self._moved[name] = moved = values, sent(values, device)
+        return moved[1]
+
+    def _drawn(self, offsets: Tensor, total: int) -> Tensor:
+        """A share of the items of each segment, rounded up, shape (total,), bool."""
         count = (offsets.diff().double() * self.rate - 1e-9).ceil().long()
-        chosen = random_rank(offsets, self.rng) < count[segment_index(offsets)]
-        return chosen.nonzero().squeeze(1)
+        return random_rank(offsets, self.rng, total) < count[segment_index(offsets, total)]
 
 
 def _of_graphs(view: MiniBatch, rows: Tensor) -> Tensor | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple, SupportsInt
 
 import torch
 from torch import Tensor, nn
 
 from gssl.augment.drop_node import DropNode
-from gssl.augment.graphwise import GraphwiseAugmenter
+from gssl.augment.graphwise import GraphwiseAugmenter, Step
 from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.perturb_edge import PerturbEdge
 from gssl.augment.subgraph import WalkSubgraph
@@ -22,6 +22,7 @@ from gssl.common.options import Fraction, NonNegative, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import Later, occurrences
 from gssl.method import ContrastiveMethod, OverItems
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
@@ -35,6 +36,18 @@ _NONE = KINDS.index("none")
 # Augmentations are compared on batches as large as those of the authors' code. Their number shifts all losses alike,
 # and the projection does not see that.
 _GRAPHS_AT_ONCE = 128
+
+
+class Plan(NamedTuple):
+    """How a view is made.
+
+    Attributes:
+        steps: of each kind but the last, which changes nothing.
+        counts: how many graphs are of each kind.
+    """
+
+    steps: Sequence[Step]
+    counts: Sequence[SupportsInt]
 
 
 class JOAO(ContrastiveMethod):
@@ -153,31 +166,48 @@ class JOAO(ContrastiveMethod):
         return torch.stack([losses[number] for number in range(len(self.pairs))])
 
     def _projected(self, batch: MiniBatch, *, kind: int) -> Tensor:
-        return self.view(batch, torch.full((batch.num_graphs,), kind, device=batch.device))
+        kinds = torch.full((batch.num_graphs,), kind, device=batch.device)
+        everywhere = [batch.num_graphs if number == kind else 0 for number in range(len(KINDS))]
+        return self.view(batch, kinds, self._plan(batch, kinds, everywhere))
 
     def _mean_loss(self, first: Tensor, second: Tensor, order: Tensor) -> Tensor:
         parts = order.split(_GRAPHS_AT_ONCE)
         terms = [len(part) * self.objective(first[part], second[part]).double() for part in parts]
         return torch.stack(terms).sum() / len(order)
 
-    def view(self, batch: MiniBatch, kinds: Tensor) -> Tensor:
+    def view(self, batch: MiniBatch, kinds: Tensor, plan: Plan | None = None) -> Tensor:
         """Projections of views.
 
         Args:
             batch: of graphs.
             kinds: number of the augmentation of each graph in ``KINDS``, shape (num_graphs,), int64.
+            plan: of the view, if it was made before.
 
         Returns:
             Shape (num_graphs, dim), float.
         """
-        for number, option in enumerate(self.options):
-            chosen = kinds == number
-            if chosen.any():  # it is dear to walk for nothing
-                batch = option.transform(batch, self.rng, chosen)
-        return self.project_as(self.embed(batch), kinds)
+        steps, counts = plan or self._plan(batch, kinds)
+        for step, count in zip(steps, counts, strict=False):
+            if int(count):  # it is dear to walk for nothing
+                batch = step(batch, self.rng)
+        return self.project_as(self.embed(batch), kinds, [int(count) for count in counts])
 
-    def project_as(self, embedding: Tensor, kinds: Tensor) -> Tensor:
-        """Projections (num_graphs, dim) of embeddings of views that were augmented by ``kinds`` (num_graphs,)."""
+    def _plan(self, batch: MiniBatch, kinds: Tensor, counts: Sequence[SupportsInt] = ()) -> Plan:
+        """How to make a view; ``counts`` says how many graphs are of each kind, where that is known."""
+        counts = counts or [Later(count) for count in occurrences(kinds, len(KINDS)).unbind()]
+        return Plan([option.planned(batch, kinds == n) for n, option in enumerate(self.options)], counts)
+
+    def project_as(self, embedding: Tensor, kinds: Tensor, counts: Sequence[int]) -> Tensor:
+        """Projections of views.
+
+        Args:
+            embedding: of the views, shape (num_graphs, out_dim).
+            kinds: what augmented each, shape (num_graphs,), int64.
+            counts: how many graphs are of each kind.
+
+        Returns:
+            Shape (num_graphs, dim), float.
+        """
         projection: Tensor = self.head(embedding)
         return projection
 
@@ -190,9 +220,22 @@ class JOAO(ContrastiveMethod):
         return self.objective(first, second, batch.weight)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        drawn = torch.multinomial(self.probability, batch.num_graphs, replacement=True, generator=self.rng)
-        first, second = torch.tensor(self.pairs, device=drawn.device)[drawn].T
-        return self.contrast(batch, self.view(batch, first), self.view(batch, second))
+        drawn = self._drawn(batch.num_graphs)
+        pairs = [torch.full_like(drawn, _NONE), drawn]
+        if len(self.pairs) > len(KINDS):
+            pairs = [drawn // len(KINDS), drawn % len(KINDS)]
+        plans = [self._plan(batch, kinds) for kinds in pairs]  # both before the host waits for what one of them asks
+        views = (self.view(batch, kinds, plan) for kinds, plan in zip(pairs, plans, strict=True))
+        return self.contrast(batch, *views)
+
+    def _drawn(self, count: int) -> Tensor:
+        """Numbers of pairs, shape (count,), int64, drawn by their probabilities."""
+        if self.probability.device.type == "cpu" or count < 2:
+            return torch.multinomial(self.probability, count, replacement=True, generator=self.rng)
+        # A device would be asked whether these are probabilities.
+        ends = self.probability.cumsum(0)
+        luck = torch.rand(count, dtype=torch.float64, generator=self.rng, device=ends.device)
+        return torch.searchsorted((ends / ends[-1]).double(), luck)
 
 
 class JOAOv2(JOAO):
@@ -217,10 +260,10 @@ class JOAOv2(JOAO):
     def make_head(self, dim: int) -> nn.Module:
         return nn.ModuleList([mlp_head(dim, dim, dim, glorot=True) for _ in KINDS])
 
-    def project_as(self, embedding: Tensor, kinds: Tensor) -> Tensor:
+    def project_as(self, embedding: Tensor, kinds: Tensor, counts: Sequence[int]) -> Tensor:
         assert isinstance(self.head, nn.ModuleList)
         order = torch.argsort(kinds, stable=True)
-        parts = embedding[order].split(torch.bincount(kinds, minlength=len(KINDS)).tolist())
+        parts = embedding[order].split(list(counts))
         projected = torch.cat([head(part) for head, part in zip(self.head, parts, strict=True)])
         return projected[torch.argsort(order)]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.utils import segment, softmax
 
 from gssl.augment.base import Identity
-from gssl.augment.graphwise import graph_offsets, induced, share, weighted_rank
+from gssl.augment.graphwise import graph_offsets, induced_beside, share, weighted_rank
 from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Int, Space
@@ -128,7 +128,7 @@ class RGCL(ContrastiveMethod):
         greatest = segment(probability, offsets, reduce="max")[graph]
         weights = (probability + _FLOOR, greatest - probability + _FLOOR)
         ranks = (weighted_rank(offsets, weight, self.rng) for weight in weights)
-        first, second = (induced(batch, rank < kept[graph]) for rank in ranks)
+        (first, second), _, _ = induced_beside([(batch, rank < kept[graph]) for rank in ranks])
         return first, second
 
     def weighed(self, batch: MiniBatch, probability: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -88,7 +89,6 @@ def local_global_jsd(local: Tensor, summary: Tensor, graph: Tensor, *, weight: T
     # of weight w stands for w - 1 duplicates, which are negatives like any other.
     not_negative = of_node * of_node.clamp(max=1)
     pairs = of_node.sum() * of_graph.sum() - not_negative.sum()
-    if pairs <= 0:
-        return loss
     negative = of_node @ (jsd_negative(scores) @ of_graph) - not_negative @ jsd_negative(own)
-    return loss + negative / pairs
+    some = pairs > 0  # only the device knows
+    return loss + torch.where(some, negative / torch.where(some, pairs, 1), 0)

@@ -20,8 +20,8 @@ def project_to_simplex(point: Tensor) -> Tensor:
     ordered = point.sort(descending=True).values
     count = torch.arange(1, point.numel() + 1, device=point.device, dtype=point.dtype)
     mu = (ordered.cumsum(0) - 1) / count
-    support = int((ordered > mu).sum())
-    nearest = (point - mu[support - 1]).clamp(min=0)
+    support = (ordered > mu).sum(0, keepdim=True)
+    nearest = (point - mu.gather(0, (support - 1).clamp(min=0))).clamp(min=0)
     return nearest / nearest.sum()  # but for rounding it is 1 already
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -19,11 +19,12 @@ from torch.distributed.rendezvous import rendezvous
 
 from gssl.common.errors import InputError, Interrupted, LostProcessError, TrainingError
 from gssl.common.launch import Launch, launched
+from gssl.training import pulse
 
 T = TypeVar("T")
 _MEET = timedelta(minutes=5)  # for all processes to be there
-_STEP = timedelta(minutes=10)  # for the slowest one in a step; one that is gone is noticed at once
-_WORK = timedelta(days=7)  # while one works alone (a probe), and the others wait
+_STEP = timedelta(minutes=10)  # for the slowest one in a step; one that is gone is noticed before
+_WORK = timedelta(days=7)  # while one works alone (a probe), and the others wait; likewise
 _LOOK_SECONDS = 0.02
 _SPEAK_SECONDS = 10.0  # for the first process to say what all know to have gone wrong
 _LISTEN_SECONDS = 2.0  # for any process to say what it alone knows
@@ -39,7 +40,7 @@ class Group:
     Args:
         launch: which process this is.
         control: the process group for that; None where this process is alone.
-        store: where a process that fails leaves its message; likewise.
+        store: where a process that fails leaves its message, and all leave signs of life; likewise.
     """
 
     def __init__(self, launch: Launch, control: Any = None, store: Any = None) -> None:
@@ -47,6 +48,7 @@ class Group:
         self.rank, self.world = launch.rank, launch.world
         self._control = control
         self._store = store
+        self._pulse = None if store is None else pulse.Pulse(store, launch.rank, launch.world)
         self._settled: BaseException | None = None
         self._obeyed = False  # the others carry out an order, and hear no other
 
@@ -80,7 +82,7 @@ class Group:
         if self.world == 1:
             return [value]
         found: list[Any] = [None] * self.world
-        with self.watched():
+        with self.watched(pulse.WORK_SECONDS):
             self._together()
             dist.all_gather_object(found, value, group=self._control)
         return found
@@ -116,7 +118,8 @@ class Group:
         if self.rank:
             return cast("T", self._heard())
         try:
-            value = work()
+            with self._waiting(None):
+                value = work()
         except (InputError, TrainingError) as error:
             self._tell_failure(error)
             raise self._settle(error) from None
@@ -157,19 +160,26 @@ class Group:
             self._tell(("value", None))
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """While entered, a process that is gone is an error that says so.
+    def watched(self, silence: float | None = None) -> Iterator[None]:
+        """While entered, a process that is gone is an error that says so, and one that falls silent ends this one.
+
+        Args:
+            silence: seconds after which it does; None for those of a step.
 
         Raises:
             LostProcessError: another process ended or cannot be reached.
         """
-        try:
-            yield
-        except RuntimeError as error:
-            if self.world == 1 or not _of_a_lost_process(error):
-                raise
-            _stand_signals()
-            raise LostProcessError(self._why()) from error
+        with self._waiting(pulse.SILENT_SECONDS if silence is None else silence):
+            try:
+                yield
+            except RuntimeError as error:
+                if self.world == 1 or not _of_a_lost_process(error):
+                    raise
+                _stand_signals()
+                raise LostProcessError(self._why()) from error
+
+    def _waiting(self, silence: float | None) -> AbstractContextManager[None]:
+        return nullcontext() if self._pulse is None else self._pulse.waiting(silence)
 
     def _asked(self, values: tuple[float, ...], operation: Any) -> Callable[[], list[float]]:
         if self.world == 1:
@@ -199,7 +209,7 @@ class Group:
 
     def _heard(self) -> Any:
         held: list[Any] = [None]
-        with self.watched():
+        with self.watched(pulse.WORK_SECONDS):
             self._together()
             dist.broadcast_object_list(held, 0, group=self._control)
         kind, content = held[0]
@@ -227,6 +237,10 @@ class Group:
 
         It should if the first process says the same.
         """
+        with self._waiting(pulse.SILENT_SECONDS):
+            return self._ended(error)
+
+    def _ended(self, error: BaseException) -> bool:
         _stand_signals()
         text, known = str(error) or type(error).__name__, self.knows(error)
         if self.rank == 0:
@@ -238,6 +252,11 @@ class Group:
         said = self._left(_SPOKEN, _SPEAK_SECONDS if known else _LISTEN_SECONDS)
         time.sleep(_PRINT_SECONDS)  # a launcher ends all processes as soon as one has failed
         return said is not None if known else said == text
+
+    def close(self) -> None:
+        """Give no signs of life any more."""
+        if self._pulse is not None:
+            self._pulse.end()
 
     def _leave(self, key: str, text: str) -> None:
         with suppress(Exception):  # whoever keeps the store may be gone
@@ -284,6 +303,8 @@ def opened(environment: Mapping[str, str] = os.environ) -> Iterator[Group]:
             if silent:
                 raise SystemExit(_code(error)) from None
             raise
+        finally:
+            group.close()
     dist.destroy_process_group()
 
 

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gssl.common.errors import InputError, TrainingError
 from gssl.graph.batch import MiniBatch
+from gssl.graph.gpu.aggregate import unfused
 from gssl.graph.staleness import StalenessLog
 from gssl.method import Method, Player, scalar
 from gssl.samplers.base import Sampler
@@ -128,8 +130,16 @@ def pretrain(
         best_epoch=None if run.best is None else run.best.epoch,
         cpu_seconds=total_or_none([record.cpu_seconds for record in run.curve]),
         load=mean_or_none([record.load for record in run.curve]),
-        notes=sampler.notes,
+        notes=_notes(sampler, run.device),
     )
+
+
+def _notes(sampler: Sampler, device: torch.device) -> tuple[str, ...]:
+    """What the sampler says, and why torch operators sum what a Triton kernel would, unless the sampler says why."""
+    reason, said = unfused(device), sampler.notes
+    if reason is None or any(reason in note for note in said):
+        return said
+    return (*said, f"sums over neighbors are made by torch operators, and not by a Triton kernel: {reason}")
 
 
 def _untrained(method: Method, device: str, checkpoint: Path | None, config_key: str) -> TrainResult:
@@ -273,12 +283,15 @@ def _renew(run: TrainingRun) -> None:
         return  # a sampler of the user's own need not know its graph
     method.eval()
     graph, started = run.sampler.graph, Mark.now()
-    method.begin_epoch(
-        run.position.epoch, lambda function: over_items(function, graph, lambda batch: run.move(batch, run.device))
-    )
+    method.begin_epoch(run.position.epoch, lambda function: over_items(function, graph, partial(_moved, run)))
     run.reducer.settle()
     method.train()
     run.position.spend(started)
+
+
+def _moved(run: TrainingRun, batch: MiniBatch) -> MiniBatch:
+    """A batch of what is embedded, on the device; only the whole graph is worth being remembered there."""
+    return run.move(batch, run.device) if batch.graph_ptr is None else batch.sent(run.device)
 
 
 @torch.no_grad()

@@ -80,9 +80,14 @@ def _squared_norms(rows: Tensor) -> Tensor:
     return norms.square_()
 
 
-def _scale(batch: MiniBatch) -> float:
-    """Items that the loss is a mean over: a term's own gradient is so many times its part of the loss's."""
+def _scale(batch: MiniBatch) -> float | Tensor:
+    """Items that the loss is a mean over: a term's own gradient is so many times its part of the loss's.
+
+    A sum of weights stays on its device, which would be waited for else.
+    """
     if batch.plan.population is not None:
         return batch.plan.population / batch.plan.scale
     items = batch.num_items if batch.weight is None else batch.weight.sum()
+    if isinstance(items, Tensor) and items.device.type != "cpu":
+        return items / batch.plan.scale
     return float(items) / batch.plan.scale

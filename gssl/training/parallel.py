@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -77,7 +77,8 @@ class Shared:
 
     def __init__(self, fabric: Fabric, method: Method, group: Group) -> None:
         self._fabric = fabric
-        self._wrapped = fabric.setup_module(_Called(method), move_to_device=False)
+        with group.watched():
+            self._wrapped = fabric.setup_module(_Called(method), move_to_device=False)
         self._method = method
         self._group = group
         self._seen: dict[str, tuple[Tensor, int]] = {}
@@ -86,8 +87,10 @@ class Shared:
     def of(self, loss: Loss) -> Loss:
         return lambda batch: self._wrapped(lambda: loss(batch))
 
-    def reducing(self, *, now: bool) -> AbstractContextManager[object]:
-        return self._fabric.no_backward_sync(self._wrapped, enabled=not now)
+    @contextmanager
+    def reducing(self, *, now: bool) -> Iterator[None]:
+        with self._group.watched(), self._fabric.no_backward_sync(self._wrapped, enabled=not now):
+            yield
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -98,7 +101,8 @@ class Shared:
         flags = self._group.most(*(self._changed(name, buffer) for name, buffer in buffers.items()))
         changed = [buffer for flag, buffer in zip(flags, buffers.values(), strict=True) if flag]
         if changed:
-            _from_first(changed)
+            with self._group.watched():
+                _from_first(changed)
         self._remember()
 
     def _remember(self) -> None:

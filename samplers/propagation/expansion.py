@@ -15,6 +15,7 @@ from torch import Tensor
 from gssl.common.errors import InputError
 from gssl.graph.gpu import support, trial
 from gssl.graph.sparse import Pattern, entries_in
+from gssl.graph.turning import Turner
 from gssl.samplers.kernels import expand
 from gssl.samplers.kernels.transpose import transposed
 from gssl.samplers.propagation import torch_ops
@@ -46,6 +47,7 @@ class Engine:
         self.backend = backend
         self.kind, self.notes = chosen(backend, pattern.col.device)
         self._local = threading.local()
+        self._turners: dict[int, Turner[Pattern]] = {}
         self._offsets = pattern.rowptr if pattern.col.device.type == "cpu" else None  # stays where the host reads it
 
     @property
@@ -108,11 +110,19 @@ class Engine:
         space: _Workspace = self._local.workspace
         return space
 
-    def with_transpose(self, pattern: Pattern) -> Pattern:
-        """The same pattern, which knows its transpose where a kernel finds it faster than sorting would."""
-        if self.numba and pattern.nnz:
-            pattern.__dict__["transposed"] = transposed(pattern)
-        return pattern
+    def with_transpose(self, pattern: Pattern, layer: int = 0) -> Pattern:
+        """The same pattern, whose transpose is made by a kernel that is faster than a sort, where there is one.
+
+        It is made when it is asked for: a layer that sums features, which need no gradient, never does. Once those of a
+        layer were asked for, they are made at once, which may be in a thread that works ahead of training.
+
+        Args:
+            pattern: of the block of a layer.
+            layer: of the encoder, the first that the block serves.
+        """
+        if not self.numba or not pattern.nnz:
+            return pattern
+        return pattern.turned_by(self._turners.setdefault(layer, Turner(transposed)))
 
 
 def chosen(backend: Backend, device: torch.device) -> tuple[Literal["numba", "torch", "triton"], tuple[str, ...]]:
@@ -128,11 +138,17 @@ def chosen(backend: Backend, device: torch.device) -> tuple[Literal["numba", "to
         return "numba" if backend == "numba" else "torch", ()
     if backend == "auto" and (device.type == "cpu" or support.INTERPRETED):
         return usual, ()
-    obstacle = trial.obstacle(device)
+    obstacle = trial.obstacle(device, _checked)
     if obstacle is None:
         return "triton", ()
     others = "numba kernels" if usual == "numba" else "torch operators"
     return usual, (f"batches are made by {others}, which give the same ones, and not by Triton kernels: {obstacle}",)
+
+
+def _checked(device: torch.device) -> bool:
+    from gssl.samplers.gpu.trial import checked  # it brings the compiler along
+
+    return checked(device)
 
 
 class _Workspace:

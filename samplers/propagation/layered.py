@@ -92,7 +92,10 @@ class LayeredPropagation(Propagation):
             [self.graph.block.degree.index_select(0, nodes)] * len(hops) if draw.exact else self.degrees(nodes, hops)
         )
         turned = draw.step or not draw.exact  # the way back of a checkpoint ends before the encoder
-        blocks = tuple(self.block(*hop, degree, turned=turned) for hop, degree in zip(hops, degrees, strict=True))
+        blocks = tuple(
+            self.block(*hop, degree, layer=layer, turned=turned)
+            for layer, (hop, degree) in enumerate(zip(hops, degrees, strict=True))
+        )
         if self.first is not None:
             blocks = (without_edges(len(nodes), self.engine.pattern), *blocks)
         return MiniBatch(
@@ -110,14 +113,15 @@ class LayeredPropagation(Propagation):
             return select_features(self.graph.x, nodes)
         return gathered_features(self.graph.x, nodes, ahead=ahead)
 
-    def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, turned: bool = True) -> Block:
+    def block(self, hop: Hop, factor: Tensor | None, degree: Tensor, *, layer: int = 0, turned: bool = True) -> Block:
         """The block of a hop.
 
         Args:
             hop: its edges.
             factor: of each edge's weight, shape (nnz,), or None for ones.
             degree: weighted in-degree in the graph of the batch's nodes, at least those of the hop.
-            turned: whether its transpose is made already.
+            layer: the first of those drawn that it serves.
+            turned: whether somebody may ask for its transpose.
         """
         whole = self.graph.block
         weight = factor
@@ -126,7 +130,7 @@ class LayeredPropagation(Propagation):
             if factor is not None:
                 weight = weight * factor.to(weight.dtype)
         return Block(
-            self.engine.with_transpose(hop.pattern) if turned else hop.pattern,
+            self.engine.with_transpose(hop.pattern, layer) if turned else hop.pattern,
             weight,
             None if whole.edge_attr is None else whole.edge_attr[hop.position],
             degree[: hop.pattern.num_cols],

@@ -153,7 +153,7 @@ class StoredPropagation(BesideExact):
         Args:
             ids: destinations, distinct global ids, shape (n,), int64.
             edges: into them, where the number is known.
-            turned: whether the block's transpose is made already.
+            turned: whether somebody may ask for the block's transpose.
 
         Returns:
             The block, and the global ids of its sources, ``ids`` first, shape (num_src,), int64.

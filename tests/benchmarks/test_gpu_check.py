@@ -1,6 +1,7 @@
 """The check of a device: parts end in time, fail alone, and stand in one file; bad input is refused."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from gssl.benchmarks.gpu import check as check_module
+from gssl.benchmarks.gpu import processes
 from gssl.benchmarks.gpu.check import check
 from gssl.benchmarks.gpu.child import carry_out
 from gssl.benchmarks.gpu.parts import PARTS, Part, chosen
@@ -19,6 +21,7 @@ from gssl.benchmarks.gpu.report import Case, Figure, Report
 from gssl.benchmarks.gpu.setup import Setup, Sizes
 from gssl.cli.main import main
 from gssl.common.errors import InputError
+from gssl.training.parallel import Loss, Shared
 
 TINY = Setup("cpu", scale=0.0004)
 KEYS = {
@@ -148,6 +151,24 @@ def test_the_cpu_is_as_the_cpu(name: str, tmp_path: Path) -> None:
     assert set(found) == KEYS
     assert found["status"] == "passed", found["message"] or found["cases"]
     assert "same" in [case["verdict"] for case in found["cases"]]
+
+
+def test_a_group_that_changes_gradients_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("WORLD_SIZE", "LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+    before = [os.environ.get(name) for name in names]
+
+    class Doubling(Shared):
+        def of(self, loss: Loss) -> Loss:
+            one = super().of(loss)
+            return lambda batch: 2 * one(batch)
+
+    monkeypatch.setattr(processes, "Shared", Doubling)
+    case = processes.same_steps("GRACE", "cpu")
+    assert (case.verdict, case.name) == ("differs", "GRACE by one process over gloo")
+    assert [os.environ.get(name) for name in names] == before, "else this process would seem to be one of several"
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: False)
+    without = processes.same_steps("GRACE", "cuda")
+    assert (without.verdict, without.detail) == ("skipped", "this PyTorch has no NCCL")
 
 
 def test_an_error_of_a_part_stands_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

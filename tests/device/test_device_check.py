@@ -14,15 +14,17 @@ from gssl.benchmarks.gpu.parts import part_named
 from gssl.benchmarks.gpu.report import Report
 from gssl.benchmarks.gpu.same_random import same_random
 from gssl.benchmarks.gpu.setup import Setup
-from gssl.benchmarks.gpu.toys import training
+from gssl.benchmarks.gpu.toys import ON_THE_HOST, training
 from gssl.benchmarks.gpu.trace import compare
+from gssl.graph.gathered import GatheredRows
 from gssl.method import Method
 from gssl.samplers.base import Sampler
+from gssl.samplers.delivery import Delivery
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 
 pytestmark = needs_emulated_cuda()
 CUDA = torch.device("cuda", 0)
-FEW = {"methods": 50, "pairs": 40, "history": 23, "precision": 70, "resume": 11}
+FEW = {"methods": 50, "pairs": 45, "history": 23, "precision": 70, "resume": 11}
 
 
 @pytest.mark.parametrize("name", FEW)
@@ -38,6 +40,25 @@ def test_a_part_finds_the_numbers_of_the_cpu(name: str, tmp_path: Path) -> None:
 def test_batches_are_bit_equal(name: str, backend: str | None) -> None:
     with emulated_cuda():
         assert batches.same_batches(name, CUDA, backend).verdict == "same"
+
+
+@pytest.mark.parametrize("way", ["made by numba", "made by numba, none ahead"])
+def test_features_from_the_host_arrive_as_they_are(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_BUSY", 8)
+    monkeypatch.setattr(batches, "_EPOCHS", 1)
+    with emulated_cuda():
+        case = batches.delivered(way, CUDA, ON_THE_HOST[way])
+        assert (case.verdict, case.detail) == ("same", "30 batches")
+        gather = Delivery._gathered
+
+        def late(self: Delivery, x: GatheredRows, buffer: Any) -> torch.Tensor:
+            if buffer.arrival is None:
+                return gather(self, x, buffer)
+            former: torch.Tensor = buffer.memory[: x.shape[0] * 512].view(x.shape)
+            return former
+
+        monkeypatch.setattr(Delivery, "_gathered", late)
+        assert batches.delivered(way, CUDA, ON_THE_HOST[way]).verdict in ("differs", "failed"), "rows of another batch"
 
 
 @pytest.mark.parametrize("name", ["epoch", "gcn", "infonce"])  # the others take minutes here

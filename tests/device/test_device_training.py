@@ -14,15 +14,17 @@ from gssl.method import Method
 from gssl.methods.bgrl import BGRL
 from gssl.methods.dgi import DGI
 from gssl.methods.gae import GAE
+from gssl.methods.gca import GCA
 from gssl.methods.grace import GRACE
 from gssl.methods.graphmae import GraphMAE
+from gssl.methods.progcl import ProGCL
 from gssl.models.gcn import GCN
 from gssl.registry import SAMPLERS
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch
 from gssl.samplers.pair import PairSampler
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
-from gssl.testing.emulated.training import Make, counted_steps
+from gssl.testing.emulated.training import Make, Step, counted_steps
 from gssl.testing.toy import toy_graph
 from gssl.training.config import TrainConfig
 from gssl.training.countdown import Countdown
@@ -34,13 +36,19 @@ pytestmark = needs_emulated_cuda()
 GRAPH = toy_graph(num_nodes=60, in_dim=8)
 
 
-def bgrl() -> Method:
+def bgrl(num_layers: int = 2) -> Method:
     torch.manual_seed(0)
-    return BGRL(GCN(8, hidden_dim=8, dropout=0.2), predictor_dim=8)
+    return BGRL(GCN(8, hidden_dim=8, num_layers=num_layers, dropout=0.2), predictor_dim=8)
 
 
-def sampled(name: str, **options: Any) -> Make:
-    return lambda: (bgrl(), SAMPLERS.get(name)(GRAPH, num_layers=2, batch_size=12, seed=0, **options))
+def sampled(name: str, kind: type[Any] | None = None, *, num_layers: int = 2, **options: Any) -> Make:
+    def make() -> tuple[Method, Sampler]:
+        method = bgrl(num_layers) if kind is None else seeded(kind)()
+        method.prepare(GRAPH, 0)
+        layers = method.num_layers
+        return method, SAMPLERS.get(name)(GRAPH, num_layers=layers, batch_size=12, seed=0, **options)
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -110,67 +118,110 @@ def seeded(kind: type[Any], **options: Any) -> Callable[[], Method]:
     return build
 
 
-def on_the_host(name: str, **options: Any) -> Make:
+def on_the_host(name: str, kind: type[Any] | None = None, **options: Any) -> Make:
     """A training whose batches numba makes on the CPU."""
-    return sampled(name, backend="numba", **options)
+    return sampled(name, kind, backend="numba", **options)
 
 
-def made_there(name: str, **options: Any) -> Make:
+def made_there(name: str, kind: type[Any] | None = None, **options: Any) -> Make:
     """A training whose batches torch operators make on the device, each when it is asked for."""
-    return sampled(name, backend="torch", prefetch=0, **options)
+    return sampled(name, kind, backend="torch", prefetch=0, **options)
 
 
 # How often the host waits in a step, and the operations that it gives the device. An ``.item()`` or a mask in the loop,
 # a propagation or an encoder is one more; fewer are to be written down here.
-WAITS: dict[str, tuple[Make, int, int]] = {
+WHOLE: dict[str, tuple[Make, int, int]] = {
     "DGI": (full(seeded(DGI)), 0, 203),
     "GRACE": (full(seeded(GRACE, projector_dim=8)), 2, 443),
     "BGRL": (full(bgrl), 2, 479),
     "GAE": (full(seeded(GAE)), 1, 159),
     "GraphMAE": (full(seeded(GraphMAE)), 1, 387),
-    "graphsage": (on_the_host("graphsage", fanouts=3), 2, 522),
-    "labor": (on_the_host("labor", fanouts=3), 2, 538),
-    "ladies": (on_the_host("ladies", nodes_per_layer=10), 2, 538),
-    "clustergcn": (on_the_host("clustergcn"), 2, 490),
-    "shadow": (on_the_host("shadow"), 2, 490),
-    "exact": (on_the_host("uniform+exact"), 2, 522),
-    "gas": (on_the_host("gas"), 2, 584),
-    "gas, host memory": (on_the_host("gas", history_storage="pinned"), 3, 528),
-    "lmc": (on_the_host("lmc"), 2, 880),
-    "vrgcn": (on_the_host("vrgcn"), 2, 761),
-    "minvar+adjoint": (on_the_host("minvar+adjoint"), 2, 785),
-    "mvs": (on_the_host("mvs", gamma=0.5), 4, 607),
 }
 
 
-# Batches that are made on the device by torch operators, which wait for sizes once a hop. Two of each are those of the
-# training, whose views drop edges; mvs has one for the norms that it draws by.
-MADE_THERE: dict[str, tuple[Make, int, int]] = {
-    "graphsage": (made_there("graphsage", fanouts=3), 4, 912),
-    "labor": (made_there("labor", fanouts=3), 4, 806),
-    "ladies": (made_there("ladies", nodes_per_layer=10), 4, 926),
-    "fastgcn": (made_there("fastgcn", nodes_per_layer=10), 4, 798),
-    "exact": (made_there("uniform+exact"), 4, 676),
-    "clustergcn": (made_there("clustergcn"), 3, 548),
-    "graphsaint": (made_there("graphsaint"), 4, 681),
-    "shadow": (made_there("shadow"), 4, 1333),
-    "gas": (made_there("gas"), 3, 678),
-    "lmc": (made_there("lmc"), 4, 1034),
-    "vrgcn": (made_there("vrgcn"), 4, 1015),
-    "minvar+adjoint": (made_there("minvar+adjoint"), 3, 943),
-    "mvs": (made_there("mvs", gamma=0.5), 4, 701),
+# The same of sampled batches. The second number is what the first step of an epoch adds: 1 for the losses of the epoch
+# before, 1 for each layer's ages of stored rows (of embeddings, and of adjoints), and with minvar what its checkpoint
+# waits for, which is another batch; ProGCL looks at all embeddings once. Each of the two views of BGRL waits once,
+# whatever the sampler, and those of GCA and ProGCL twice; where norms decide the next draw, they are waited for, too.
+ON_THE_HOST: dict[str, tuple[Make, int, int, int]] = {
+    "graphsage": (on_the_host("graphsage", fanouts=3), 2, 1, 522),
+    "labor": (on_the_host("labor", fanouts=3), 2, 1, 538),
+    "ladies": (on_the_host("ladies", nodes_per_layer=10), 2, 1, 538),
+    "clustergcn": (on_the_host("clustergcn"), 2, 1, 490),
+    "shadow": (on_the_host("shadow"), 2, 1, 490),
+    "exact": (on_the_host("uniform+exact"), 2, 1, 522),
+    "gas": (on_the_host("gas"), 2, 2, 584),
+    "gas, host memory": (on_the_host("gas", history_storage="pinned"), 3, 1, 528),
+    "lmc": (on_the_host("lmc"), 2, 5, 880),
+    "vrgcn": (on_the_host("vrgcn"), 2, 2, 761),
+    "minvar+adjoint": (on_the_host("minvar+adjoint"), 2, 4, 785),
+    "minvar+neighbor": (on_the_host("minvar+neighbor", gamma=0.5, fanouts=3), 3, 3, 545),
+    "mvs": (on_the_host("mvs", gamma=0.5), 3, 4, 607),
+    "graphsage, 3 layers": (on_the_host("graphsage", num_layers=3, fanouts=3), 2, 1, 738),
+    "GraphMAE": (on_the_host("graphsage", GraphMAE, fanouts=3), 3, 1, 446),
+    "GCA": (on_the_host("graphsage", GCA, fanouts=3), 4, 1, 542),
+    "ProGCL": (on_the_host("graphsage", ProGCL, fanouts=3), 4, 9, 754),
 }
+
+
+# Batches that torch operators make on the device wait once a hop besides, for its size: "hops + views (+ norms)".
+MADE_THERE: dict[str, tuple[Make, int, int, int]] = {
+    "graphsage": (made_there("graphsage", fanouts=3), 2 + 2, 1, 912),
+    "labor": (made_there("labor", fanouts=3), 2 + 2, 1, 806),
+    "labor, a round": (made_there("labor", fanouts=3, iterations=1), 4 + 2, 1, 996),  # whose sources are asked for, too
+    "ladies": (made_there("ladies", nodes_per_layer=10), 2 + 2, 1, 926),
+    "fastgcn": (made_there("fastgcn", nodes_per_layer=10), 2 + 2, 1, 798),
+    "exact": (made_there("uniform+exact"), 2 + 2, 1, 676),
+    "clustergcn": (made_there("clustergcn"), 1 + 2, 1, 548),
+    "graphsaint": (made_there("graphsaint"), 2 + 2, 1, 681),  # a walk, and the edges among its nodes
+    "shadow": (made_there("shadow"), 2 + 2, 1, 1333),  # all hops together, and the edges
+    "gas": (made_there("gas"), 1 + 2, 2, 678),
+    "lmc": (made_there("lmc"), 2 + 2, 5, 1034),
+    "vrgcn": (made_there("vrgcn"), 2 + 2, 2, 1015),
+    "minvar+adjoint": (made_there("minvar+adjoint"), 1 + 2, 4, 943),
+    "minvar+neighbor": (made_there("minvar+neighbor", gamma=0.5, fanouts=3), 2 + 2 + 1, 5, 935),
+    "hajek": (made_there("minvar+neighbor", gamma=0.5, fanouts=3, estimator="hajek"), 2 + 2 + 1, 5, 935),
+    "mvs": (made_there("mvs", gamma=0.5), 1 + 2 + 1, 6, 701),
+    "graphsage, 3 layers": (made_there("graphsage", num_layers=3, fanouts=3), 3 + 2, 1, 1312),
+    "labor, 3 layers": (made_there("labor", num_layers=3, fanouts=3), 3 + 2, 1, 1155),
+    "ladies, 3 layers": (made_there("ladies", num_layers=3, nodes_per_layer=10), 3 + 2, 1, 1335),
+    "exact, 3 layers": (made_there("uniform+exact", num_layers=3), 3 + 2, 1, 958),
+    "vrgcn, 3 layers": (made_there("vrgcn", num_layers=3), 3 + 2, 3, 1636),
+    "GraphMAE": (made_there("graphsage", GraphMAE, fanouts=3), 3 + 3, 1, 985),
+    "GCA": (made_there("graphsage", GCA, fanouts=3), 2 + 4, 1, 908),
+    "ProGCL": (made_there("graphsage", ProGCL, fanouts=3), 2 + 4, 9, 1120),
+}
+BATCHES = 5  # in an epoch
+
+
+@pytest.mark.parametrize("case", WHOLE.values(), ids=WHOLE)
+def test_a_step_on_the_whole_graph_makes_the_host_wait_so_often(case: tuple[Make, int, int]) -> None:
+    make, waits, kernels = case
+    steps = counted_steps(make, TrainConfig(epochs=5, lr=0.01))[2:]  # the first loss is looked at alone
+    assert [step.counts.waits for step in steps] == [waits] * 3, [step.waits for step in steps]
+    assert steps[-2].counts.kernels == kernels, steps[-2].kernels
 
 
 @pytest.mark.parametrize(
-    "case", [*WAITS.values(), *MADE_THERE.values()], ids=[*WAITS, *(f"{n}, there" for n in MADE_THERE)]
+    "case", [*ON_THE_HOST.values(), *MADE_THERE.values()], ids=[*ON_THE_HOST, *(f"{n}, there" for n in MADE_THERE)]
 )
-def test_a_step_makes_the_host_wait_so_often(case: tuple[Make, int, int]) -> None:
-    make, waits, kernels = case
-    step = counted_steps(make, TrainConfig(epochs=5, lr=0.01))[-2]
-    assert step.counts.waits == waits, step.waits
-    assert step.counts.kernels == kernels, step.kernels
-    assert not step.pageable, "batches travel from pinned memory"
+def test_every_step_of_an_epoch_makes_the_host_wait_so_often(case: tuple[Make, int, int, int]) -> None:
+    make, waits, more, kernels = case
+    steps = counted_steps(make, TrainConfig(epochs=3, lr=0.01))
+    later = steps[BATCHES:]
+    found = [awaited(step, sending=False) for step in later]
+    assert max(found[::BATCHES]) == waits + more, [step.waits for step in later[::BATCHES]]
+    assert [n for place, n in enumerate(found) if place % BATCHES] == [waits] * 8, [step.waits for step in later]
+    assert sum(awaited(step, sending=True) for step in later) <= 6 / 5 * len(later), "once a batch, checkpoints too"
+    assert steps[-2].counts.kernels == kernels, steps[-2].kernels
+    assert not any(step.pageable for step in steps[1:]), "batches travel from pinned memory"
+
+
+def awaited(step: Step, *, sending: bool) -> int:
+    """Waits of a step; those for a buffer to be free again are of the thread that sends batches ahead, if there is one,
+    which has the batch of some step at hand.
+    """
+    return sum(number for place, number in step.waits.items() if ("samplers/delivery.py" in place) == sending)
 
 
 def test_an_instrument_that_watches_sees_every_loss() -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def carried_out(line: dict[str, Any], rank: str) -> dict[str, Any]:
     own = line.get("variables", {}).get(rank, {})
     former = {name: os.environ.get(name) for name in own}
     os.environ |= own
+    began = time.monotonic()
     kept = [os.dup(1), os.dup(2)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         os.dup2(out.fileno(), 1)
@@ -40,7 +42,7 @@ def carried_out(line: dict[str, Any], rank: str) -> dict[str, Any]:
         for name, value in former.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
         texts = [file.seek(0) or file.read().decode() for file in (out, err)]
-    return {"code": code, "out": texts[0], "err": texts[1]}
+    return {"code": code, "out": texts[0], "err": texts[1], "seconds": time.monotonic() - began}
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ LABELS = (
     *WORDS[2:],
     *("--sampler", "graphsage", "--set", "sampler.weights=ht", "--batch-size", "8", "--epochs", "3"),
 )
+MIRRORED = "IMDB-BINARY"  # its raw files are in a mirror that one of the hosts sees
 LINES: dict[str, dict[str, Any]] = {
     "whole": {"words": [*SHARED, "--epochs", str(EPOCHS), "--out", "{here}/whole"]},
     "resumed": {"words": LONG},
@@ -87,6 +88,20 @@ LINES: dict[str, dict[str, Any]] = {
     "data": {"words": [*SHARED[:2], "other.npz", *SHARED[3:]]},
     "code": {"words": ["run", "code:Denoise", *SHARED[2:]]},
     "missing": {"words": [*SHARED[:2], "only.npz", *SHARED[3:]]},
+    "mirror": {
+        "words": [*SHARED[:2], MIRRORED, *SHARED[3:]],
+        "variables": {
+            "0": {"GSSL_MIRROR": "{here}/mirror", "GSSL_DATA": "{here}/data-0"},
+            "1": {"GSSL_MIRROR": "", "GSSL_DATA": "{here}/data-1"},
+        },
+    },
+    "no mirror": {
+        "words": [*SHARED[:2], MIRRORED, *SHARED[3:]],
+        "variables": {
+            "0": {"GSSL_MIRROR": "{here}/mirror", "GSSL_DATA": "{here}/data-0"},
+            "1": {"GSSL_MIRROR": "{here}/elsewhere", "GSSL_DATA": "{here}/data-1"},
+        },
+    },
     "whole graph": {"words": WORDS},
     "history": {"words": [*WORDS, "--sampler", "gas", "--batch-size", "40"]},
     "too many": {"words": [*WORDS, "--sampler", "graphsage", "--batch-size", "1"]},
@@ -98,6 +113,8 @@ REFUSED = {
     "data": "in the data (their checksum)",
     "code": "in plugins.code:Denoise",
     "missing": "process 1 on",
+    "mirror": "set GSSL_MIRROR to a mirror for all processes",
+    "no mirror": "is not a folder: correct GSSL_MIRROR or unset it",
     "whole graph": "the batches of FullBatch cannot be shared by 2 processes",
     "history": "a history is kept by one process",
     "too many": "2 processes cannot share a batch of 1: --batch-size counts the targets of all processes together",
@@ -123,14 +140,17 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Two processes with a folder each, as on two hosts, carry out all lines, after the second was killed in one."""
+    """Two processes with a folder each, as on two hosts, carry out all lines, after each was killed in one of them."""
     here = tmp_path_factory.mktemp("hosts")
     hosts = [here / "host-0", here / "host-1"]
     for number, host in enumerate(hosts):
         prepare(host, number)
     shared = {"GSSL_RUNS": str(here / "runs"), "GSSL_DATA": str(here / "data")}
+    fill_mirror(here / "mirror")
     killed_once(here, shared)
-    lines = [{**line, "words": [word.format(here=here) for word in line["words"]]} for line in LINES.values()]
+    first_killed(here, hosts, shared)
+    shutil.copytree(here / "broken", here / "left")
+    lines = json.loads(json.dumps(list(LINES.values())).replace("{here}", str(here)))
     for line in lines:
         line["port"] = free_port()
     (here / "lines.json").write_text(json.dumps(lines))
@@ -184,6 +204,35 @@ def killed_once(here: Path, shared: dict[str, str]) -> None:
     assert "goes on from the last checkpoint" in err or "continues from the checkpoint" in err, err
 
 
+def first_killed(here: Path, hosts: list[Path], shared: dict[str, str]) -> None:
+    """Go on with the long line and kill the first process, which keeps checkpoint and store; the second one ends."""
+    words = ["-m", "gssl", *(word.format(here=here) for word in LONG)]
+    environment = {**shared, "TINY_PAUSE": "0.1"}
+    checkpoint = here / "broken" / "seed-0" / "checkpoint.pt"
+    before = checkpoint.stat().st_mtime_ns
+    first, second = start(2, lambda rank: words, folder=lambda rank: hosts[rank], environment=environment)
+    deadline = time.monotonic() + 200
+    while checkpoint.stat().st_mtime_ns == before:
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.kill()
+    out, err = second.communicate(timeout=60)
+    first.communicate()
+    assert second.returncode == 1, err
+    assert out == ""
+    assert err.count("gssl: ") == 1, err
+    assert "goes on from the last checkpoint" in err
+
+
+def fill_mirror(place: Path) -> None:
+    raw = place / "TUDataset" / MIRRORED / "raw"
+    raw.mkdir(parents=True)
+    texts = {"A": "1, 2\n2, 1\n3, 4\n4, 3\n", "graph_indicator": "1\n1\n2\n2\n", "graph_labels": "1\n2\n"}
+    for name, text in texts.items():
+        (raw / f"{MIRRORED}_{name}.txt").write_text(text)
+
+
 def contents(run: Path) -> tuple[list[float], bytes]:
     """Losses and embeddings of the seed."""
     losses = [json.loads(line)["loss"] for line in (run / "seed-0" / "curve.jsonl").read_text().splitlines()]
@@ -204,6 +253,21 @@ def test_the_first_process_alone_keeps_and_prints_one_result(told: Told) -> None
 def test_what_a_killed_process_left_resumes_to_the_same_bits(told: Told) -> None:
     assert told.result("resumed")["per_seed"] == told.result("whole")["per_seed"]
     assert contents(told.folder / "broken") == contents(told.folder / "whole")
+
+
+def test_what_two_processes_left_is_refused_to_one_where_their_number_matters(
+    told: Told, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from gssl.cli.main import main
+
+    monkeypatch.chdir(told.folder / "host-0")
+    monkeypatch.syspath_prepend(str(told.folder / "host-0"))
+    checkpoint = told.folder / "left" / "seed-0" / "checkpoint.pt"
+    before = checkpoint.read_bytes()
+    assert main([*LONG[:-1], str(told.folder / "left")]) == 2
+    assert "number of processes" in capfd.readouterr().err
+    assert checkpoint.read_bytes() == before
+    sys.modules.pop("tiny", None)
 
 
 def test_a_signal_to_one_process_stops_all_after_the_same_update(told: Told) -> None:
@@ -253,6 +317,14 @@ def test_all_end_alike_with_the_words_of_one(told: Told, name: str) -> None:
     assert REFUSED[name] in first["err"]
     assert first["out"] == second["out"] == second["err"] == ""
     assert not list((told.folder / "runs").glob("*Denoise*graph*")), "a folder was made before it was refused"
+
+
+def test_nothing_is_read_or_downloaded_where_one_alone_sees_the_mirror(told: Told) -> None:
+    for name in ("mirror", "no mirror"):
+        assert "process 1 on" in told.ends[name][0]["err"]
+        assert all(end["seconds"] < 30 for end in told.ends[name])
+    assert not (told.folder / "data-0").exists()
+    assert not (told.folder / "data-1").exists()
 
 
 def test_a_difference_is_named(told: Told) -> None:

@@ -71,9 +71,15 @@ def carry_out(arguments: list[str], folder: Path) -> dict[str, Any]:
     return {"losses": losses, **{key: result[key] for key in kept}}
 
 
+def machine() -> dict[str, str]:
+    """What decides how sums are rounded: the name of a processor does not tell which instructions it has."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"processor": processor(), "capability": capability, "torch": str(torch.__version__)}
+
+
 def record(folder: Path) -> Mapping[str, Any]:
     """Carry out every case and write the file."""
     found = {name: carry_out(arguments, folder / str(i)) for i, (name, arguments) in enumerate(cases().items())}
-    content = {"processor": processor(), "torch": str(torch.__version__), "cases": found}
+    content = {**machine(), "cases": found}
     FILE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return content

@@ -7,15 +7,12 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
-from gssl.results.environment import processor
-
-from .cases import FILE, carry_out, cases
+from .cases import FILE, carry_out, cases, machine
 
 KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
 # Another processor or another torch rounds sums differently, and training makes more of it.
-SAME_MACHINE = (KNOWN["processor"], KNOWN["torch"]) == (processor(), str(torch.__version__))
+SAME_MACHINE = machine().items() <= KNOWN.items()
 
 
 def test_every_case_is_recorded() -> None:
@@ -32,5 +29,5 @@ def test_run_is_as_before(name: str, tmp_path: Path) -> None:
         return
     assert found["losses"].keys() == known["losses"].keys()
     for part, losses in known["losses"].items():
-        assert found["losses"][part][0] == pytest.approx(losses[0], rel=1e-4)
+        assert found["losses"][part][:1] == pytest.approx(losses[:1], rel=1e-4)
         assert all(map(math.isfinite, found["losses"][part]))

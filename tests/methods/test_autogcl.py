@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gssl.augment.learned_nodes import Decision
 from gssl.common.errors import InputError
 from gssl.common.options import validate
 from gssl.graph.storage import Graph
@@ -144,7 +145,8 @@ def test_the_difference_weighs_graphs_not_nodes_alone(monkeypatch: pytest.Monkey
     method = make(difference=1.0)
     kept = [torch.ones(6), torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])]
     for generator, values in zip(method.generators, kept, strict=True):
-        monkeypatch.setattr(generator, "choose", lambda batch, rng, values=values: (batch, values))
+        decided = Decision(graph.full_batch(), torch.ones(6, dtype=torch.bool), values, remove=False)
+        monkeypatch.setattr(generator, "decide", lambda batch, rng, decided=decided: decided)
     batch = replace(graph.full_batch(), weight=torch.tensor([1.0, 3.0]))
     z = method.project(method.embed(batch))
     assert (method.loss(batch) - method.contrast(batch, z, z)).item() == pytest.approx(1 - 12 / 14)

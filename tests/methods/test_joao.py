@@ -15,7 +15,7 @@ from gssl.common.options import validate
 from gssl.graph.batch import MiniBatch
 from gssl.graph.storage import Graph
 from gssl.methods import joao
-from gssl.methods.joao import JOAO, KINDS, JOAOv2
+from gssl.methods.joao import JOAO, KINDS, JOAOv2, Plan
 from gssl.models.gin import GIN
 from gssl.objectives.simplex import project_to_simplex
 from gssl.samplers.full import GraphBatches
@@ -63,7 +63,7 @@ def test_pairs_are_drawn_from_the_distribution(augmented: str, monkeypatch: pyte
     method.probability.copy_(weights / weights.sum())
     seen: list[Tensor] = []
 
-    def view(batch: MiniBatch, kinds: Tensor) -> Tensor:
+    def view(batch: MiniBatch, kinds: Tensor, plan: Plan) -> Tensor:
         seen.append(kinds)
         return torch.eye(batch.num_graphs)
 
@@ -227,7 +227,7 @@ def test_heads_of_the_second_version_are_those_of_the_augmentations() -> None:
     method = make(JOAOv2)
     embedding = torch.randn(7, method.encoder.out_dim)
     kinds = torch.tensor([3, 0, 4, 3, 1, 0, 3])
-    projected = method.project_as(embedding, kinds)
+    projected = method.project_as(embedding, kinds, [2, 1, 0, 3, 1])
     for row, kind in enumerate(kinds.tolist()):
         torch.testing.assert_close(projected[row], method.head[kind](embedding[row]))  # type: ignore[index]
     projected.square().sum().backward()

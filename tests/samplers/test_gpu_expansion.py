@@ -157,5 +157,64 @@ def test_a_compiler_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> N
         trial._trial.cache_clear()
 
 
+@needs_triton
+def test_every_kernel_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that no trial runs would end a training where it does not compile."""
+    from gssl.graph.gpu import aggregate
+    from gssl.samplers.gpu import expansion, kernels
+    from gssl.samplers.gpu.trial import checked
+
+    tried: set[str] = set()
+
+    def launch(kernel: Any, grid: tuple[int, ...], *arguments: object) -> None:
+        tried.add(kernel.__name__)
+        support.launch(kernel, grid, *arguments)
+
+    for module in (trial, aggregate, expansion):
+        monkeypatch.setattr(module, "launch", launch)
+    assert [trial._trial.__wrapped__(CPU, check) for check in (aggregate.checked, checked)] == [None, None]
+    helpers = {"_hash64", "_uniform"}
+    parts = {name for name, part in vars(kernels).items() if type(part) is type(kernels.claim)} - helpers
+    assert len(parts) == 8
+    assert tried == parts | {"_sum_rows", "_count"}
+
+
+@needs_triton
+def test_one_kernel_that_does_not_compile_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gssl.samplers.gpu import expansion
+
+    def launch(found: Any, grid: tuple[int, ...], *arguments: object) -> None:
+        if found.__name__ == "pick_edges":
+            raise RuntimeError("out of resource: shared memory")
+        support.launch(found, grid, *arguments)
+
+    monkeypatch.setattr(expansion, "launch", launch)
+    trial._trial.cache_clear()
+    try:
+        engine = Engine(PATTERN, "triton")
+        assert engine.kind == "numba"
+        assert "Triton fails here (RuntimeError: out of resource: shared memory)" in engine.notes[0]
+    finally:
+        trial._trial.cache_clear()
+
+
+@needs_triton
+def test_kernels_with_wrong_numbers_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gssl.graph.gpu import aggregate
+    from gssl.samplers.gpu import expansion
+    from gssl.samplers.gpu.trial import checked
+
+    def launch(found: Any, grid: tuple[int, ...], *arguments: Any) -> None:
+        support.launch(found, grid, *arguments)
+        if found.__name__ == "pick_edges":
+            arguments[5].add_(1)  # which edges were picked; the sources are right
+        if found.__name__ == "_sum_rows":
+            arguments[8][0, 0] += 1
+
+    for module, check in ((aggregate, aggregate.checked), (expansion, checked)):
+        monkeypatch.setattr(module, "launch", launch)
+        assert str(trial._trial.__wrapped__(CPU, check)).endswith("give wrong numbers")
+
+
 def test_backend_is_an_option_of_every_propagation() -> None:
     assert all("backend" in options_of(PROPAGATIONS.get(name)) for name in PROPAGATIONS.names())

@@ -14,10 +14,12 @@ from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import Pattern, dense_features
 from gssl.graph.storage import Graph
+from gssl.methods.dgi import DGI
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN, GCNLayer
 from gssl.models.gin import GIN
 from gssl.models.sage import SAGE, SAGELayer
+from gssl.registry import SAMPLERS
 from gssl.samplers.propagation import torch_ops
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.exact import Exact
@@ -37,6 +39,8 @@ from gssl.testing.propagations import (
     outcomes,
 )
 from gssl.testing.toy import toy_graph
+from gssl.training.config import TrainConfig
+from gssl.training.loop import pretrain
 
 BACKENDS: tuple[Backend, ...] = ("numba", "torch")
 FORMS: tuple[Weights, ...] = ("sampled", "ht")
@@ -212,7 +216,49 @@ def test_both_backends_make_the_same_batch(fanouts: int | tuple[int, ...], weigh
     for step in range(5):
         batches = [sampler.batch(draw(299, 0, 41, 7 * step + 1, step=step)) for sampler in samplers]
         assert_same_batch(*batches)
-        assert all("transposed" in block.pattern.__dict__ for block in batches[0].blocks)
+
+
+def transposes_made(batch: MiniBatch) -> list[bool]:
+    return ["transposed" in block.pattern.__dict__ for block in batch.blocks]
+
+
+def test_transposes_are_made_ahead_for_those_layers_whose_gradients_asked_for_one() -> None:
+    """SAGE sums features first, so that no gradient flows along the first and largest block."""
+    graph = toy_graph(num_nodes=300)
+    neighbor, sage = Neighbor(graph, num_layers=3, fanouts=4), SAGE(graph.in_dim, hidden_dim=8, num_layers=3)
+    for step in range(3):
+        batch = neighbor.batch(draw(*range(40), step=step))
+        assert transposes_made(batch) == [False, step > 0, step > 0]
+        sage(batch).sum().backward()
+        assert transposes_made(batch) == [False, True, True]
+        for block in batch.blocks[1:]:
+            turned, order = block.pattern.transposed
+            expected, places = Pattern(block.pattern.rowptr, block.pattern.col, block.num_src).transposed
+            for made, sorted_out in [(turned.rowptr, expected.rowptr), (turned.col, expected.col), (order, places)]:
+                assert torch.equal(made, sorted_out)
+                assert made.dtype == sorted_out.dtype
+
+
+def test_a_training_with_prefetch_makes_no_transpose_of_the_first_block() -> None:
+    graph = toy_graph(num_nodes=300)
+    sampler = SAMPLERS.get("graphsage")(graph, num_layers=2, batch_size=60, fanouts=4)
+    pretrain(DGI(SAGE(graph.in_dim, hidden_dim=8)), sampler, TrainConfig(epochs=1), seed=0)
+    assert [transposes_made(batch) for batch in sampler.epoch(1)] == [[False, True]] * 5
+
+
+@pytest.mark.parametrize("way", ["itself", "in other memory", "a view of it"])
+def test_a_layer_learns_that_its_transpose_is_needed(way: str) -> None:
+    neighbor = Neighbor(toy_graph(num_nodes=300), num_layers=2, fanouts=4)
+    pattern = neighbor.batch(draw(1, 2, 3)).blocks[0].pattern
+    if way == "in other memory":
+        pattern = pattern.map(torch.clone)
+    if way == "a view of it":
+        pattern = pattern.filter(torch.arange(pattern.nnz) % 3 > 0)
+    assert "transposed" not in pattern.__dict__
+    turned, order = pattern.transposed
+    assert torch.equal(turned.row, pattern.col[order])
+    assert torch.equal(turned.col, pattern.row[order])
+    assert transposes_made(neighbor.batch(draw(1, 2, 3))) == [True, False]
 
 
 @given(

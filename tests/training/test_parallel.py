@@ -5,12 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,10 +20,10 @@ from gssl.methods.grace import GRACE
 from gssl.models.gcn import GCN
 from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.samplers.ranks import Ranks
-from gssl.testing.processes import ends, free_port, start, variables
+from gssl.testing.processes import ends, start
 from gssl.testing.toy import toy_dataset, toy_graphs
 from gssl.training.group import ALONE, Group
-from gssl.training.parallel import depends_on_world, shared_sampler
+from gssl.training.parallel import check_devices, depends_on_world, require_same_weights, shared_sampler
 
 WORKER = str(Path(__file__).with_name("together.py"))
 EXACT = (
@@ -53,19 +49,30 @@ def carry_out(world: int, folder: Path, *jobs: str) -> list[Found]:
 
 
 @pytest.fixture(scope="module")
-def alone() -> Found:
-    """What this process finds by itself."""
+def together() -> ModuleType:
+    """What workers do, for this process too."""
     spec = importlib.util.spec_from_file_location("together", WORKER)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {"exact": module.exact(ALONE)}
+    return module
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
-    return carry_out(2, tmp_path_factory.mktemp("both"), "exact", "buffers", "methods")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def alone(together: ModuleType, folder: Path) -> Found:
+    """What this process finds by itself."""
+    return {"exact": together.exact(ALONE), "begun": together.begun(ALONE, folder)}
+
+
+@pytest.fixture(scope="module")
+def both(alone: Found, folder: Path) -> list[Found]:
+    return carry_out(2, folder, "exact", "buffers", "methods", "begun", "resumed from 1")
 
 
 def assert_equal_training(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -81,6 +88,18 @@ def test_weights_and_losses_are_those_of_one_process(alone: Found, both: list[Fo
     for mine in both:
         assert_equal_training(mine["exact"][name], alone["exact"][name])
     assert both[0]["exact"][name] == both[1]["exact"][name]
+
+
+def test_a_training_goes_on_with_more_or_fewer_processes(
+    alone: Found, both: list[Found], together: ModuleType, folder: Path
+) -> None:
+    """From a checkpoint within an epoch, to what one process reaches without a stop."""
+    assert [found["begun"] for found in (alone, *both)] == [{"stopped": True}] * 3
+    three = carry_out(3, folder, "resumed from 2")
+    continued = [found["resumed from 1"] for found in both] + [found["resumed from 2"] for found in three]
+    for found in (*continued, together.resumed(ALONE, folder, 2)):
+        assert found["batches"] > 0
+        assert_equal_training(found, alone["exact"]["exact"])
 
 
 def test_patience_runs_out_on_all_at_once(alone: Found) -> None:
@@ -151,6 +170,49 @@ def test_graphs_are_shared_as_a_mean_is(world: int, batch_size: int) -> None:
     assert Ranks().scale_of_mean(4) == 1
 
 
+class Told(Group):
+    """The first of two processes, to whom the other one says what a test gives."""
+
+    def __init__(self, *said: Any, local_world: int = 2) -> None:
+        super().__init__(Launch(0, 2, 0, local_world))
+        self.said = said
+
+    def gathered(self, value: Any) -> list[Any]:
+        return [value, *self.said]
+
+    def most(self, *values: float) -> list[float]:
+        return [max(pair) for pair in zip(values, self.said, strict=True)]
+
+
+def test_hosts_with_different_numbers_of_processes() -> None:
+    check_devices("cpu", Told(2))
+    check_devices("cpu", Told(1, local_world=1))
+    for group in (Told(1, local_world=2), Told(2, local_world=1), Told(3, local_world=3)):
+        with pytest.raises(InputError, match="2 processes are spread unevenly over the hosts"):
+            check_devices("cpu", group)
+
+
+def test_fewer_devices_than_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gssl.training.parallel.resolve_device", lambda device: device)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    check_devices("cpu", Told(2))
+    check_devices("cuda", Told(1, local_world=1))
+    with pytest.raises(InputError, match=r"2 processes on this host, but only 1 CUDA devices.*--nproc-per-node 1"):
+        check_devices("cuda", Told(2))
+
+
+def test_weights_that_went_apart() -> None:
+    method = BGRL(GCN(4))
+    names, norms = zip(
+        *((name, float(p.detach().double().norm())) for name, p in method.named_parameters()), strict=True
+    )
+    require_same_weights(method, Told(*norms, *(-norm for norm in norms)), epoch=3)
+    for other in (1.01 * norms[0], 0.99 * norms[0]):
+        theirs = [other, *norms[1:]]
+        with pytest.raises(TrainingError, match=f"{names[0]} is no longer the same on all processes after epoch 3"):
+            require_same_weights(method, Told(*theirs, *(-norm for norm in theirs)), epoch=3)
+
+
 def test_errors_of_a_group_of_one_are_its_own() -> None:
     def fail() -> None:
         raise TrainingError("no")
@@ -163,54 +225,3 @@ def test_errors_of_a_group_of_one_are_its_own() -> None:
 @pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK"])
 def test_schedulers_that_start_independent_programs(name: str) -> None:
     assert launched({name: "4"}) == Launch()
-
-
-NETWORK = "10.231.7."  # of the two hosts, which nobody else sees
-
-
-@pytest.fixture
-def hosts() -> Iterator[list[str]]:
-    """Two network namespaces that are joined by a cable; skips where none can be made."""
-    names = [f"gssl{os.getpid()}{side}" for side in "ab"]
-    with ExitStack() as undo:
-        for name in names:
-            _ip("netns", "add", name)
-            undo.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
-        _ip("-n", names[0], "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", names[1])
-        for number, name in enumerate(names, 1):
-            _ip("-n", name, "addr", "add", f"{NETWORK}{number}/24", "dev", "cable")
-            _ip("-n", name, "link", "set", "cable", "up")
-            _ip("-n", name, "link", "set", "lo", "up")
-        yield names
-
-
-def _ip(*words: str) -> None:
-    try:
-        subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no network namespaces can be made here: {getattr(error, 'stderr', '') or error}")
-
-
-def test_two_hosts(alone: Found, hosts: list[str], tmp_path: Path) -> None:
-    """Each process sees its own network alone, and reaches the other one through the cable."""
-    port = free_port()
-    processes = [
-        subprocess.Popen(
-            ["ip", "netns", "exec", host, sys.executable, WORKER, str(tmp_path), "first"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                **variables(rank, 2, port, f"{NETWORK}1", local_world=1),
-                "GLOO_SOCKET_IFNAME": "cable",
-                "OMP_NUM_THREADS": "1",
-            },
-        )
-        for rank, host in enumerate(hosts)
-    ]
-    left = ends(processes)
-    assert [end.code for end in left] == [0, 0], left
-    for rank in (0, 1):
-        found = json.loads((tmp_path / f"2-{rank}.json").read_text())
-        assert_equal_training(found["first"]["exact"], alone["exact"]["exact"])

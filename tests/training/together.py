@@ -1,20 +1,24 @@
 """What each process of ``test_parallel.py`` does: trainings alone or together, and what came of them, as JSON.
 
-Started as ``python together.py exact|methods OUT`` with the variables of a launcher, or without them.
+Started as ``python together.py OUT JOB...`` with the variables of a launcher.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gssl.common.errors import InputError
+from gssl.common.errors import InputError, Interrupted
 from gssl.method import Method, Player
 from gssl.methods.labelled import Labelled
 from gssl.methods.supervised import Supervised
@@ -23,11 +27,14 @@ from gssl.registry import ENCODERS, METHODS, SAMPLERS
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import GraphBatches
 from gssl.testing.toy import toy_dataset
+from gssl.training import pulse
 from gssl.training.config import TrainConfig
 from gssl.training.group import Group, opened
 from gssl.training.loop import pretrain
+from gssl.training.result import TrainResult
 
 NODES, GRAPHS = toy_dataset("node"), toy_dataset("graph")
+PLAIN = TrainConfig(epochs=3, lr=0.1, optimizer="sgd")
 Case = tuple[str, Callable[[], tuple[Method, Sampler]], dict[str, Any]]
 
 
@@ -99,11 +106,14 @@ def exact(group: Group, cases: tuple[Case, ...] = EXACT) -> dict[str, Any]:
     found = {}
     for name, make, options in cases:
         method, sampler = make()
-        config = TrainConfig(**{"epochs": 3, "lr": 0.1, "optimizer": "sgd", **options})
-        result = pretrain(method, sampler, config, seed=0, group=group)
-        weights = torch.cat([value.double().flatten() for value in method.state_dict().values()])
-        found[name] = {"losses": [record.loss for record in result.curve], "weights": weights.tolist()}
+        result = pretrain(method, sampler, replace(PLAIN, **options), seed=0, group=group)
+        found[name] = outcome(method, result)
     return found
+
+
+def outcome(method: Method, result: TrainResult) -> dict[str, Any]:
+    weights = torch.cat([value.double().flatten() for value in method.state_dict().values()])
+    return {"losses": [record.loss for record in result.curve], "weights": weights.tolist()}
 
 
 def every() -> Iterator[tuple[str, Callable[[], tuple[Method, Sampler]]]]:
@@ -150,15 +160,65 @@ def buffers(group: Group) -> dict[str, Any]:
     return {"counted": int(method.get_buffer("counted"))}
 
 
-JOBS: dict[str, Callable[[Group], dict[str, Any]]] = {
-    "exact": exact,
-    "first": lambda group: exact(group, EXACT[:1]),
-    "methods": methods,
-    "buffers": buffers,
+def begun(group: Group, folder: Path) -> dict[str, Any]:
+    """The first exact case, up to a signal within its second epoch that one process gets."""
+    method, sampler = on_nodes("uniform+exact", batch_size=7)
+    updates = count()
+
+    def stop(progress: float) -> None:
+        if next(updates) == sampler.batches_per_epoch and group.rank == group.world - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    method.after_step = stop  # type: ignore[method-assign]
+    file = folder / f"{group.world}.pt"
+    try:
+        pretrain(method, sampler, PLAIN, seed=0, group=group, checkpoint=None if group.rank else file)
+    except Interrupted:
+        return {"stopped": True}
+    return {"stopped": False}
+
+
+def resumed(group: Group, folder: Path, former: int) -> dict[str, Any]:
+    """The same case, continued from what so many processes left."""
+    file = folder / f"{former}.pt"
+    batches = torch.load(file, weights_only=True)["state"]["position"][1]
+    # A copy, for others continue from it too.
+    own = folder / f"{former}-{group.world}.pt"
+    if not group.rank:
+        own.write_bytes(file.read_bytes())
+    method, sampler = on_nodes("uniform+exact", batch_size=7)
+    result = pretrain(method, sampler, PLAIN, seed=0, group=group, checkpoint=None if group.rank else own)
+    return {**outcome(method, result), "batches": batches}
+
+
+def endless(group: Group, folder: Path) -> dict[str, Any]:
+    """Train until something happens; a file says that this began."""
+    method, sampler = on_nodes("uniform+exact", batch_size=7)
+
+    def began(progress: float) -> None:
+        (folder / f"began-{group.rank}").touch()
+
+    method.after_step = began  # type: ignore[method-assign]
+    pretrain(method, sampler, TrainConfig(epochs=10**6), seed=0, group=group)
+    return {}
+
+
+JOBS: dict[str, Callable[[Group, Path], dict[str, Any]]] = {
+    "exact": lambda group, folder: exact(group),
+    "first": lambda group, folder: exact(group, EXACT[:1]),
+    "methods": lambda group, folder: methods(group),
+    "buffers": lambda group, folder: buffers(group),
+    "begun": begun,
+    "resumed from 1": lambda group, folder: resumed(group, folder, 1),
+    "resumed from 2": lambda group, folder: resumed(group, folder, 2),
+    "endless": endless,
 }
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if "endless" in sys.argv:  # or the test would take a minute
+        pulse.BEAT_SECONDS, pulse.SILENT_SECONDS = 0.2, 5.0
+    out = Path(sys.argv[1])
     with opened() as mine:
-        answer = {job: JOBS[job](mine) for job in sys.argv[2:]}
-        Path(sys.argv[1], f"{mine.world}-{mine.rank}.json").write_text(json.dumps(answer))
+        answer = {job: JOBS[job](mine, out) for job in sys.argv[2:]}
+        (out / f"{mine.world}-{mine.rank}.json").write_text(json.dumps(answer))

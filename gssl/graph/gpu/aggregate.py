@@ -17,7 +17,12 @@ _TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 def is_fused(x: Tensor) -> bool:
     """Whether sums of rows of ``x`` are made by :func:`aggregated` here."""
-    return x.is_cuda and x.dtype in _TYPES and not INTERPRETED and obstacle(x.device) is None
+    return x.is_cuda and x.dtype in _TYPES and not INTERPRETED and obstacle(x.device, checked) is None
+
+
+def unfused(device: torch.device) -> str | None:
+    """Why sums on a CUDA device are not made by :func:`aggregated`; None where they are, and on other devices."""
+    return obstacle(device, checked) if device.type == "cuda" and not INTERPRETED else None
 
 
 @jit
@@ -132,3 +137,27 @@ def aggregated(
         columns,
     )
     return out
+
+
+def checked(device: torch.device) -> bool:
+    """Whether the kernel, compiled with all that it can be given, has the numbers of the CPU on a device."""
+    rowptr, col = torch.tensor([0, 3, 3, 5], dtype=torch.int32), torch.tensor([1, 2, 3, 0, 2], dtype=torch.int32)
+    table = torch.arange(5.0 * _MOST_COLUMNS).view(5, _MOST_COLUMNS).remainder(7)
+    weight, order = torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0]), torch.tensor([4, 3, 2, 1, 0])
+    dst_scale, src_scale = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([1.0, 0.5, 2.0, 4.0])
+    place = torch.tensor([4, 0, 3, 1])
+    matrix = torch.zeros(3, 4)
+    matrix[torch.tensor([0, 0, 0, 2, 2]), col.long()] = weight[order]
+    matrix[:2, :2] += torch.eye(2)
+    expected = dst_scale[:, None] * matrix @ (src_scale[:, None] * table[place])
+    found = aggregated(
+        Pattern(rowptr.to(device), col.to(device), 4),
+        table.to(device),
+        weight=weight.to(device),
+        order=order.to(device),
+        dst_scale=dst_scale.to(device),
+        src_scale=src_scale.to(device),
+        place=place.to(device),
+        loops=2,
+    )
+    return torch.allclose(found.cpu(), expected, rtol=1e-5, atol=1e-5)

@@ -1,7 +1,8 @@
-"""Whether kernels can be used here: the smallest one is compiled and run."""
+"""Whether kernels can be used here: the smallest one is compiled and run, then those that are to be used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 
@@ -13,6 +14,8 @@ from gssl.graph.gpu.support import INTERPRETED, Number, Values, constexpr, jit, 
 tl = language()
 LEAST = (3, 6)
 """The version of Triton from which on the kernels compile."""
+Check = Callable[[torch.device], bool]
+"""Runs kernels on a device, on tiny input, and says whether their numbers are right."""
 
 
 @jit
@@ -29,17 +32,17 @@ def counted(values: Tensor) -> Tensor:
     return out
 
 
-def obstacle(device: torch.device) -> str | None:
-    """Why kernels cannot be used on a device; None if they can. A small kernel is compiled and run, once."""
+def obstacle(device: torch.device, check: Check) -> str | None:
+    """Why the kernels of a check cannot be used on a device; None if they can. It is made once."""
     if find_spec("triton") is None:
         return "Triton is not installed (pip install 'gssl[gpu]')"
     if device.type == "cpu" and not INTERPRETED:
         return "the graph is on the CPU"
-    return _trial(device)
+    return _trial(device, check)
 
 
 @lru_cache
-def _trial(device: torch.device) -> str | None:
+def _trial(device: torch.device, check: Check) -> str | None:
     try:
         import triton
 
@@ -50,6 +53,8 @@ def _trial(device: torch.device) -> str | None:
         found: Tensor = counted(values)
         if found.tolist() != [1, 2, 3, 4, 5]:
             return f"a kernel of Triton {triton.__version__} gives wrong numbers"
+        if not check(device):
+            return f"kernels of Triton {triton.__version__} give wrong numbers"
     except Exception as error:  # whatever a compiler, a driver or a linker may raise
         return f"Triton fails here ({type(error).__name__}: {_first_line(error)})"
     return None
