@@ -20,7 +20,7 @@ from gssl.benchmarks.gpu.toys import training
 from gssl.benchmarks.gpu.trace import told
 from gssl.training.device import build_fabric
 from gssl.training.group import ALONE
-from gssl.training.parallel import Own, Reducer, Shared
+from gssl.training.parallel import Own, Reducer, Shared, ddp_strategy
 
 METHODS = ("BGRL", "GRACE")  # with buffers of its own, and without
 _STEPS = 3
@@ -58,14 +58,12 @@ def steps(name: str, device: str, *, shared: bool) -> list[Tensor]:
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.strategies.ddp import DDPStrategy
 
     with same_random(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         method, sampler = training(name, "dense")
         if shared:
-            strategy = DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False)
-            fabric = Fabric(accelerator=device, devices=1, strategy=strategy, plugins=[LightningEnvironment()])
+            fabric = Fabric(accelerator=device, devices=1, strategy=ddp_strategy(), plugins=[LightningEnvironment()])
             fabric.launch()
         else:
             fabric = build_fabric(device, "32-true")

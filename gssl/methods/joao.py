@@ -22,6 +22,7 @@ from gssl.common.options import Fraction, NonNegative, Positive, Probability
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.graph.kept import Later, occurrences
 from gssl.method import ContrastiveMethod, OverItems
 from gssl.models.encoder import Encoder
@@ -221,9 +222,7 @@ class JOAO(ContrastiveMethod):
 
     def loss(self, batch: MiniBatch) -> Tensor:
         drawn = self._drawn(batch.num_graphs)
-        pairs = [torch.full_like(drawn, _NONE), drawn]
-        if len(self.pairs) > len(KINDS):
-            pairs = [drawn // len(KINDS), drawn % len(KINDS)]
+        pairs = sent(torch.tensor(self.pairs), drawn.device)[drawn].unbind(1)
         plans = [self._plan(batch, kinds) for kinds in pairs]  # both before the host waits for what one of them asks
         views = (self.view(batch, kinds, plan) for kinds, plan in zip(pairs, plans, strict=True))
         return self.contrast(batch, *views)

@@ -47,7 +47,7 @@ def require_memory(make: Callable[[], nn.Module], available: int | None = None) 
     if needed > free:
         raise InputError(
             f"the method and its encoder would have {number:,} parameters{more}, whose training needs "
-            f" {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
+            f"{needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; {_ADVICE}"
         )
 
 

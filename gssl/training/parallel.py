@@ -19,6 +19,7 @@ from gssl.training.group import Group
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 _DRIFT = 1e-3  # relative difference of the norm of a parameter that processors of different kinds cannot explain
 
@@ -129,7 +130,6 @@ def build_shared_fabric(device: str, precision: str, group: Group, *, tf32: bool
         return build_fabric(device, precision, tf32=tf32)
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from lightning_fabric.strategies.ddp import DDPStrategy
 
     check_devices(device, group)
     accelerator = fit_device(device, precision, tf32=tf32)
@@ -138,11 +138,18 @@ def build_shared_fabric(device: str, precision: str, group: Group, *, tf32: bool
         devices=group.launch.local_world,
         num_nodes=group.world // group.launch.local_world,
         precision=precision,  # type: ignore[arg-type]  # checked by TrainConfig
-        strategy=DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False),
+        strategy=ddp_strategy(),
         plugins=[TorchElasticEnvironment()],
     )
     fabric.launch()
     return fabric
+
+
+def ddp_strategy() -> DDPStrategy:
+    """How gradients become those of all processes; buffers are settled after each step instead of before."""
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    return DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False)
 
 
 def check_devices(device: str, group: Group) -> None:

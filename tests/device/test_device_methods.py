@@ -106,9 +106,8 @@ def test_it_computes_in_16_bits_and_makes_the_host_wait_so_often(contract: type[
 def test_batches_of_graphs_cross_without_a_wait(contract: type[EmbeddingContract]) -> None:
     """A batch comes out of pinned memory, and a step waits as often as in one batch of all graphs."""
     config = TrainConfig(epochs=1, lr=0.01, optimizer="sgd")
-    steps = counted_steps(training(contract, "graph", batch_size=4, apart=True), config)[
-        1:-1
-    ]  # without what is done once
+    whole = counted_steps(training(contract, "graph", batch_size=4, apart=True), config)
+    steps = whole[1:-1]  # without what is done once
     most = max(steps, key=lambda step: step.counts.waits)
     assert most.counts.waits == GRAPH_WAITS[contract.method.__name__][1], most.waits
     assert not any(step.pageable for step in steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -139,22 +139,27 @@ def test_without_triton_others_work_and_say_so(monkeypatch: pytest.MonkeyPatch) 
     assert "gssl[gpu]" in note
 
 
+@pytest.fixture
+def untried() -> Iterator[None]:
+    """Trials are made anew, and what they find is forgotten."""
+    trial._trial.cache_clear()
+    yield
+    trial._trial.cache_clear()
+
+
 @needs_triton
+@pytest.mark.usefixtures("untried")
 def test_a_compiler_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(values: Tensor) -> Tensor:
         raise RuntimeError("\n  ptxas exited with 255\nand much more")
 
     monkeypatch.setattr(trial, "counted", fail)
+    engine = Engine(PATTERN, "triton")
+    assert engine.kind == "numba"
+    assert "Triton fails here (RuntimeError: ptxas exited with 255)" in engine.notes[0]
+    monkeypatch.setattr(trial, "counted", lambda values: values)
     trial._trial.cache_clear()
-    try:
-        engine = Engine(PATTERN, "triton")
-        assert engine.kind == "numba"
-        assert "Triton fails here (RuntimeError: ptxas exited with 255)" in engine.notes[0]
-        monkeypatch.setattr(trial, "counted", lambda values: values)
-        trial._trial.cache_clear()
-        assert "wrong numbers" in Engine(PATTERN, "triton").notes[0]
-    finally:
-        trial._trial.cache_clear()
+    assert "wrong numbers" in Engine(PATTERN, "triton").notes[0]
 
 
 @needs_triton
@@ -180,6 +185,7 @@ def test_every_kernel_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_triton
+@pytest.mark.usefixtures("untried")
 def test_one_kernel_that_does_not_compile_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     from gssl.samplers.gpu import expansion
 
@@ -189,13 +195,9 @@ def test_one_kernel_that_does_not_compile_is_enough(monkeypatch: pytest.MonkeyPa
         support.launch(found, grid, *arguments)
 
     monkeypatch.setattr(expansion, "launch", launch)
-    trial._trial.cache_clear()
-    try:
-        engine = Engine(PATTERN, "triton")
-        assert engine.kind == "numba"
-        assert "Triton fails here (RuntimeError: out of resource: shared memory)" in engine.notes[0]
-    finally:
-        trial._trial.cache_clear()
+    engine = Engine(PATTERN, "triton")
+    assert engine.kind == "numba"
+    assert "Triton fails here (RuntimeError: out of resource: shared memory)" in engine.notes[0]
 
 
 @needs_triton
