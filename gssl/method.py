@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from gssl.augment.base import Augmenter, Compose
+from gssl.augment.base import Augmenter, Compose, views_of
 from gssl.common.card import Card
 from gssl.common.errors import InputError, TrainingError
 from gssl.common.space import Space
@@ -272,7 +272,11 @@ class ContrastiveMethod(Method):
         """The objective, a scalar, from one projection (num_items, dim) per view."""
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        return self.contrast(batch, *(self.project(self.embed(view(batch, self.rng))) for view in self.views))
+        return self.contrast(batch, *(self.project(self.embed(view)) for view in self.drawn_views(batch)))
+
+    def drawn_views(self, batch: MiniBatch) -> Iterator[MiniBatch]:
+        """A view by each augmenter, each made when it is asked for; all are drawn before."""
+        return views_of(batch, self.views, self.rng)
 
 
 def require_others(method: Method, sampler: Sampler) -> None:

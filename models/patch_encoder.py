@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
+from gssl.graph.kept import occurrences
 from gssl.models.encoder import LAYER_OUTPUT_ENCODERS, Encoder
 from gssl.models.layered import LayeredEncoder
 from gssl.models.layers import BatchNorm, jump
@@ -52,7 +52,7 @@ class PatchEncoder(nn.Module):
         Returns:
             Shape (num_patches, out_dim), float.
         """
-        copies = torch.bincount(rows, minlength=num_nodes).clamp(min=1).unsqueeze(1)
+        copies = occurrences(rows, num_nodes).clamp(min=1).unsqueeze(1)
         x = self.encoder.step(0, view.block(0), view.x, view)
         outputs = [x]
         for index, summary in enumerate(self.summaries, start=1):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gssl.augment.base import Augmenter
+from gssl.augment.base import Change, PartAugmenter
 from gssl.augment.centrality import Ends, drop_probability, edge_weight, feature_weight, log_range
-from gssl.augment.mask_feature import keep_columns
+from gssl.augment.mask_feature import keeping_columns
 from gssl.common.errors import InputError
 from gssl.common.options import Fraction, Probability
 from gssl.graph.batch import MiniBatch
@@ -19,7 +20,7 @@ from gssl.graph.sparse import Features
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AdaptiveDropEdge(Augmenter):
+class AdaptiveDropEdge(PartAugmenter):
     """Drop edges between nodes of low centrality more often (GCA, Zhu et al., 2021, arXiv:2010.14945, sec. 3.2.1).
 
     Nodes are known by their global ids, so that an edge has the same probability in a sampled batch. Directed edges are
@@ -35,6 +36,7 @@ class AdaptiveDropEdge(Augmenter):
         ends: whether the centrality of an edge is that of its destination, or the mean of its ends.
     """
 
+    part: ClassVar[Literal["edges"]] = "edges"
     node: Tensor
     visible: Tensor
     most: float
@@ -73,20 +75,23 @@ class AdaptiveDropEdge(Augmenter):
         visible = torch.zeros_like(node).index_add(0, row, kept) / degree.where(degree > 0, 1)
         return cls(node=node, visible=visible, most=most, mean=mean, p=p, cutoff=cutoff, ends=ends)
 
-    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         node, visible = (values[batch.node_ids] for values in self._on(batch.device))
 
-        def drop(block: Block) -> Block:
-            _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
+        def stays(block: Block) -> Tensor:
+            block.pattern.be_ready_to_turn()
             weight = edge_weight(node[block.pattern.row.long()], node[block.pattern.col.long()], self.ends)
             chance = drop_probability(weight, self.p, most=self.most, mean=self.mean, cutoff=self.cutoff)
-            kept = block.filter(torch.rand(block.num_edges, generator=rng, device=rng.device) >= chance)
-            if kept.full_degree is None:
-                return kept
-            # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
-            return replace(kept, full_degree=kept.full_degree * visible[: block.num_src])
+            return torch.rand(block.num_edges, generator=rng, device=rng.device) >= chance
 
-        return batch.map_blocks(drop)
+        def expected(block: Block) -> Block:
+            if block.full_degree is None:
+                return block
+            # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
+            return replace(block, full_degree=block.full_degree * visible[: block.num_src])
+
+        filtered = batch.filtering(stays)
+        return lambda changed: filtered(changed).map_blocks(expected)
 
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Centrality and visible share on a device, where they stay."""
@@ -100,7 +105,7 @@ class AdaptiveDropEdge(Augmenter):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AdaptiveMaskFeature(Augmenter):
+class AdaptiveMaskFeature(PartAugmenter):
     """Mask dimensions that central nodes rarely use more often (GCA, Zhu et al., 2021, arXiv:2010.14945, sec. 3.2.2).
 
     A masked dimension is zero for all nodes. :meth:`of` makes one from a graph.
@@ -111,6 +116,7 @@ class AdaptiveMaskFeature(Augmenter):
         cutoff: greatest probability of masking a dimension.
     """
 
+    part: ClassVar[Literal["features"]] = "features"
     weight: Tensor
     p: Probability = 0.3
     cutoff: Fraction = 0.7
@@ -137,13 +143,13 @@ class AdaptiveMaskFeature(Augmenter):
         weight = feature_weight(x, node, binary=binary)
         return cls(weight=weight.to(torch.get_default_dtype()), p=p, cutoff=cutoff)
 
-    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         if rng.device not in self._there:
             most, mean = log_range(self.weight)
             chance = drop_probability(self.weight, self.p, most=most, mean=mean, cutoff=self.cutoff)
             self._there[rng.device] = chance.to(rng.device)
         keep = torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self._there[rng.device]
-        return keep_columns(batch, keep)
+        return keeping_columns(batch, keep)
 
     @cached_property
     def _there(self) -> dict[torch.device, Tensor]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gssl.augment.base import Augmenter
+from gssl.augment.base import Change, PartAugmenter
 from gssl.common.options import Probability
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
 
 
 @dataclass(frozen=True, kw_only=True)
-class DropEdge(Augmenter):
+class DropEdge(PartAugmenter):
     """Drop each directed edge independently (GRACE, Zhu et al., 2020, arXiv:2006.04131, sec. 3.2.1).
 
     Attributes:
@@ -23,15 +24,16 @@ class DropEdge(Augmenter):
             sampled layer by layer draws for itself.
     """
 
+    part: ClassVar[Literal["edges"]] = "edges"
     p: Probability = 0.2
     undirected: bool = False
 
-    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         if self.p == 0:
-            return batch
+            return lambda changed: changed
 
         def stays(block: Block) -> Tensor:
-            _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
+            block.pattern.be_ready_to_turn()
             pairs = block.pattern.pairs if self.undirected else None
             draws = block.num_edges if pairs is None else pairs.num_pairs
             keep = torch.rand(draws, generator=rng, device=rng.device) >= self.p
@@ -43,4 +45,5 @@ class DropEdge(Augmenter):
             # A sampled block does not hold all edges, so the degrees of the view are known in expectation only.
             return replace(block, full_degree=block.full_degree * (1 - self.p))
 
-        return batch.filter_edges(stays).map_blocks(expected)
+        filtered = batch.filtering(stays)
+        return lambda changed: filtered(changed).map_blocks(expected)

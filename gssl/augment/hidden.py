@@ -119,7 +119,7 @@ class BatchPairs:
         """The batch without some edges, and where the masks ``asked`` are set."""
         masks = []
         for block, (into_greater, pair) in zip(self.blocks, self._edges(), strict=True):
-            _ = block.pattern.transposed  # known on the full graph, so that the view's need not be sorted
+            block.pattern.be_ready_to_turn()
             masks.append(block.pattern.mask(~gone[into_greater.long(), pair]))
         left, places, _ = kept_beside(masks, asked)
         kept = [block.left_by(own) for block, own in zip(self.blocks, left, strict=True)]

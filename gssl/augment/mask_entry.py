@@ -29,7 +29,7 @@ class MaskEntry(Augmenter):
         if self.p == 0:
             return batch
         if isinstance(batch.x, SparseMatrix) and batch.x.token is None:
-            _ = batch.x.pattern.transposed  # filtered, so that the view's need not be sorted
+            batch.x.pattern.be_ready_to_turn()
             keep = torch.rand(batch.x.pattern.nnz, generator=rng, device=rng.device) >= self.p
             return batch.with_x(batch.x.filter(keep))
         x = dense_features(batch.x)

@@ -11,7 +11,7 @@ from gssl.graph.sparse import SparseMatrix, dense_features, select_features
 
 def mask_nodes(
     batch: MiniBatch, token: Tensor, *, rate: float, replace_rate: float, rng: torch.Generator
-) -> tuple[MiniBatch, Tensor]:
+) -> tuple[MiniBatch, Tensor, Tensor]:
     """Hide the features of some nodes (GraphMAE, Hou et al., 2022, arXiv:2205.10803, sec. 3.1).
 
     The same share of the targets and of the other rows of a sampled batch, at least one target.
@@ -24,16 +24,17 @@ def mask_nodes(
         rng: on the device of the batch.
 
     Returns:
-        The view, and the masked rows, targets first, shape (num_masked,), int64.
+        The view, the masked targets, shape (num_masked,), and the other masked rows, shape (n,), both int64.
     """
     num_targets, num_others = batch.num_targets, batch.num_nodes - batch.num_targets
     replaced, hidden = _split(num_targets, max(1, round(rate * num_targets)), replace_rate, rng)
     masked = torch.cat([replaced, hidden])
+    others = masked[:0]
     if num_others:
-        parts = _split(num_others, round(rate * num_others), replace_rate, rng)
-        masked = torch.cat([masked, *(part + num_targets for part in parts)])
-        replaced, hidden = (torch.cat([a, b + num_targets]) for a, b in zip((replaced, hidden), parts, strict=True))
-    return hide_nodes(batch, token, replaced, hidden, rng), masked
+        parts = [part + num_targets for part in _split(num_others, round(rate * num_others), replace_rate, rng)]
+        others = torch.cat(parts)
+        replaced, hidden = (torch.cat(both) for both in zip((replaced, hidden), parts, strict=True))
+    return hide_nodes(batch, token, replaced, hidden, rng), masked, others
 
 
 def hide_nodes(batch: MiniBatch, token: Tensor, replaced: Tensor, hidden: Tensor, rng: torch.Generator) -> MiniBatch:

@@ -11,9 +11,11 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from gssl.augment.ego_nets import induced_nets, simple_pattern
+from gssl.augment.graphwise import segment_index
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
+from gssl.graph.crossing import brought, sent
 from gssl.graph.sparse import Pattern, select_features
 from gssl.samplers.selection.cluster import metis_partition
 
@@ -26,8 +28,9 @@ class Patches:
         view: a batch whose graphs are the patches; a node of several patches is there several times.
         rows: row of the batch of each row of the view, shape (num_rows,), int64.
         graphs: graph of each patch, shape (num_patches,), int64, ascending.
-        ptr: offsets of the graphs in the patches, shape (num_graphs + 1,), int64.
+        ptr: offsets of the graphs in the patches, shape (num_graphs + 1,), int64; in host memory.
         number: of each patch among those of its graph, shape (num_patches,), int64.
+        largest: nodes of the largest graph.
     """
 
     view: MiniBatch
@@ -35,6 +38,12 @@ class Patches:
     graphs: Tensor
     ptr: Tensor
     number: Tensor
+    largest: int
+
+    @property
+    def most(self) -> int:
+        """Patches of the graph that has most."""
+        return int(self.ptr.diff().max()) if self.ptr.numel() > 1 else 0
 
     def padded(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Values of patches (num_patches, dim) as (num_graphs, most patches, dim), zero where there is no patch.
@@ -42,8 +51,7 @@ class Patches:
         Returns:
             The values, and where there is a patch, shape (num_graphs, most patches), bool.
         """
-        sizes = self.ptr.diff()
-        there = torch.arange(int(sizes.max()) if len(sizes) else 0, device=sizes.device) < sizes.unsqueeze(1)
+        there = sent(torch.arange(self.most) < self.ptr.diff().unsqueeze(1), values.device)
         out = values.new_zeros(*there.shape, values.shape[1])
         return out.masked_scatter(there.unsqueeze(2), values), there
 
@@ -54,31 +62,41 @@ class Patches:
             nodes: offsets of the graphs in the rows of the batch, shape (num_graphs + 1,), int64.
         """
         patch = self.view.graph_index()
-        graph, most = self.graphs[patch], int(self.ptr.diff().max()) if len(self.graphs) else 0
-        longest = int(nodes.diff().max()) if nodes.numel() > 1 else 0
-        there = torch.zeros(nodes.numel() - 1, most, longest, device=nodes.device)
-        there[graph, self.number[patch], self.rows - nodes[graph]] = 1
+        graph = self.graphs[patch]
+        there = torch.zeros(nodes.numel() - 1, self.most, self.largest, device=nodes.device)
+        one = there.new_ones(()).expand(len(patch))
+        there.index_put_((graph, self.number[patch], self.rows - nodes[graph]), one)
         return there @ there.transpose(1, 2)
 
 
 def cut_patches(batch: MiniBatch, part: Tensor, *, hops: int) -> Patches:
     """The patches around the parts of the graphs of a batch, each part with the nodes that are near it.
 
+    They are cut in host memory, since the size of everything depends on the sizes before; a device is waited for once.
+
     Args:
         batch: of whole graphs.
         part: of each node within its graph, shape (num_nodes,), int64, not negative.
         hops: how far from a part its patch reaches.
     """
-    size, pattern = max(batch.num_nodes, 1), batch.blocks[0].pattern
+    assert batch.graph_ptr is not None
+    block, size = batch.blocks[0], max(batch.num_nodes, 1)
+    rowptr, col, nodes, part = brought(block.pattern.rowptr, block.pattern.col, batch.graph_ptr, part)
+    pattern, sizes = Pattern(rowptr, col, batch.num_nodes), nodes.diff()
     most = int(part.max()) + 1 if part.numel() else 1
-    nets, net = torch.unique(batch.graph_index() * most + part, return_inverse=True)
-    key = (net * size + torch.arange(batch.num_nodes, device=batch.device)).sort().values
+    nets, net = torch.unique(segment_index(nodes, batch.num_nodes) * most + part, return_inverse=True)
+    key = (net * size + torch.arange(batch.num_nodes)).sort().values
     for _ in range(hops):
         near, _ = pattern.select_rows(key % size)
         around = (key // size).repeat_interleave(near.counts.long()) * size + near.col.long()
         key = torch.cat([key, around]).unique()
-    rows, ptr, inside, edges = induced_nets(pattern, key, len(nets))
-    block = batch.blocks[0]
+    found, ptr, inside, edges = induced_nets(pattern, key, len(nets))
+    graphs = nets // most
+    offsets = torch.nn.functional.pad(torch.bincount(graphs, minlength=batch.num_graphs).cumsum(0), (1, 0))
+    number = torch.arange(len(nets)) - offsets[graphs]
+    there = batch.device
+    rows, edges, graphs, number, ptr = (sent(values, there) for values in (found, edges, graphs, number, ptr))
+    inside = inside.map(lambda values: sent(values, there))
     view = MiniBatch(
         x=select_features(batch.x, rows),
         blocks=(
@@ -93,10 +111,7 @@ def cut_patches(batch: MiniBatch, part: Tensor, *, hops: int) -> Patches:
         graph_ptr=ptr,
         graph_ids=torch.arange(len(nets), device=batch.device),
     )
-    graphs = nets // most
-    offsets = torch.nn.functional.pad(torch.bincount(graphs, minlength=batch.num_graphs).cumsum(0), (1, 0))
-    number = torch.arange(len(nets), device=batch.device) - offsets[graphs]
-    return Patches(view, rows, graphs, offsets, number)
+    return Patches(view, rows, graphs, offsets, number, int(sizes.max()) if len(sizes) else 0)
 
 
 def partition_graphs(pattern: Pattern, ptr: Tensor, parts: int, *, seed: int, drop: float = 0.0) -> Tensor:

@@ -23,7 +23,7 @@ from gssl.augment.graphwise import (
 )
 from gssl.common.options import Fraction
 from gssl.graph.batch import MiniBatch
-from gssl.graph.crossing import Arrivals, sent
+from gssl.graph.crossing import brought, sent
 from gssl.graph.kept import Kept, true_places
 from gssl.graph.sparse import Pattern
 
@@ -105,7 +105,7 @@ def _walk(pattern: Pattern, offsets: Tensor, rng: torch.Generator, *more: Tensor
     device = offsets.device
     clock = torch.empty(pattern.num_rows, dtype=torch.float64, device=device).exponential_(generator=rng)
     key = torch.randperm(pattern.num_rows, generator=rng, device=device)
-    row, col, ptr, clock, key, *rest = _brought(pattern.row, pattern.col, offsets, clock, key, *more)
+    row, col, ptr, clock, key, *rest = brought(pattern.row, pattern.col, offsets, clock, key, *more)
     return _Walk(row, col, ptr, clock, key), rest
 
 
@@ -117,14 +117,3 @@ def _known(batch: MiniBatch, keep: Tensor, walk: _Walk) -> MiniBatch:
     (edges,) = edges_between(batch, there)
     kept = Kept(edges, true_places(edges, num_edges))
     return induced_of(batch, there, true_places(there, int(keep.count_nonzero())), targets, [kept])
-
-
-def _brought(*values: Tensor) -> list[Tensor]:
-    """Tensors in host memory, for one wait."""
-    if values[0].device.type == "cpu":
-        return list(values)
-    arrivals, found = Arrivals(), list[Tensor]()
-    for part in values:
-        arrivals.send(part, part.dtype, found.append)
-    arrivals.take()
-    return found

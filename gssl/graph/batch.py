@@ -13,7 +13,7 @@ from gssl.common.errors import InputError
 from gssl.graph.block import Block
 from gssl.graph.crossing import sent
 from gssl.graph.hetero import HeteroParts
-from gssl.graph.kept import kept_beside
+from gssl.graph.kept import kept_later
 from gssl.graph.plan import Plan
 from gssl.graph.sparse import BatchFeatures, SparseMatrix, dense_features
 
@@ -126,6 +126,14 @@ class MiniBatch:
         Raises:
             InputError: the first layer was computed from these already.
         """
+        return self.filtering(keep)(self)
+
+    def filtering(self, keep: Callable[[Block], Tensor]) -> Callable[[MiniBatch], MiniBatch]:
+        """:meth:`filter_edges` for later: which edges stay is drawn now, and the device is looked at when it is asked.
+
+        Returns:
+            What drops the edges of a batch with the blocks of this one.
+        """
         # A block that serves several layers is asked for each, and its last answer counts: so were results made.
         asked = {id(block): (block, block.pattern.mask(keep(block))) for block in self.blocks}
         drawn = {
@@ -133,11 +141,16 @@ class MiniBatch:
             for key, (block, mask) in asked.items()
             if block.sample_weight is not None
         }
-        kept, _, numbers = kept_beside([mask for _, mask in asked.values()], (), list(drawn.values()))
-        left = {key: block.left_by(own) for (key, (block, _)), own in zip(asked.items(), kept, strict=True)}
-        for key, number in zip(drawn, numbers, strict=True):
-            left[key] = replace(left[key], num_drawn=number)
-        return self.map_blocks(lambda block: left[id(block)])
+        answer = kept_later([mask for _, mask in asked.values()], (), list(drawn.values()))
+
+        def filtered(batch: MiniBatch) -> MiniBatch:
+            kept, _, numbers = answer()
+            left = {key: block.left_by(own) for (key, (block, _)), own in zip(asked.items(), kept, strict=True)}
+            for key, number in zip(drawn, numbers, strict=True):
+                left[key] = replace(left[key], num_drawn=number)
+            return batch.map_blocks(lambda block: left[id(block)])
+
+        return filtered
 
     def _require_raw(self) -> None:
         if self.plan.first is not None:

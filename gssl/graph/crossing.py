@@ -43,6 +43,17 @@ def gather_across(rows: Tensor, ids: Tensor, out: Tensor) -> None:
             into.copy_(rows.index_select(0, part), non_blocking=out.device.type == "cuda")
 
 
+def brought(*values: Tensor) -> list[Tensor]:
+    """Tensors of one device in host memory, for one wait."""
+    if values[0].device.type == "cpu":
+        return list(values)
+    arrivals, found = Arrivals(), list[Tensor]()
+    for part in values:
+        arrivals.send(part, part.dtype, found.append)
+    arrivals.take()
+    return found
+
+
 class Arrivals:
     """Rows that are on their way from a CUDA device to host memory. All of them are waited for at once."""
 

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
-from gssl.graph.kept import true_places
+from gssl.graph.kept import Later, true_places
 from gssl.graph.sparse import Pattern
 
 
-def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
+@dataclass(frozen=True, eq=False)
+class CutSizes:
+    """What the host must know to cut rows from a block.
+
+    Attributes:
+        edges: how many end in the rows.
+        others: how many nodes that are none of the rows these begin at.
+        touched: those nodes, shape (num_src,), bool.
+    """
+
+    edges: Later
+    others: Later
+    touched: Tensor
+
+    @classmethod
+    def of(cls, block: Block, wanted: Tensor) -> CutSizes | None:
+        """Asked on a device, to be read with what is waited for next; the CPU needs none.
+
+        Args:
+            block: rows are destinations.
+            wanted: the first destinations, and which of them are to be kept, shape (n,), bool.
+        """
+        pattern = block.pattern
+        if wanted.device.type == "cpu":
+            return None
+        there = torch.zeros(pattern.num_rows, dtype=torch.int32, device=wanted.device)
+        there[: len(wanted)] = wanted
+        reached = there.new_zeros(pattern.num_cols).index_add_(0, pattern.col, there[pattern.row.long()])
+        reached[: len(wanted)].masked_fill_(wanted, 0)
+        touched = reached > 0
+        return cls(Later((pattern.counts * there).sum()), Later(touched.sum()), touched)
+
+
+def restrict_rows(block: Block, rows: Tensor, sizes: CutSizes | None = None) -> tuple[Block, Tensor]:
     """The block in which only some destinations receive messages, with the sources renumbered.
 
     Args:
         block: rows are destinations.
         rows: distinct destinations to keep, shape (n,), int64.
+        sizes: of the same destinations, where they were asked for before.
 
     Returns:
         The smaller block, normalised as in the whole one, and the ids (num_src',) int64 of its sources in the old
         numbering, ``rows`` first.
     """
-    pattern, position, others = _rows_and_others(block.pattern, rows)
+    pattern, position, others = _rows_and_others(block, rows, sizes)
     new_id = rows.new_full((block.num_src,), -1)
     new_id[rows] = torch.arange(rows.numel(), device=rows.device)
     new_id[others] = torch.arange(rows.numel(), rows.numel() + others.numel(), device=rows.device)
@@ -39,22 +73,24 @@ def restrict_rows(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
     return cut, sources
 
 
-def _rows_and_others(pattern: Pattern, rows: Tensor) -> tuple[Pattern, Tensor, Tensor]:
-    """What ``pattern.select_rows`` gives, and the columns in it that are none of the rows, ascending.
+def _rows_and_others(block: Block, rows: Tensor, sizes: CutSizes | None) -> tuple[Pattern, Tensor, Tensor]:
+    """What ``select_rows`` gives, and the columns in it that are none of the rows, ascending.
 
     On a device the columns are found among all non-zeros, so that the host waits for both numbers at once.
     """
+    pattern = block.pattern
     if rows.device.type == "cpu":
         selected, position = pattern.select_rows(rows)
         touched = torch.zeros(pattern.num_cols, dtype=torch.bool)
         touched[selected.col.long()] = True
         touched[rows] = False
         return selected, position, touched.nonzero().squeeze(1)
-    wanted = torch.zeros(pattern.num_rows, dtype=torch.int32, device=rows.device).index_fill_(0, rows, 1)
-    reached = wanted.new_zeros(pattern.num_cols).index_add_(0, pattern.col, wanted[pattern.row.long()])
-    touched = reached.index_fill_(0, rows, 0) > 0
-    total, count = torch.stack([pattern.counts[rows].sum(), touched.sum()]).tolist()
-    return *pattern.select_rows(rows, total=total), true_places(touched, count)
+    if sizes is None:
+        wanted = torch.zeros(pattern.num_rows, dtype=torch.bool, device=rows.device).index_fill_(0, rows, True)
+        sizes = CutSizes.of(block, wanted)
+    assert sizes is not None
+    selected, position = pattern.select_rows(rows, total=int(sizes.edges))
+    return selected, position, true_places(sizes.touched, int(sizes.others))
 
 
 def before_last(batch: MiniBatch, hops: int) -> MiniBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -49,7 +49,7 @@ class Later:
         if self.told is None and self.number.device.type == "cpu":
             self.told = int(self.number)
         if self.told is None:
-            _read([], self.number.device)
+            _read(self.number.device)
         assert self.told is not None
         return self.told
 
@@ -89,16 +89,28 @@ def kept_beside(
     Returns:
         What the masks leave, where each further one is set (count,), int64, and what the numbers are.
     """
+    return kept_later(masks, asked, numbers)()
+
+
+def kept_later(
+    masks: Sequence[Mask], asked: Sequence[Tensor], numbers: Sequence[Tensor] = ()
+) -> Callable[[], tuple[list[Kept], tuple[Tensor, ...], tuple[int, ...]]]:
+    """What gives the answer of :func:`kept_beside`, for which a device is waited for with what is asked meanwhile."""
     ends = [] if not masks or masks[0].keep.device.type == "cpu" else [end for mask in masks for end in _ends(mask)]
-    places, told = places_beside([*(mask.keep for mask in masks), *asked], [*ends, *numbers])
-    known, found = iter(told[: len(ends)]), []
-    for mask, place in zip(masks, places, strict=False):
-        if not ends:  # of which nothing is to be known, or offsets are at hand
-            found.append(Kept(mask.keep, place))
-            continue
-        first = {rows: next(known) for rows in mask.ends}
-        found.append(Kept(mask.keep, place, first, {rows: next(known) for rows in mask.turned_ends}))
-    return found, places[len(masks) :], told[len(ends) :]
+    read = places_later([*(mask.keep for mask in masks), *asked], [*ends, *numbers])
+
+    def answer() -> tuple[list[Kept], tuple[Tensor, ...], tuple[int, ...]]:
+        places, told = read()
+        known, found = iter(told[: len(ends)]), []
+        for mask, place in zip(masks, places, strict=False):
+            if not ends:  # of which nothing is to be known, or offsets are at hand
+                found.append(Kept(mask.keep, place))
+                continue
+            first = {rows: next(known) for rows in mask.ends}
+            found.append(Kept(mask.keep, place, first, {rows: next(known) for rows in mask.turned_ends}))
+        return found, places[len(masks) :], told[len(ends) :]
+
+    return answer
 
 
 def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
@@ -115,11 +127,22 @@ def places_of(*masks: Tensor) -> tuple[Tensor, ...]:
 
 def places_beside(masks: Sequence[Tensor], numbers: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Where masks (n,), bool, are set, each (count,), int64, and what integers () on the device are, for one wait."""
-    if not masks or masks[0].device.type == "cpu":
-        return tuple(mask.nonzero().squeeze(1) for mask in masks), tuple(int(number) for number in numbers)
-    told = _read([*(mask.count_nonzero() for mask in masks), *numbers], masks[0].device)
-    places = tuple(true_places(mask, count) for mask, count in zip(masks, told, strict=False))
-    return places, tuple(told[len(masks) :])
+    return places_later(masks, numbers)()
+
+
+def places_later(
+    masks: Sequence[Tensor], numbers: Sequence[Tensor]
+) -> Callable[[], tuple[tuple[Tensor, ...], tuple[int, ...]]]:
+    """What gives the answer of :func:`places_beside`, for which a device is waited for with what is asked meanwhile."""
+    away = bool(masks) and masks[0].device.type != "cpu"
+    counts: Sequence[Later | int] = [Later(mask.count_nonzero()) for mask in masks] if away else [0] * len(masks)
+    asked = [Later(number) for number in numbers]
+
+    def answer() -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        places = tuple(true_places(mask, int(count)) for mask, count in zip(masks, counts, strict=True))
+        return places, tuple(map(int, asked))
+
+    return answer
 
 
 def occurrences(index: Tensor, size: int) -> Tensor:
@@ -156,15 +179,13 @@ def _unread() -> list[weakref.ref[Later]]:
     return found
 
 
-def _read(numbers: Sequence[Tensor], device: torch.device) -> list[int]:
-    """What numbers on a device are, for one wait, for which everything is told that was asked for :class:`Later`."""
+def _read(device: torch.device) -> None:
+    """Tell everything of a device that this thread has asked for :class:`Later`, for one wait."""
     asked = [later for later in (ref() for ref in _unread()) if later is not None]
     ours = [later for later in asked if later.number.device == device]
     _PENDING.asked = [weakref.ref(later) for later in asked if later.number.device != device]
-    told: list[int] = torch.stack([*numbers, *(later.number.long() for later in ours)]).tolist()
-    for later, number in zip(ours, told[len(numbers) :], strict=True):
+    for later, number in zip(ours, torch.stack([later.number.long() for later in ours]).tolist(), strict=True):
         later.told = number
-    return told[: len(numbers)]
 
 
 def _ends(mask: Mask) -> Iterator[Tensor]:

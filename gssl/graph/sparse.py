@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gssl.graph.deriving import Deriving
 from gssl.graph.gathered import GatheredRows, touch_rows
-from gssl.graph.kept import Kept, Mask, kept_of, occurrences, true_places
+from gssl.graph.kept import Kept, Mask, kept_later, kept_of, occurrences, true_places
+from gssl.graph.offsets import filtered_offsets, row_offsets
 from gssl.graph.pairs import Pairs
 from gssl.graph.remote import is_remote
 from gssl.graph.turning import Turner
@@ -48,7 +49,7 @@ class Pattern(Deriving):
         """
         order = torch.argsort(row.long() * max(num_cols, 1) + col.long(), stable=True)
         dtype = index_dtype(num_rows, num_cols, row.numel())
-        return cls(_offsets(occurrences(row, num_rows), dtype), col[order].to(dtype), num_cols), order
+        return cls(row_offsets(occurrences(row, num_rows), dtype), col[order].to(dtype), num_cols), order
 
     @property
     def num_rows(self) -> int:
@@ -88,7 +89,7 @@ class Pattern(Deriving):
                 return turner.make(self)
         order = torch.argsort(self.col, stable=True)
         if self.col.device.type == "cpu":
-            offsets = _offsets(torch.bincount(self.col, minlength=self.num_cols), self.col.dtype)
+            offsets = row_offsets(torch.bincount(self.col, minlength=self.num_cols), self.col.dtype)
         else:  # a count would make the host wait
             columns = torch.arange(self.num_cols + 1, device=self.col.device, dtype=self.col.dtype)
             offsets = torch.searchsorted(self.col[order], columns).to(self.col.dtype)
@@ -128,6 +129,11 @@ class Pattern(Deriving):
         """Whether :attr:`transposed` is known or follows from one that is, or there is a :class:`Turner` for it."""
         return any(name in self.__dict__ for name in ("transposed", "_origin", "_turner"))
 
+    def be_ready_to_turn(self) -> None:
+        """Make the transpose unless something makes it on demand, so that nothing that is left of this is sorted."""
+        if not self.knows_transpose:
+            _ = self.transposed
+
     def turned_by(self, turner: Turner[Pattern]) -> Pattern:
         """This pattern, with its transpose if those of its kind are asked for, else with what makes it then."""
         if turner.asked and self.col.device.type == "cpu":
@@ -161,7 +167,7 @@ class Pattern(Deriving):
 
     def left_by(self, kept: Kept) -> Pattern:
         """The pattern of the non-zeros that stay."""
-        offsets = _filtered_offsets(self.rowptr, kept.keep)
+        offsets = filtered_offsets(self.rowptr, kept.keep)
         child = Pattern(offsets, self.col.index_select(0, kept.places), self.num_cols)
         child.__dict__["_ends"] = kept.ends
         if self.knows_transpose:
@@ -173,7 +179,7 @@ class Pattern(Deriving):
         stays = kept.keep[order]
         places = true_places(stays, self.nnz)
         position = kept.keep.cumsum(0) - 1
-        offsets = _filtered_offsets(pattern.rowptr, stays)
+        offsets = filtered_offsets(pattern.rowptr, stays)
         turned = Pattern(offsets, pattern.col.index_select(0, places), pattern.num_cols)
         turned.__dict__["_ends"] = kept.turned_ends
         return turned, position[order.index_select(0, places)]
@@ -190,7 +196,7 @@ class Pattern(Deriving):
         """
         first = self.rowptr[index]
         counts = (self.rowptr[index + 1] - first).long()
-        rowptr = _offsets(counts, self.rowptr.dtype)
+        rowptr = row_offsets(counts, self.rowptr.dtype)
         start = (first - rowptr[:-1]).long()
         total = int(rowptr[-1]) if total is None else total
         position = torch.arange(total, device=self.col.device) + start.repeat_interleave(counts, output_size=total)
@@ -308,8 +314,17 @@ class SparseMatrix:
 
     def filter(self, keep: Tensor) -> SparseMatrix:
         """Keep the non-zeros where ``keep`` (nnz,) bool is set."""
-        (kept,) = kept_of([self.pattern.mask(keep)])
-        return replace(self, pattern=self.pattern.left_by(kept), value=self.value.index_select(0, kept.places))
+        return self.filtering(keep)()
+
+    def filtering(self, keep: Tensor) -> Callable[[], SparseMatrix]:
+        """:meth:`filter` for later: a device is looked at when the matrix is made."""
+        answer = kept_later([self.pattern.mask(keep)], ())
+
+        def filtered() -> SparseMatrix:
+            ((kept,), _, _) = answer()
+            return replace(self, pattern=self.pattern.left_by(kept), value=self.value.index_select(0, kept.places))
+
+        return filtered
 
     @property
     def tokens(self) -> Tensor:
@@ -381,15 +396,3 @@ def gathered_features(x: Features, index: Tensor, *, ahead: bool) -> BatchFeatur
 def dense_features(x: BatchFeatures) -> Tensor:
     """The features as a dense matrix, shape (num_rows, dim)."""
     return x if isinstance(x, Tensor) else x.to_dense()
-
-
-def _offsets(counts: Tensor, dtype: torch.dtype) -> Tensor:
-    offsets = torch.zeros(counts.numel() + 1, dtype=dtype, device=counts.device)
-    torch.cumsum(counts, 0, out=offsets[1:]) if counts.dtype == dtype else offsets[1:].copy_(counts.cumsum(0))
-    return offsets
-
-
-def _filtered_offsets(rowptr: Tensor, keep: Tensor) -> Tensor:
-    kept_before = torch.zeros(keep.numel() + 1, dtype=rowptr.dtype, device=keep.device)
-    kept_before[1:] = keep.cumsum(0)
-    return kept_before[rowptr.long()]

@@ -88,9 +88,13 @@ class StalenessLog:
 
     def report(self) -> tuple[Staleness, ...]:
         """One record a layer: embeddings from the first layer on, then adjoints."""
+        places = sorted(self._sums, key=lambda place: (place[0] == "adjoint", place[1]))
+        if not places:
+            return ()
+        totals = [self._sums[place].total() for place in places]
+        told = torch.stack([total.to(totals[0].device) for total in totals]).tolist()  # a device is waited for once
         return tuple(
-            _record(kind, layer, self._sums[kind, layer])
-            for kind, layer in sorted(self._sums, key=lambda place: (place[0] == "adjoint", place[1]))
+            _record(*place, self._sums[place].rows, *numbers) for place, numbers in zip(places, told, strict=True)
         )
 
 
@@ -107,8 +111,7 @@ def overall(records: Iterable[Staleness]) -> tuple[float | None, int | None]:
     return (total / count if count else None), largest
 
 
-def _record(kind: Kind, layer: int, sums: _Sums) -> Staleness:
-    unwritten, steps, largest = sums.total().tolist()
-    written = sums.rows - int(unwritten)
+def _record(kind: Kind, layer: int, rows: int, unwritten: float, steps: float, largest: float) -> Staleness:
+    written = rows - int(unwritten)
     known = (steps / written, int(largest)) if written else (None, None)
-    return Staleness(kind, layer, sums.rows, int(unwritten), *known)
+    return Staleness(kind, layer, rows, int(unwritten), *known)

@@ -18,7 +18,7 @@ from gssl.common.options import Fraction, NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import before_last
-from gssl.graph.kept import places_of
+from gssl.graph.kept import places_of, true_places
 from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
 from gssl.method import MAIN, Player
@@ -149,16 +149,22 @@ class AUGMAE(GraphMAE):
         kept = kept.index_fill(0, self._some(nodes, int((1 - self.hard) * nodes)), 1.0)
         gone = kept.detach() == 0
         gone[self._some(nodes, int(self.mask_rate * (1 - self.hard) * nodes))] = True
+        sizes = self.cut_sizes(batch, gone[:targets])
         rows, own = places_of(gone, gone[:targets])
         if not len(own):
             gone[self._some(targets, 1)] = True
-            (rows,) = places_of(gone)
+            sizes = self.cut_sizes(batch, gone[:targets])
+            rows, own = places_of(gone, gone[:targets])
         rows = rows[torch.randperm(len(rows), generator=self.rng, device=rows.device)]
         replaced, hidden = rows.tensor_split([int(self.replace_rate * len(rows))])
         view = hide_nodes(batch, self.token, replaced, hidden, self.rng)
         if kept.requires_grad:  # by ones, through which the adversary hears what its choices did
             view = view.with_x(dense_features(view.x) * kept.masked_fill(gone, 1.0).unsqueeze(1))
-        return Attack(view, Masked.of(batch, rows), share)
+        here = rows < targets
+        own, others = (
+            rows[true_places(part, count)] for part, count in ((here, len(own)), (~here, len(rows) - len(own)))
+        )
+        return Attack(view, Masked.of(batch, own, others, sizes), share)
 
     def _some(self, nodes: int, count: int) -> Tensor:
         return torch.randperm(nodes, generator=self.rng, device=self.rng.device)[:count]
@@ -191,7 +197,8 @@ class AUGMAE(GraphMAE):
         if view.graph_ptr is not None:
             seen = torch.ones(len(nodes), dtype=torch.bool, device=nodes.device).index_fill(0, target.rows, False)
             offsets = F.pad(seen.cumsum(0), (1, 0))[view.graph_ptr]
-            items = self.encoder.pool(nodes[seen], replace(view, graph_ptr=offsets))
+            left = true_places(seen, len(nodes) - len(target.rows))
+            items = self.encoder.pool(nodes[left], replace(view, graph_ptr=offsets))
         return uniformity(F.relu(self.spread(items)), t=self.uniformity * (1 - self.hard), weight=view.weight)
 
 

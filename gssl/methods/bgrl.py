@@ -78,10 +78,10 @@ class BGRL(ContrastiveMethod):
         return True
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        online, target = zip(*(self._seen(view(batch, self.rng)) for view in self.views), strict=True)
+        online, target = zip(*(self._by_both(view) for view in self.drawn_views(batch)), strict=True)
         return self.contrast(batch, *online, *target)
 
-    def _seen(self, view: MiniBatch) -> tuple[Tensor, Tensor]:
+    def _by_both(self, view: MiniBatch) -> tuple[Tensor, Tensor]:
         """What both networks make of a view, which may be a copy of all features: one at a time."""
         return self.predictor(self.encoder(view)), self.target(view)
 

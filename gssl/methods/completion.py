@@ -85,8 +85,7 @@ class Completion(PropertyPrediction):
         return (principal_scores(graph.x, self.dim),)
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, Told]:
-        view, masked = mask_nodes(batch, self.nothing, rate=self.mask_rate, replace_rate=0.0, rng=self.rng)
-        rows = masked if batch.num_targets == batch.num_nodes else masked[masked < batch.num_targets]
+        view, rows, _ = mask_nodes(batch, self.nothing, rate=self.mask_rate, replace_rate=0.0, rng=self.rng)
         return view, Told(rows, self.made(batch.device)[0][batch.node_ids[rows]])
 
     def error(self, embedding: Tensor, view: MiniBatch, target: Told) -> Tensor:

@@ -79,7 +79,7 @@ class Contrast(PairwiseMethod):
         super().__init__(encoder, made, head=head, objective=chosen)
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        views = [view(batch, self.rng) for view in self.views]
+        views = list(self.drawn_views(batch))
         projections = [self.project(self.embed(view)) for view in views]
         if all(len(projection) == batch.num_items for projection in projections):
             return self.contrast(batch, *projections)

@@ -103,7 +103,7 @@ class COSTA(PairwiseMethod):
             )
 
     def loss(self, batch: MiniBatch) -> Tensor:
-        embeddings = torch.cat([self.embed(view(batch, self.rng)) for view in self.views], dim=1)
+        embeddings = torch.cat([self.embed(view) for view in self.drawn_views(batch)], dim=1)
         count = max(int(self.ratio * len(embeddings)), 1)
         sketches = gaussian_sketch(embeddings, count, self.rng, weight=batch.weight).chunk(len(self.views), dim=1)
         return self.contrast(batch, *(self.project(sketch) for sketch in sketches))

@@ -169,11 +169,11 @@ class GiGaMAE(PredictiveMethod[MaskedTargets]):
 
     def pretext(self, batch: MiniBatch) -> tuple[MiniBatch, MaskedTargets]:
         size, nothing = batch.num_targets, torch.zeros(batch.in_dim, device=batch.device)
-        view, rows = mask_nodes(batch, nothing, rate=self.mask_feature, replace_rate=0.0, rng=self.rng)
+        view, rows, others = mask_nodes(batch, nothing, rate=self.mask_feature, replace_rate=0.0, rng=self.rng)
         view, hidden = self.hide_edges(view, self.rng)
         lost = torch.zeros(2, batch.num_nodes, dtype=torch.bool, device=batch.device)
         lost[0, hidden.edges[0]] = True
-        lost[1, rows] = True
+        lost[1, torch.cat([rows, others])] = True
         edges, features = lost[:, :size]
         groups = (edges & ~features, features & ~edges, edges & features)
         of_edges, of_features, of_both = places_of(*groups)

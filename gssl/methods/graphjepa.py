@@ -18,6 +18,7 @@ from gssl.common.seeds import derive_seed
 from gssl.common.space import Choice, Float, Int, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 from gssl.method import Method, OverItems
@@ -165,34 +166,37 @@ class GraphJEPA(Method):
     def loss(self, batch: MiniBatch) -> Tensor:
         patches = self.cut(batch, self.moving)
         latents, returns = self.latents(patches, batch), self.pooled_returns(patches, "max")
-        context, target, there = self.chosen(patches)
-        if not there.any():
+        context, target, there, places = self.chosen(patches)
+        if not len(places):
             return latents.sum() * 0.0
         alone = torch.ones(len(context), 1, dtype=torch.bool, device=batch.device)
         around = (latents[context] + self.place(returns[context])).unsqueeze(1)
         seen = self.context(around, alone)
-        prediction = self.predictor(seen + _padded(self.place(returns[target[there]]), there))
+        where = self.place(returns[target.flatten()[places]])
+        prediction = self.predictor(seen + _padded(where, there)).flatten(0, 1)
         graphs = patches.graphs[context]
-        weight = None if batch.weight is None else batch.weight[graphs].unsqueeze(1).expand_as(there)[there]
-        wanted = self.wanted(latents, patches, target, there, batch)
-        return hyperbola_error(prediction[there], wanted[there], beta=self.beta, weight=weight)
+        weight = None if batch.weight is None else batch.weight[graphs].unsqueeze(1).expand_as(there).flatten()[places]
+        wanted = self.wanted(latents, patches, target, there, batch).flatten(0, 1)
+        return hyperbola_error(prediction[places], wanted[places], beta=self.beta, weight=weight)
 
-    def chosen(self, patches: Patches) -> tuple[Tensor, Tensor, Tensor]:
+    def chosen(self, patches: Patches) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """A random context and random targets of each graph with two patches at least.
 
         Returns:
-            The patch that is the context, shape (n,), int64; those that are targets, shape (n, targets), int64; and
-            which of these there are, bool, of the same shape.
+            The patch that is the context, shape (n,), int64; those that are targets, shape (n, targets), int64; which
+            of these there are, bool, of the same shape; and where that is set among all of them, int64.
         """
-        rank = random_rank(patches.ptr, self.rng, len(patches.graphs))
+        rank = random_rank(sent(patches.ptr, patches.graphs.device), self.rng, len(patches.graphs))
         order = torch.argsort(patches.graphs * (len(rank) + 1) + rank)  # of each graph the context first
         sizes, first = patches.ptr.diff(), patches.ptr[:-1]
         some = sizes > 1
-        sizes, first = sizes[some], first[some]
-        after = torch.arange(1, self.targets + 1, device=sizes.device)
+        sizes, first = sizes[some], first[some].unsqueeze(1)
+        after = torch.arange(1, self.targets + 1)
         there = after < sizes.unsqueeze(1)
-        target = order[(first.unsqueeze(1) + after).where(there, first.unsqueeze(1))]
-        return order[first], target, there
+        places = there.flatten().nonzero().squeeze(1)
+        target = (first + after).where(there, first)
+        first, target, there, places = (sent(values, order.device) for values in (first, target, there, places))
+        return order[first.squeeze(1)], order[target], there, places
 
     @torch.no_grad()
     def wanted(self, latents: Tensor, patches: Patches, target: Tensor, there: Tensor, batch: MiniBatch) -> Tensor:

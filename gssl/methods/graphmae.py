@@ -18,8 +18,7 @@ from gssl.common.options import Fraction, Neutral, Positive, Probability, UsedWi
 from gssl.common.space import Choice, Float, Space
 from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
-from gssl.graph.cut import before_last, restrict_rows
-from gssl.graph.kept import places_of
+from gssl.graph.cut import CutSizes, before_last, restrict_rows
 from gssl.graph.sparse import dense_features, select_features
 from gssl.method import PredictiveMethod
 from gssl.models.decoder import GINDecoder, LinearDecoder, make_decoder
@@ -38,20 +37,18 @@ class Masked:
         rows: hidden targets, shape (num_masked,), int64.
         features: their true features, shape (num_masked, in_dim).
         others: hidden rows that are no targets, shape (n,), int64.
+        sizes: of the last block's cut to the hidden targets, where somebody asked.
     """
 
     rows: Tensor
     features: Tensor
     others: Tensor
+    sizes: CutSizes | None = None
 
     @classmethod
-    def of(cls, batch: MiniBatch, rows: Tensor) -> Masked:
-        """What hiding some rows (n,), int64, hides of a batch."""
-        if batch.num_targets == batch.num_nodes:
-            return cls(rows, dense_features(select_features(batch.x, rows)), rows[:0])
-        own = rows < batch.num_targets
-        hidden, others = (rows[places] for places in places_of(own, ~own))
-        return cls(hidden, dense_features(select_features(batch.x, hidden)), others)
+    def of(cls, batch: MiniBatch, rows: Tensor, others: Tensor, sizes: CutSizes | None = None) -> Masked:
+        """What hiding some targets (num_masked,) and other rows (n,), both int64, hides of a batch."""
+        return cls(rows, dense_features(select_features(batch.x, rows)), others, sizes)
 
 
 class GraphMAE(PredictiveMethod[Masked]):
@@ -135,8 +132,15 @@ class GraphMAE(PredictiveMethod[Masked]):
 
     def hide(self, batch: MiniBatch) -> tuple[MiniBatch, Masked]:
         """The batch with some nodes hidden and all of its edges, and what was hidden."""
-        view, rows = mask_nodes(batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng)
-        return view, Masked.of(batch, rows)
+        view, rows, others = mask_nodes(
+            batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng
+        )
+        hidden = torch.zeros(batch.num_targets, dtype=torch.bool, device=batch.device).index_fill_(0, rows, True)
+        return view, Masked.of(batch, rows, others, self.cut_sizes(batch, hidden))
+
+    def cut_sizes(self, batch: MiniBatch, hidden: Tensor) -> CutSizes | None:
+        """What the decoder must know of the hidden targets (num_targets,), bool; asked for, and not waited for yet."""
+        return None if self.decodes_rows or self.mixes_rows else CutSizes.of(batch.blocks[-1], hidden)
 
     @property
     def num_layers(self) -> int:
@@ -146,6 +150,11 @@ class GraphMAE(PredictiveMethod[Masked]):
     def decodes_rows(self) -> bool:
         """Whether the decoder works on each node's own code."""
         return isinstance(self.decoder, LinearDecoder)
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether what the decoder makes of a node depends on those of the others beyond its neighbors."""
+        return isinstance(self.decoder, GINDecoder) and self.decoder.mixes_rows
 
     def check_sampler(self, sampler: Sampler) -> None:
         super().check_sampler(sampler)
@@ -178,17 +187,19 @@ class GraphMAE(PredictiveMethod[Masked]):
             code = self.encoder_to_decoder(embedding.index_select(0, target.rows))
             reconstructed: Tensor = self.decoder.linear(F.dropout(code, self.decoder_dropout, self.training))
             return reconstructed
-        if isinstance(self.decoder, GINDecoder) and self.decoder.mixes_rows:
+        if self.mixes_rows:
             code = self.encoder_to_decoder(embedding).index_fill(0, torch.cat([target.rows, target.others]), 0.0)
             everything: Tensor = self.decoder(view.blocks[-1], F.dropout(code, self.decoder_dropout, self.training))
             return everything.index_select(0, target.rows)
         # Only the hidden rows are compared, so only they are decoded; their own code is masked again, and they come
         # first among the sources, so the codes in need of a product are those behind them.
-        block, sources = restrict_rows(view.blocks[-1], target.rows)
+        block, sources = restrict_rows(view.blocks[-1], target.rows, target.sizes)
         num_masked = target.rows.numel()
         code = self.encoder_to_decoder(embedding.index_select(0, sources[num_masked:]))
         if target.others.numel():
-            code = code.masked_fill(torch.isin(sources[num_masked:], target.others).unsqueeze(1), 0.0)
+            hidden = torch.zeros(view.num_nodes, dtype=torch.bool, device=view.device)
+            hidden.index_fill_(0, target.others, True)
+            code = code.masked_fill(hidden[sources[num_masked:]].unsqueeze(1), 0.0)
         code = torch.cat([code.new_zeros(num_masked, code.shape[1]), code])
         decoded: Tensor = self.decoder(block, F.dropout(code, self.decoder_dropout, self.training))
         return decoded

@@ -16,7 +16,6 @@ from gssl.datasets.types import Level
 from gssl.graph.batch import MiniBatch
 from gssl.graph.cut import restrict_rows
 from gssl.methods.graphmae import GraphMAE, Masked
-from gssl.models.decoder import GINDecoder
 from gssl.models.ema import EMATarget
 from gssl.models.encoder import Encoder
 from gssl.models.heads import mlp_head
@@ -114,11 +113,11 @@ class GraphMAE2(GraphMAE):
         if not self.draws:
             return super().error(embedding, view, target)
         codes = self.encoder_to_decoder(embedding)
-        mixed = isinstance(self.decoder, GINDecoder) and self.decoder.mixes_rows
+        mixed = self.mixes_rows
         if mixed:  # its norm is over the rows of all nodes
             block, sources = view.blocks[-1], torch.arange(len(codes), device=codes.device)
         else:
-            block, sources = restrict_rows(view.blocks[-1], target.rows)
+            block, sources = restrict_rows(view.blocks[-1], target.rows, target.sizes)
         errors = []
         for _ in range(self.remasks):
             seen = F.dropout(self.remasked(codes).index_select(0, sources), self.decoder_dropout, self.training)

@@ -139,7 +139,7 @@ class ProGCL(GCA):
     def begin_epoch(self, epoch: int, over_items: OverItems) -> None:
         if self.numbers["started"] or self.numbers["progress"] < self.start:
             return
-        both = over_items(lambda batch: torch.cat([self._unit(view(batch, self.rng)) for view in self.views], dim=1))
+        both = over_items(lambda batch: torch.cat([self._unit(view) for view in self.drawn_views(batch)], dim=1))
         first, second = both.to(self.first.dtype).chunk(2, dim=1)
         rng = torch.Generator().manual_seed(derive_seed(self._seed, "mixture"))
         columns = torch.randint(len(second), (self.fit_columns,), generator=rng).to(second.device)

@@ -111,6 +111,19 @@ class AugmenterContract:
         others = [view_tensors(self.build(), batch, seed) for seed in range(1, 5)]
         assert any(first != other for other in others) == self.random
 
+    def test_a_draft_is_the_view_and_differs_in_its_part(self, kind: Kind) -> None:
+        batch, augmenter = self.batch(kind), self.build()
+        view, rng = augmenter(batch, generator(0)), generator(0)
+        draft = augmenter.draft(batch, rng)
+        state = rng.get_state()
+        drafted = draft()
+        assert torch.equal(state, rng.get_state()), "a draft draws no more"
+        ours, theirs = (dict(tensors_of(each)) for each in (view, drafted))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert augmenter.part != "edges" or drafted.x is batch.x
+        assert augmenter.part != "features" or drafted.blocks is batch.blocks
+
     def test_same_view_in_another_process(self, kind: Kind) -> None:
         batch = self.batch(kind)
         assert in_other_process(view_tensors, self.build(), batch, 3) == view_tensors(self.build(), batch, 3)

@@ -120,9 +120,9 @@ def inclusion(rows: Pattern, fanout: int, iterations: int) -> Tensor:
     Returns:
         Shape (nnz,), float64, in (0, 1].
     """
-    sources, source = torch.unique(rows.col.long(), return_inverse=True)
+    source, size = _numbered(rows.col.long())
     row = rows.row.long()
-    pi = torch.ones(len(sources), dtype=torch.float64, device=row.device)
+    pi = torch.ones(size, dtype=torch.float64, device=row.device)
     c = solve(rows, pi[source], fanout)
     expected = torch.inf
     for done in range(1, iterations + 1):
@@ -135,6 +135,20 @@ def inclusion(rows: Pattern, fanout: int, iterations: int) -> Tensor:
             break
     chance = (c[row] * pi[source]).clamp(max=1)
     return torch.where(rows.counts[row] <= fanout, 1.0, chance)
+
+
+def _numbered(ids: Tensor) -> tuple[Tensor, int]:
+    """A number for each of the ids (n,), int64, the same for the same one, and what all numbers are below.
+
+    On a device that is the number of ids, so that nobody waits for how many different ones there are.
+    """
+    if ids.device.type == "cpu":
+        found, number = torch.unique(ids, return_inverse=True)
+        return number, len(found)
+    ordered, order = torch.sort(ids, stable=True)
+    new = torch.ones_like(ordered)
+    new[1:] = (ordered.diff() > 0).long()
+    return torch.empty_like(order).index_copy_(0, order, new.cumsum(0) - 1), len(ids)
 
 
 def solve(rows: Pattern, pi: Tensor, fanout: int) -> Tensor:

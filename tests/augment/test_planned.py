@@ -1,18 +1,23 @@
 """Augmenters that are planned on one batch and applied to another, and subgraphs that are cut together."""
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
+from gssl.augment.base import Augmenter, Compose, Identity, views_of
 from gssl.augment.choice import RandomChoice
+from gssl.augment.drop_edge import DropEdge
 from gssl.augment.drop_node import DropNode
 from gssl.augment.graphwise import GraphwiseAugmenter, induced, induced_beside
 from gssl.augment.mask_attribute import MaskAttribute
+from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge, are_new
 from gssl.augment.subgraph import WalkSubgraph
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import Pattern, dense_features
-from gssl.testing.toy import toy_graphs
+from gssl.testing.toy import toy_graph, toy_graphs
 
 OPTIONS: tuple[GraphwiseAugmenter, ...] = (
     DropNode(ratio=0.4),
@@ -80,3 +85,29 @@ def test_edges_are_new_that_are_neither_there_nor_drawn_before() -> None:
     assert are_new(pattern, row, col, undirected=True).tolist() == [False, False, False, True, False]
     empty, _ = Pattern.from_coo(row[:0], col[:0], 4, 4)
     assert are_new(empty, row, col, undirected=False).tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_a_composition_draws_as_its_steps_do_one_by_one(sparse: bool) -> None:
+    """Also where a step looks at what one before it changed."""
+    batch = toy_graph(num_nodes=30, in_dim=8, sparse=sparse).full_batch()
+    edges, features = DropEdge(p=0.4), MaskFeature(p=0.4)
+    anything: tuple[Augmenter, ...] = (DropNode(ratio=0.3), Identity())
+    for steps in itertools.product((edges, features, *anything), repeat=3):
+        one_by_one, together = rng(), rng()
+        expected = batch
+        for step in steps:
+            expected = step(expected, one_by_one)
+        same(Compose(*steps)(batch, together), expected)
+        assert torch.equal(one_by_one.get_state(), together.get_state())
+
+
+def test_all_views_are_drawn_before_the_first_is_made() -> None:
+    batch, both, generator = toy_graph(num_nodes=30, in_dim=8).full_batch(), [DropEdge(p=0.4)] * 2, rng()
+    views = views_of(batch, both, generator)
+    state = generator.get_state()
+    first, second = views
+    assert torch.equal(state, generator.get_state())
+    generator = rng()
+    for view, augmenter in zip((first, second), both, strict=True):
+        same(view, augmenter(batch, generator))

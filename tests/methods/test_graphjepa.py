@@ -52,7 +52,7 @@ def test_the_loss_is_that_of_a_loop_over_graphs(weighted: bool) -> None:
     patches = method.cut(batch, method.moving)
     latents, members = method.latents(patches, batch), patches.view.graph_index()
     method.reseed(5, CPU)
-    context, target, there = method.chosen(patches)
+    context, target, there, _ = method.chosen(patches)
     assert patches.graphs[context].tolist() == [0, 1, 3, 4]
     total, count = 0.0, 0.0
     for number, graph_number in enumerate([0, 1, 3, 4]):
@@ -122,7 +122,7 @@ def test_targets_give_the_encoder_no_gradient() -> None:
     method, batch = method_of(graph), graph.full_batch()
     patches = method.cut(batch, method.moving)
     latents = method.latents(patches, batch)
-    _, target, there = method.chosen(patches)
+    _, target, there, _ = method.chosen(patches)
     assert not method.wanted(latents, patches, target, there, batch).requires_grad
     assert not any(p.requires_grad for p in method.target.parameters())
     assert latents.requires_grad
