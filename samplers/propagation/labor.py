@@ -40,7 +40,7 @@ class Labor(LayeredPropagation):
         graph: where messages flow.
         num_layers: message-passing layers of the encoder.
         fanouts: expected in-edges of each node, as in :class:`~gssl.samplers.propagation.neighbor.Neighbor`.
-        iterations: of the fixed point; ``converge`` for LABOR-*.
+        iterations: of the fixed point; ``converge`` for LABOR-*, each round of which makes the host wait for a device.
         layer_dependency: whether all layers share the numbers.
         hajek: whether the weights of a row are scaled to their sum in the graph.
         backend: of the engine; the batches are the same.

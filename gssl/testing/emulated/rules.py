@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -36,24 +37,35 @@ class DeviceFault(RuntimeError):  # noqa: N818  a fault of the program that is t
     """What a CUDA device would have refused."""
 
 
+@cache
 def plain_name(func: Any) -> str:
     """Name of an operation without its library, such as ``index_select``."""
     name: str = func._schema.name
     return name.partition("::")[2]
 
 
-def tensors_in(value: object) -> Iterator[Tensor]:
+def tensors_in(value: object) -> list[Tensor]:
     """Every tensor among the arguments of an operation."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [found for item in value for found in tensors_in(item)] if isinstance(value, (tuple, list)) else []
 
 
+def mapped(change: Callable[[Tensor], Any], value: Any) -> Any:
+    """Arguments or results of an operation with another value in place of each tensor.
+
+    They are tensors, numbers and plain collections of them, for which torch's own map of trees takes ten times as long.
+    """
+    if isinstance(value, Tensor):
+        return change(value)
+    if type(value) in (tuple, list):
+        return type(value)([mapped(change, item) for item in value])
+    return {key: mapped(change, item) for key, item in value.items()} if type(value) is dict else value
+
+
+@cache
 def draws(name: str) -> bool:
     """Whether an operation takes random numbers from a generator."""
     return any(word in name for word in _DRAWING)
@@ -68,22 +80,27 @@ def waits(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     return name in _WAITING
 
 
-def strays(name: str, args: Sequence[Any], kwargs: dict[str, Any], ours: type[Tensor]) -> list[Tensor]:
+def strays(name: str, args: Sequence[Any], foreign: Sequence[Tensor]) -> list[Tensor]:
     """Indices on the host that the library copies to the device by itself.
+
+    Args:
+        name: of an operation on tensors of the device.
+        args: its positional arguments.
+        foreign: those of all its arguments that are on the host.
 
     Raises:
         DeviceFault: the operation mixes devices in a way that CUDA does not allow. A number (a tensor without
             dimensions) may come from the host.
     """
-    foreign = [t for t in tensors_in((args, kwargs)) if not isinstance(t, ours) and t.dim() > 0]
+    apart = [t for t in foreign if t.dim() > 0]
     indices: list[Tensor] = []
     if name in _INDEXING:
-        if not isinstance(args[0], ours):
+        if any(args[0] is t for t in foreign):
             raise DeviceFault("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
-        indices = [i for i in args[1] if i is not None and not isinstance(i, ours)]
-        foreign = [t for t in foreign if all(t is not index for index in indices)]
-    if foreign:
-        shapes = ", ".join(f"{tuple(t.shape)} {t.dtype}" for t in foreign)
+        indices = [i for i in args[1] if any(i is t for t in foreign)]
+        apart = [t for t in apart if all(t is not index for index in indices)]
+    if apart:
+        shapes = ", ".join(f"{tuple(t.shape)} {t.dtype}" for t in apart)
         raise DeviceFault(f"Expected all tensors to be on the same device, but {name} got cuda:0 and cpu ({shapes})")
     return indices
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_map
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 
 from gssl.testing.emulated.ledger import Ledger, calling_line
 from gssl.testing.emulated.rules import (
@@ -17,6 +17,7 @@ from gssl.testing.emulated.rules import (
     DeviceFault,
     check_generator,
     draws,
+    mapped,
     plain_name,
     strays,
     tensors_in,
@@ -45,15 +46,17 @@ class Emulation:
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Carry out an operation as CUDA would, or refuse it."""
         name, asked = plain_name(func), kwargs.get("device")
-        ours = any(isinstance(t, EmulatedTensor) for t in tensors_in((args, kwargs)))
+        found = tensors_in((args, kwargs))
+        foreign = [t for t in found if not isinstance(t, EmulatedTensor)]
+        ours = len(foreign) < len(found)
         if not (ours or on_device(asked)):
             return _on_host(func, name, args, kwargs)
         if name in COPYING:
             return self._copy(func, name, args, kwargs)
         if ours and asked is not None and not on_device(asked):  # zeros_like(x, device="cpu")
-            return _compute(func, tree_map(_held, args), tree_map(_held, kwargs))
-        if ours:
-            for index in strays(name, args, kwargs, EmulatedTensor):
+            return _compute(func, mapped(_held, args), mapped(_held, kwargs))
+        if foreign:
+            for index in strays(name, args, foreign):
                 self._came_in(index, waits=True)
         check_generator(name, args, kwargs, "cuda")
         self.ledger.kernels[name] += 1
@@ -68,9 +71,9 @@ class Emulation:
         own_stream = any(isinstance(value, torch._C.Generator) for value in (*args, *kwargs.values()))
         if draws(name) and not own_stream:
             with self.drawing():
-                out = _compute(func, tree_map(_held, args), tree_map(_held, given))
+                out = _compute(func, mapped(_held, args), mapped(_held, given))
         else:
-            out = _compute(func, tree_map(_held, args), tree_map(_held, given))
+            out = _compute(func, mapped(_held, args), mapped(_held, given))
         if torch.Tag.inplace_view in func.tags:
             _reshape_wrapper(func, args, given)
         return _results(func, args, kwargs, out)
@@ -91,7 +94,7 @@ class Emulation:
             target, source = args[0], args[1]
             non_blocking = len(args) > 2 and bool(args[2]) and is_pinned(target if target.is_cpu else source)
             self._moved(source, isinstance(target, EmulatedTensor), non_blocking)
-            _compute(func, tree_map(_held, args), kwargs)
+            _compute(func, mapped(_held, args), kwargs)
             return target
         (source,) = args
         asked = kwargs.get("device")
@@ -252,12 +255,12 @@ def csr_maker(real: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return make
 
 
-def _held(value: Any) -> Any:
+def _held(value: Tensor) -> Tensor:
     return value.held if isinstance(value, EmulatedTensor) else value
 
 
-def _wrapped(value: Any) -> Any:
-    return EmulatedTensor(value) if isinstance(value, Tensor) and not isinstance(value, EmulatedTensor) else value
+def _wrapped(value: Tensor) -> Tensor:
+    return value if isinstance(value, EmulatedTensor) else EmulatedTensor(value)
 
 
 def _on_host(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -270,19 +273,20 @@ def _on_host(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
 
 def _compute(func: Any, args: Any, kwargs: Any) -> Any:
     """The operation on the host; in float32 where the host has no kernel for 16-bit numbers."""
-    with _disable_current_modes():
+    # No mode is there where the one of the emulation handed over, nor in other threads.
+    with _disable_current_modes() if _get_current_dispatch_mode() is not None else nullcontext():
         try:
             return func(*args, **kwargs)
         except (NotImplementedError, RuntimeError) as error:
             short = [t.dtype for t in tensors_in((args, kwargs)) if t.dtype in (torch.float16, torch.bfloat16)]
             if not short or "not implemented" not in str(error):
                 raise
-            out = func(*tree_map(_lengthened, args), **kwargs)
-            return tree_map(lambda v: v.to(short[0]) if isinstance(v, Tensor) else v, out)
+            out = func(*mapped(_lengthened, args), **kwargs)
+            return mapped(lambda v: v.to(short[0]), out)
 
 
-def _lengthened(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+def _lengthened(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 def _converted(matrix: Tensor, options: dict[str, Any]) -> Tensor:
@@ -303,15 +307,20 @@ def _reshape_wrapper(func: Any, args: Any, kwargs: Any) -> None:
 
 def _results(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
     """Results as tensors of the device; what was written in place is the object that was given."""
-    returns = func._schema.returns
-    in_place = bool(returns) and all(r.alias_info is not None and r.alias_info.is_write for r in returns)
-    if not in_place:
-        return tree_map(_wrapped, out)
-    written = {}
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[position] if position < len(args) else kwargs.get(argument.name)
-            written.update({id(_held(t)): t for t in tensors_in(value)})
+    places = _written_places(func)
+    if not places:
+        return mapped(_wrapped, out)
+    given = [args[position] if position < len(args) else kwargs.get(name) for position, name in places]
+    written = {id(_held(t)): t for t in tensors_in(given)}
     if isinstance(out, tuple):
         return tuple(written.get(id(part), _wrapped(part)) for part in out)
     return written.get(id(out), _wrapped(out))
+
+
+@cache
+def _written_places(func: Any) -> list[tuple[int, str]]:
+    """Number and name of each argument that an operation writes, where these are what it returns."""
+    returns, arguments = func._schema.returns, func._schema.arguments
+    if not returns or any(r.alias_info is None or not r.alias_info.is_write for r in returns):
+        return []
+    return [(n, a.name) for n, a in enumerate(arguments) if a.alias_info is not None and a.alias_info.is_write]
