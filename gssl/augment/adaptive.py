@@ -75,7 +75,7 @@ class AdaptiveDropEdge(PartAugmenter):
         visible = torch.zeros_like(node).index_add(0, row, kept) / degree.where(degree > 0, 1)
         return cls(node=node, visible=visible, most=most, mean=mean, p=p, cutoff=cutoff, ends=ends)
 
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+    def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         node, visible = (values[batch.node_ids] for values in self._on(batch.device))
 
         def stays(block: Block) -> Tensor:
@@ -143,7 +143,7 @@ class AdaptiveMaskFeature(PartAugmenter):
         weight = feature_weight(x, node, binary=binary)
         return cls(weight=weight.to(torch.get_default_dtype()), p=p, cutoff=cutoff)
 
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+    def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         if rng.device not in self._there:
             most, mean = log_range(self.weight)
             chance = drop_probability(self.weight, self.p, most=most, mean=mean, cutoff=self.cutoff)

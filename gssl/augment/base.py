@@ -50,11 +50,20 @@ class Augmenter(ABC):
 class PartAugmenter(Augmenter):
     """An augmenter of the edges or of the features alone, which draws before the host knows what is left of them."""
 
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in vars(cls):  # who makes the view otherwise may look at more
+            cls.part = "all"
+
     @abstractmethod
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change: ...
+    def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+        """Draw; what makes the view of the batch, and that of the batch with another part of it changed."""
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
-        return self.change(batch, rng)(batch)
+        return self.drawn(batch, rng)(batch)
+
+    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+        return super().change(batch, rng) if self.part == "all" else self.drawn(batch, rng)
 
 
 def views_of(batch: MiniBatch, augmenters: Sequence[Augmenter], rng: torch.Generator) -> Iterator[MiniBatch]:

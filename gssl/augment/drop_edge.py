@@ -28,7 +28,7 @@ class DropEdge(PartAugmenter):
     p: Probability = 0.2
     undirected: bool = False
 
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+    def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         if self.p == 0:
             return lambda changed: changed
 

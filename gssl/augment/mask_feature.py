@@ -26,7 +26,7 @@ class MaskFeature(PartAugmenter):
     part: ClassVar[Literal["features"]] = "features"
     p: Probability = 0.3
 
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
+    def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
         if self.p == 0:
             return lambda changed: changed
         return keeping_columns(batch, torch.rand(batch.in_dim, generator=rng, device=rng.device) >= self.p)

@@ -102,6 +102,17 @@ def test_a_composition_draws_as_its_steps_do_one_by_one(sparse: bool) -> None:
         assert torch.equal(one_by_one.get_state(), together.get_state())
 
 
+def test_a_view_that_a_subclass_makes_otherwise_is_the_one_that_is_made() -> None:
+    class Doubled(MaskFeature):
+        def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+            return batch.with_x(dense_features(super().__call__(batch, rng).x) * 2)
+
+    batch = toy_graph(num_nodes=30, in_dim=8).full_batch()
+    (view,) = views_of(batch, [Compose(DropEdge(p=0.4), Doubled(p=0.4))], rng())
+    generator = rng()
+    same(view, Doubled(p=0.4)(DropEdge(p=0.4)(batch, generator), generator))
+
+
 def test_all_views_are_drawn_before_the_first_is_made() -> None:
     batch, both, generator = toy_graph(num_nodes=30, in_dim=8).full_batch(), [DropEdge(p=0.4)] * 2, rng()
     views = views_of(batch, both, generator)
