@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MLP
 
 from gssl.common.errors import InputError
+from gssl.models.inner_products import inner_products
 
 
 class InnerProduct(nn.Module):
@@ -17,8 +18,7 @@ class InnerProduct(nn.Module):
 
     def forward(self, embedding: Tensor, pairs: Tensor) -> Tensor:
         """Logits, shape (n,), of pairs (2, n), int64, from embeddings (num_nodes, dim)."""
-        logits: Tensor = torch.linalg.vecdot(embedding.index_select(0, pairs[0]), embedding.index_select(0, pairs[1]))
-        return logits
+        return inner_products(embedding, pairs)
 
 
 class HadamardMLP(nn.Module):

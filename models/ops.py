@@ -250,7 +250,7 @@ def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     step = max(1, _EDGE_CHUNK // max(1, left.shape[1]))
     for start in range(0, pattern.nnz, step):
         part = slice(start, start + step)
-        torch.linalg.vecdot(left[row[part]], right[col[part]], out=out[part])
+        torch.linalg.vecdot(left.index_select(0, row[part]), right.index_select(0, col[part]), out=out[part])
     return out
 
 

@@ -19,6 +19,7 @@ from gssl.methods.edges import among_targets, require_edges_among_targets
 from gssl.methods.neighbors import first_rows, require_neighbor_features
 from gssl.models.encoder import Encoder
 from gssl.models.gcn import GCN, GCNLayer
+from gssl.models.inner_products import inner_products
 from gssl.models.ops import matmul, mean_aggregate
 from gssl.objectives.edges import edge_cross_entropy, uniform_negatives
 from gssl.objectives.jsd import jsd
@@ -123,7 +124,8 @@ class GMI(Method):
         """
         others = self._others(len(rows))
         positive = torch.sigmoid(torch.linalg.vecdot(rows, anchors) + bias)
-        negative = torch.sigmoid(torch.linalg.vecdot(rows[others], anchors) + bias).flatten()
+        against = rows.index_select(0, others.flatten()).view(*others.shape, rows.shape[1])
+        negative = torch.sigmoid(torch.linalg.vecdot(against, anchors) + bias).flatten()
         if not negative.numel():  # a single node
             return jsd(positive, positive.new_zeros(1), positive_weight=weight)
         of_pairs = None if weight is None else (weight[others] * weight).flatten()
@@ -149,9 +151,9 @@ class GMI(Method):
         if weight is not None:
             near_weight = torch.where(source == target, weight[source], weight[source] * weight[target])
             away_weight = weight[away[0]] * weight[away[1]]
-        near = _products(hidden, source, target)
+        near = inner_products(hidden, torch.stack([source, target]))
         edges = edge_cross_entropy(near, near[:0], positive_weight=near_weight)
-        return 2 * edges + edge_cross_entropy(near[:0], _products(hidden, *away), negative_weight=away_weight)
+        return 2 * edges + edge_cross_entropy(near[:0], inner_products(hidden, away), negative_weight=away_weight)
 
 
 class Discriminator(nn.Module):
@@ -186,8 +188,3 @@ def _first_map(encoder: Encoder) -> Tensor:
             f"encoder {encoder.title} has none; use --encoder GCN"
         )
     return layer.weight
-
-
-def _products(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    products: Tensor = torch.linalg.vecdot(rows.index_select(0, first), rows.index_select(0, second))
-    return products

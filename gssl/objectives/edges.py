@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gssl.graph.kept import places_of
 from gssl.graph.sparse import Pattern
+from gssl.models.inner_products import inner_products
 from gssl.objectives.weights import weighted_mean
 
 
@@ -34,8 +35,8 @@ def edge_reconstruction(
         Scalar; a graph without edges contributes nothing from its edges.
     """
     return edge_cross_entropy(
-        _scores(z, positive),
-        _scores(z, negative),
+        inner_products(z, positive),
+        inner_products(z, negative),
         positive_weight=positive_weight,
         negative_weight=negative_weight,
     )
@@ -128,9 +129,3 @@ def _among(edges: Tensor, wanted: Tensor) -> Tensor:
     if not edges.numel():
         return torch.zeros_like(wanted, dtype=torch.bool)
     return edges[torch.searchsorted(edges, wanted).clamp(max=edges.numel() - 1)] == wanted
-
-
-def _scores(z: Tensor, pairs: Tensor) -> Tensor:
-    # index_select, not z[...]: its backward adds rows in place instead of sorting the indices.
-    scores: Tensor = torch.linalg.vecdot(z.index_select(0, pairs[0]), z.index_select(0, pairs[1]))
-    return scores
