@@ -48,7 +48,7 @@ demo: $(STAMP)  ## a small real leaderboard, node and graph level, without any d
 	GSSL_RUNS=build/demo $(BIN)/gssl report --out build/demo/site
 
 test: $(STAMP)  ## every test and docstring example, on all cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q --durations=30 --durations-min=4 $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
