@@ -119,7 +119,7 @@ class Method(nn.Module, ABC):
     def measured(self) -> nn.Module:
         """The module at whose output the gradient norm of each target is measured: the encoder, or a linear head.
 
-        It must give one row for each target of the batch.
+        Its first rows must be those of the targets of the batch.
         """
         return self.encoder
 
@@ -275,7 +275,7 @@ class ContrastiveMethod(Method):
         return self.contrast(batch, *(self.project(self.embed(view)) for view in self.drawn_views(batch)))
 
     def drawn_views(self, batch: MiniBatch) -> Iterator[MiniBatch]:
-        """A view by each augmenter, each made when it is asked for; all are drawn before."""
+        """A view by each augmenter, made when it is asked for; what may be is drawn before, see :func:`views_of`."""
         return views_of(batch, self.views, self.rng)
 
 

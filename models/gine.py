@@ -39,11 +39,10 @@ class Embedding(nn.Module):
     def forward(self, x: Features) -> Tensor:
         """From shape (n, in_dim) to shape (n, out_dim)."""
         empty, out = zero_rows(x), matmul(x, self.table)
-        hidden = self.hidden.to(out.dtype)  # autocast decides which
         if out.device.type != "cpu":  # of which the number of such rows would have to be asked
-            return out + hidden * empty.unsqueeze(1)
+            return out + (self.hidden * empty.unsqueeze(1)).to(out.dtype)
         rows = empty.nonzero().squeeze(1)
-        return out.index_add(0, rows, hidden.expand(len(rows), -1))
+        return out.index_add(0, rows, self.hidden.expand(len(rows), -1).to(out.dtype))  # autocast decides which
 
 
 class GINELayer(Layer):

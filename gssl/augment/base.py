@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
@@ -22,61 +22,28 @@ class Augmenter(ABC):
 
     An augmenter never changes the batch that it is given, keeps every attribute that it does not transform,
     and draws only from the generator that it is handed.
-
-    Attributes:
-        part: of a batch, all that a view may differ in and all that the augmenter looks at.
     """
-
-    part: ClassVar[Literal["edges", "features", "all"]] = "all"
 
     @abstractmethod
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         """A view of ``batch``; ``rng`` lives on the device of the batch."""
 
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
-        """Draw, and leave the view for later.
-
-        Returns:
-            What makes the view of the batch, and that of the batch with another ``part`` of it changed.
-        """
-        view = self(batch, rng)
-        return lambda _: view
-
-    def draft(self, batch: MiniBatch, rng: torch.Generator) -> Callable[[], MiniBatch]:
-        """Draw, and leave the view for later: what makes it."""
-        return partial(self.change(batch, rng), batch)
-
 
 class PartAugmenter(Augmenter):
-    """An augmenter of the edges or of the features alone, which draws before the host knows what is left of them."""
+    """An augmenter of the edges or of the features alone, which draws before the host knows what is left of them.
 
-    def __init_subclass__(cls, **options: object) -> None:
-        super().__init_subclass__(**options)
-        if "__call__" in vars(cls):  # who makes the view otherwise may look at more
-            cls.part = "all"
+    Attributes:
+        part: of a batch, all that a view differs in and all that the augmenter looks at.
+    """
+
+    part: ClassVar[Literal["edges", "features"]]
 
     @abstractmethod
     def drawn(self, batch: MiniBatch, rng: torch.Generator) -> Change:
-        """Draw; what makes the view of the batch, and that of the batch with another part of it changed."""
+        """Draw; what makes the view of the batch, and that of the batch with its other part changed."""
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
         return self.drawn(batch, rng)(batch)
-
-    def change(self, batch: MiniBatch, rng: torch.Generator) -> Change:
-        return super().change(batch, rng) if self.part == "all" else self.drawn(batch, rng)
-
-
-def views_of(batch: MiniBatch, augmenters: Sequence[Augmenter], rng: torch.Generator) -> Iterator[MiniBatch]:
-    """A view by each augmenter; all are drawn before the first is made, so that a device is waited for once.
-
-    Args:
-        batch: of what.
-        augmenters: one for each view.
-        rng: on the device of the batch.
-    """
-    drafts = [augmenter.draft(batch, rng) for augmenter in augmenters]
-    drafts.reverse()
-    return (drafts.pop()() for _ in range(len(drafts)))  # what a draft holds is free once its view is made
 
 
 class Corruption(ABC, Generic[Hidden]):
@@ -110,21 +77,46 @@ class Compose(Augmenter):
         self.steps: Sequence[Augmenter] = steps
 
     def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
-        return self.draft(batch, rng)()
-
-    def draft(self, batch: MiniBatch, rng: torch.Generator) -> Callable[[], MiniBatch]:
-        pending: dict[str, Change] = {}  # by the part of the batch that each is about
         for step in self.steps:
-            if pending and (step.part == "all" or pending.keys() & {"all", step.part}):
-                batch, pending = _changed(batch, pending), {}
-            pending[step.part] = step.change(batch, rng)
-        return partial(_changed, batch, pending)
+            batch = step(batch, rng)
+        return batch
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.steps))})"
 
 
-def _changed(batch: MiniBatch, changes: dict[str, Change]) -> MiniBatch:
-    for change in changes.values():
+def views_of(batch: MiniBatch, augmenters: Sequence[Augmenter], rng: torch.Generator) -> Iterator[MiniBatch]:
+    """A view by each augmenter, made when it is asked for, with the random numbers of one after the other.
+
+    Views that only :class:`PartAugmenter` have a part in, and each part one, are drawn together before the first of
+    them is made, so that a device is waited for once.
+
+    Args:
+        batch: of what.
+        augmenters: one for each view.
+        rng: on the device of the batch.
+    """
+    steps = [(augmenter, _parts_of(augmenter)) for augmenter in augmenters]
+    for drawn_ahead, group in groupby(steps, key=lambda each: each[1] is not None):
+        if not drawn_ahead:
+            yield from (augmenter(batch, rng) for augmenter, _ in group)
+            continue
+        drafts = [[part.drawn(batch, rng) for part in parts or ()] for _, parts in group]
+        drafts.reverse()
+        while drafts:
+            yield _changed(batch, drafts.pop())  # what a draft holds is free once its view is made
+
+
+def _parts_of(augmenter: Augmenter) -> Sequence[PartAugmenter] | None:
+    """The steps of a view no one of which looks at what another changes; None where some may, or nobody knows."""
+    composed = isinstance(augmenter, Compose) and type(augmenter).__call__ is Compose.__call__
+    steps = augmenter.steps if isinstance(augmenter, Compose) and composed else (augmenter,)
+    # Who makes the view in another way may look at more, and has nothing that could be drawn apart.
+    known = [s for s in steps if isinstance(s, PartAugmenter) and type(s).__call__ is PartAugmenter.__call__]
+    return known if len({step.part for step in known}) == len(steps) else None
+
+
+def _changed(batch: MiniBatch, changes: Sequence[Change]) -> MiniBatch:
+    for change in changes:
         batch = change(batch)
     return batch

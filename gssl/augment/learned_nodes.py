@@ -57,7 +57,7 @@ class Decision:
     remove: bool
 
 
-def views_of(decisions: Sequence[Decision], numbers: Sequence[Tensor] = ()) -> tuple[list[MiniBatch], tuple[int, ...]]:
+def views_by(decisions: Sequence[Decision], numbers: Sequence[Tensor] = ()) -> tuple[list[MiniBatch], tuple[int, ...]]:
     """The views, all of which remove nodes or none, and what integers () on the device are, for one wait."""
     if all(decision.remove for decision in decisions):
         views, _, told = induced_beside([(each.batch, each.stays) for each in decisions], (), numbers)
@@ -103,7 +103,7 @@ class LearnedNodes(LearnedAugmenter):
             InputError: the batch does not hold whole graphs.
         """
         decision = self.decide(batch, rng)
-        return views_of([decision])[0][0], decision.kept
+        return views_by([decision])[0][0], decision.kept
 
     def decide(self, batch: MiniBatch, rng: torch.Generator) -> Decision:
         """What becomes of each node.

@@ -12,6 +12,7 @@ from torch_geometric.transforms import AddRandomWalkPE
 
 from gssl.augment.ego_nets import induced_nets, simple_pattern
 from gssl.augment.graphwise import segment_index
+from gssl.common.errors import InputError
 from gssl.common.seeds import derive_seed
 from gssl.graph.batch import MiniBatch
 from gssl.graph.block import Block
@@ -79,7 +80,8 @@ def cut_patches(batch: MiniBatch, part: Tensor, *, hops: int) -> Patches:
         part: of each node within its graph, shape (num_nodes,), int64, not negative.
         hops: how far from a part its patch reaches.
     """
-    assert batch.graph_ptr is not None
+    if batch.graph_ptr is None:
+        raise InputError("patches are cut from the graphs of a batch, but the batch holds the nodes of one graph")
     block, size = batch.blocks[0], max(batch.num_nodes, 1)
     rowptr, col, nodes, part = brought(block.pattern.rowptr, block.pattern.col, batch.graph_ptr, part)
     pattern, sizes = Pattern(rowptr, col, batch.num_nodes), nodes.diff()

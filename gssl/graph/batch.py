@@ -117,23 +117,19 @@ class MiniBatch:
         changed = {id(block): change(block) for block in self.blocks}
         return replace(self, blocks=tuple(changed[id(block)] for block in self.blocks), hetero=None)
 
-    def filter_edges(self, keep: Callable[[Block], Tensor]) -> MiniBatch:
-        """Drop edges of every distinct block, in the order of the layers, with one look at a device for all of them.
+    def filtering(self, keep: Callable[[Block], Tensor]) -> Callable[[MiniBatch], MiniBatch]:
+        """Drop edges of every distinct block, later: which stay is asked now, and a device is looked at when they go.
 
         Args:
-            keep: the edges of a block that stay, shape (num_edges,), bool.
+            keep: the edges of a block that stay, shape (num_edges,), bool; asked in the order of the layers.
+
+        Returns:
+            What drops the edges of a batch with the blocks of this one.
 
         Raises:
             InputError: the first layer was computed from these already.
         """
-        return self.filtering(keep)(self)
-
-    def filtering(self, keep: Callable[[Block], Tensor]) -> Callable[[MiniBatch], MiniBatch]:
-        """:meth:`filter_edges` for later: which edges stay is drawn now, and the device is looked at when it is asked.
-
-        Returns:
-            What drops the edges of a batch with the blocks of this one.
-        """
+        self._require_raw()
         # A block that serves several layers is asked for each, and its last answer counts: so were results made.
         asked = {id(block): (block, block.pattern.mask(keep(block))) for block in self.blocks}
         drawn = {

@@ -15,35 +15,34 @@ from gssl.graph.sparse import Pattern
 
 @dataclass(frozen=True, eq=False)
 class CutSizes:
-    """What the host must know to cut rows from a block.
+    """What the host must know to cut rows from a block; asked on a device, and read with what is waited for next.
 
     Attributes:
+        pattern: that of the block.
         edges: how many end in the rows.
         others: how many nodes that are none of the rows these begin at.
         touched: those nodes, shape (num_src,), bool.
     """
 
+    pattern: Pattern
     edges: Later
     others: Later
     touched: Tensor
 
     @classmethod
-    def of(cls, block: Block, wanted: Tensor) -> CutSizes | None:
-        """Asked on a device, to be read with what is waited for next; the CPU needs none.
+    def of(cls, pattern: Pattern, wanted: Tensor) -> CutSizes:
+        """Ask.
 
         Args:
-            block: rows are destinations.
+            pattern: rows are destinations.
             wanted: the first destinations, and which of them are to be kept, shape (n,), bool.
         """
-        pattern = block.pattern
-        if wanted.device.type == "cpu":
-            return None
         there = torch.zeros(pattern.num_rows, dtype=torch.int32, device=wanted.device)
         there[: len(wanted)] = wanted
         reached = there.new_zeros(pattern.num_cols).index_add_(0, pattern.col, there[pattern.row.long()])
         reached[: len(wanted)].masked_fill_(wanted, 0)
         touched = reached > 0
-        return cls(Later((pattern.counts * there).sum()), Later(touched.sum()), touched)
+        return cls(pattern, Later((pattern.counts * there).sum()), Later(touched.sum()), touched)
 
 
 def restrict_rows(block: Block, rows: Tensor, sizes: CutSizes | None = None) -> tuple[Block, Tensor]:
@@ -52,13 +51,13 @@ def restrict_rows(block: Block, rows: Tensor, sizes: CutSizes | None = None) -> 
     Args:
         block: rows are destinations.
         rows: distinct destinations to keep, shape (n,), int64.
-        sizes: of the same destinations, where they were asked for before.
+        sizes: of the same destinations, where they were asked for before; those of another block count for nothing.
 
     Returns:
         The smaller block, normalised as in the whole one, and the ids (num_src',) int64 of its sources in the old
         numbering, ``rows`` first.
     """
-    pattern, position, others = _rows_and_others(block, rows, sizes)
+    pattern, position, others = _rows_and_others(block.pattern, rows, sizes)
     new_id = rows.new_full((block.num_src,), -1)
     new_id[rows] = torch.arange(rows.numel(), device=rows.device)
     new_id[others] = torch.arange(rows.numel(), rows.numel() + others.numel(), device=rows.device)
@@ -73,22 +72,20 @@ def restrict_rows(block: Block, rows: Tensor, sizes: CutSizes | None = None) -> 
     return cut, sources
 
 
-def _rows_and_others(block: Block, rows: Tensor, sizes: CutSizes | None) -> tuple[Pattern, Tensor, Tensor]:
+def _rows_and_others(pattern: Pattern, rows: Tensor, sizes: CutSizes | None) -> tuple[Pattern, Tensor, Tensor]:
     """What ``select_rows`` gives, and the columns in it that are none of the rows, ascending.
 
     On a device the columns are found among all non-zeros, so that the host waits for both numbers at once.
     """
-    pattern = block.pattern
     if rows.device.type == "cpu":
         selected, position = pattern.select_rows(rows)
         touched = torch.zeros(pattern.num_cols, dtype=torch.bool)
         touched[selected.col.long()] = True
         touched[rows] = False
         return selected, position, touched.nonzero().squeeze(1)
-    if sizes is None:
+    if sizes is None or sizes.pattern is not pattern:
         wanted = torch.zeros(pattern.num_rows, dtype=torch.bool, device=rows.device).index_fill_(0, rows, True)
-        sizes = CutSizes.of(block, wanted)
-    assert sizes is not None
+        sizes = CutSizes.of(pattern, wanted)
     selected, position = pattern.select_rows(rows, total=int(sizes.edges))
     return selected, position, true_places(sizes.touched, int(sizes.others))
 

@@ -49,7 +49,7 @@ class Later:
         if self.told is None and self.number.device.type == "cpu":
             self.told = int(self.number)
         if self.told is None:
-            _read(self.number.device)
+            _read(self)
         assert self.told is not None
         return self.told
 
@@ -179,11 +179,11 @@ def _unread() -> list[weakref.ref[Later]]:
     return found
 
 
-def _read(device: torch.device) -> None:
-    """Tell everything of a device that this thread has asked for :class:`Later`, for one wait."""
-    asked = [later for later in (ref() for ref in _unread()) if later is not None]
-    ours = [later for later in asked if later.number.device == device]
-    _PENDING.asked = [weakref.ref(later) for later in asked if later.number.device != device]
+def _read(wanted: Later) -> None:
+    """Tell a number, and all others of its device that this thread has asked for, for one wait."""
+    asked = [later for later in (ref() for ref in _unread()) if later is not None and later is not wanted]
+    ours = [wanted, *(later for later in asked if later.number.device == wanted.number.device)]
+    _PENDING.asked = [weakref.ref(later) for later in asked if later.number.device != wanted.number.device]
     for later, number in zip(ours, torch.stack([later.number.long() for later in ours]).tolist(), strict=True):
         later.told = number
 

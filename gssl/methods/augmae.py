@@ -17,7 +17,7 @@ from gssl.common.card import Card
 from gssl.common.options import Fraction, NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Space
 from gssl.graph.batch import MiniBatch
-from gssl.graph.cut import before_last
+from gssl.graph.cut import CutSizes, before_last
 from gssl.graph.kept import places_of, true_places
 from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
@@ -149,11 +149,11 @@ class AUGMAE(GraphMAE):
         kept = kept.index_fill(0, self._some(nodes, int((1 - self.hard) * nodes)), 1.0)
         gone = kept.detach() == 0
         gone[self._some(nodes, int(self.mask_rate * (1 - self.hard) * nodes))] = True
-        sizes = self.cut_sizes(batch, gone[:targets])
+        sizes = self._cut_sizes(batch, gone[:targets])
         rows, own = places_of(gone, gone[:targets])
         if not len(own):
             gone[self._some(targets, 1)] = True
-            sizes = self.cut_sizes(batch, gone[:targets])
+            sizes = self._cut_sizes(batch, gone[:targets])
             rows, own = places_of(gone, gone[:targets])
         rows = rows[torch.randperm(len(rows), generator=self.rng, device=rows.device)]
         replaced, hidden = rows.tensor_split([int(self.replace_rate * len(rows))])
@@ -165,6 +165,12 @@ class AUGMAE(GraphMAE):
             rows[true_places(part, count)] for part, count in ((here, len(own)), (~here, len(rows) - len(own)))
         )
         return Attack(view, Masked.of(batch, own, others, sizes), share)
+
+    def _cut_sizes(self, batch: MiniBatch, hidden: Tensor) -> CutSizes | None:
+        """What the decoder must know of hidden targets (num_targets,), bool, of a device; None where it need not."""
+        if hidden.device.type == "cpu" or self.decodes_rows or self.mixes_rows:
+            return None
+        return CutSizes.of(batch.blocks[-1].pattern, hidden)
 
     def _some(self, nodes: int, count: int) -> Tensor:
         return torch.randperm(nodes, generator=self.rng, device=self.rng.device)[:count]

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gssl.augment.learned_nodes import LearnedNodes, views_of
+from gssl.augment.learned_nodes import LearnedNodes, views_by
 from gssl.common.card import Card
 from gssl.common.options import NonNegative, Positive, PositiveInt
 from gssl.common.space import Float, Int, Space
@@ -114,7 +114,7 @@ class AutoGCL(PairwiseMethod):
     def loss(self, batch: MiniBatch) -> Tensor:
         one, two = (generator.decide(batch, self.rng) for generator in self.generators)
         numbers = torch.randint(3, (2,), generator=self.rng, device=self.rng.device)
-        views, drawn = views_of((one, two), numbers.unbind())
+        views, drawn = views_by((one, two), numbers.unbind())
         graphs = (batch, *views)
         projected = {index: self.project(self.embed(graphs[index])) for index in sorted(set(drawn))}
         agreement = self.contrast(batch, *(projected[index] for index in drawn))

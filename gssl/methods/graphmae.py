@@ -37,7 +37,7 @@ class Masked:
         rows: hidden targets, shape (num_masked,), int64.
         features: their true features, shape (num_masked, in_dim).
         others: hidden rows that are no targets, shape (n,), int64.
-        sizes: of the last block's cut to the hidden targets, where somebody asked.
+        sizes: of the cut of the last block to the hidden targets, where somebody asked before it is cut.
     """
 
     rows: Tensor
@@ -135,12 +135,7 @@ class GraphMAE(PredictiveMethod[Masked]):
         view, rows, others = mask_nodes(
             batch, self.token, rate=self.mask_rate, replace_rate=self.replace_rate, rng=self.rng
         )
-        hidden = torch.zeros(batch.num_targets, dtype=torch.bool, device=batch.device).index_fill_(0, rows, True)
-        return view, Masked.of(batch, rows, others, self.cut_sizes(batch, hidden))
-
-    def cut_sizes(self, batch: MiniBatch, hidden: Tensor) -> CutSizes | None:
-        """What the decoder must know of the hidden targets (num_targets,), bool; asked for, and not waited for yet."""
-        return None if self.decodes_rows or self.mixes_rows else CutSizes.of(batch.blocks[-1], hidden)
+        return view, Masked.of(batch, rows, others)
 
     @property
     def num_layers(self) -> int:

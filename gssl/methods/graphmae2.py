@@ -113,8 +113,7 @@ class GraphMAE2(GraphMAE):
         if not self.draws:
             return super().error(embedding, view, target)
         codes = self.encoder_to_decoder(embedding)
-        mixed = self.mixes_rows
-        if mixed:  # its norm is over the rows of all nodes
+        if self.mixes_rows:  # its norm is over the rows of all nodes
             block, sources = view.blocks[-1], torch.arange(len(codes), device=codes.device)
         else:
             block, sources = restrict_rows(view.blocks[-1], target.rows, target.sizes)
@@ -122,7 +121,9 @@ class GraphMAE2(GraphMAE):
         for _ in range(self.remasks):
             seen = F.dropout(self.remasked(codes).index_select(0, sources), self.decoder_dropout, self.training)
             decoded = self.decoder(block, seen)
-            errors.append(self.missed(decoded.index_select(0, target.rows) if mixed else decoded, view, target))
+            errors.append(
+                self.missed(decoded.index_select(0, target.rows) if self.mixes_rows else decoded, view, target)
+            )
         return torch.stack(errors).sum()
 
     def remasked(self, codes: Tensor) -> Tensor:

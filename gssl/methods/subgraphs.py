@@ -17,7 +17,7 @@ def require_subgraphs(sampler: Sampler, purpose: str) -> None:
         purpose: what the method does with them, for the message: "PolyGCL filters the nodes of a batch".
 
     Raises:
-        InputError: they are sampled layer by layer, or are a neighborhood of each target.
+        InputError: some are sampled layer by layer, or are a neighborhood of each target.
     """
     if not isinstance(sampler, PairSampler):
         return
@@ -26,4 +26,10 @@ def require_subgraphs(sampler: Sampler, purpose: str) -> None:
         raise InputError(
             f"{purpose}, which must be one subgraph for all layers, but the propagation {type(propagation).__name__} "
             "makes others; use --sampler clustergcn, graphsaint or uniform+induced, or full"
+        )
+    if sampler.selection.embeds_exactly:
+        raise InputError(
+            f"{purpose}, which must be one subgraph for all layers, but the checkpoints of "
+            f"{type(sampler.selection).__name__} are embedded layer by layer; use --set sampler.norms=online, or "
+            "another selection"
         )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gssl.augment.base import Augmenter
+from gssl.augment.base import Augmenter, PartAugmenter
 from gssl.common.options import validate
 from gssl.graph.batch import MiniBatch
 from gssl.graph.gathered import GatheredRows
@@ -111,18 +111,19 @@ class AugmenterContract:
         others = [view_tensors(self.build(), batch, seed) for seed in range(1, 5)]
         assert any(first != other for other in others) == self.random
 
-    def test_a_draft_is_the_view_and_differs_in_its_part(self, kind: Kind) -> None:
-        batch, augmenter = self.batch(kind), self.build()
-        view, rng = augmenter(batch, generator(0)), generator(0)
-        draft = augmenter.draft(batch, rng)
+    def test_what_is_drawn_ahead_makes_the_view_and_leaves_the_other_part(self, kind: Kind) -> None:
+        augmenter, batch, rng = self.build(), self.batch(kind), generator(0)
+        if not isinstance(augmenter, PartAugmenter):
+            return
+        view = augmenter(batch, generator(0))
+        change = augmenter.drawn(batch, rng)
         state = rng.get_state()
-        drafted = draft()
-        assert torch.equal(state, rng.get_state()), "a draft draws no more"
-        ours, theirs = (dict(tensors_of(each)) for each in (view, drafted))
+        later = change(batch)
+        assert torch.equal(state, rng.get_state()), "the view draws more"
+        ours, theirs = (dict(tensors_of(each)) for each in (view, later))
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-        assert augmenter.part != "edges" or drafted.x is batch.x
-        assert augmenter.part != "features" or drafted.blocks is batch.blocks
+        assert later.x is batch.x if augmenter.part == "edges" else later.blocks is batch.blocks
 
     def test_same_view_in_another_process(self, kind: Kind) -> None:
         batch = self.batch(kind)

@@ -22,6 +22,8 @@ class GradientNorms:
     form: ``sqrt(sum over views of |d term_i / d z_i|^2 (|h_i|^2 + 1))``, where ``h_i`` is the layer's input and
     ``z_i`` its output (MVS, Cong et al., 2020, arXiv:2006.13866, section 4.3). Where the measured module is an
     encoder, ``h_i`` and ``z_i`` are both the embedding. With adjoint history the encoder adds those of all its layers.
+    A module may give more rows than there are targets, such as the codes that a decoder aggregates; the targets are
+    the first, as everywhere.
 
     Args:
         method: about to compute its loss.
@@ -66,7 +68,8 @@ class GradientNorms:
         total = torch.zeros(batch.num_targets, device=batch.device)
         for taken, output in self._calls:
             if output.grad is not None:
-                total.addcmul_(_squared_norms(output.grad), _squared_norms(taken).add_(1))
+                own = slice(batch.num_targets)
+                total.addcmul_(_squared_norms(output.grad[own]), _squared_norms(taken[own]).add_(1))
         if batch.weight is not None:
             total /= batch.weight.square()
         if batch.plan.history is not None and batch.plan.history.squared_norms is not None:  # adjoints are not weighted

@@ -150,6 +150,11 @@ class Selection(ABC):
         """
 
     @property
+    def embeds_exactly(self) -> bool:
+        """Whether some draws are embedded layer by layer with all neighbors, whatever the propagation."""
+        return False
+
+    @property
     def stateful(self) -> bool:
         """Whether draws depend on what was observed before; if so, :meth:`state_dict` is of use between epochs only."""
         return False

@@ -127,6 +127,10 @@ class MinimalVariance(Selection):
         return self._inner + (self._renewals(0) if self.step_at_checkpoint and self.norms == "checkpoint" else 0)
 
     @property
+    def embeds_exactly(self) -> bool:
+        return self.norms == "checkpoint"
+
+    @property
     def stateful(self) -> bool:
         return True
 

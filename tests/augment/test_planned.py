@@ -15,6 +15,7 @@ from gssl.augment.mask_attribute import MaskAttribute
 from gssl.augment.mask_feature import MaskFeature
 from gssl.augment.perturb_edge import PerturbEdge, are_new
 from gssl.augment.subgraph import WalkSubgraph
+from gssl.common.errors import InputError
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import Pattern, dense_features
 from gssl.testing.toy import toy_graph, toy_graphs
@@ -87,38 +88,63 @@ def test_edges_are_new_that_are_neither_there_nor_drawn_before() -> None:
     assert are_new(empty, row, col, undirected=False).tolist() == [True, True, False, True, True]
 
 
+class Doubled(MaskFeature):
+    """Makes the view in another way."""
+
+    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+        return batch.with_x(dense_features(super().__call__(batch, rng).x) * 2)
+
+
+class Again(Doubled):
+    part = "features"
+
+
+class Twice(Compose):
+    """Its steps, and once more."""
+
+    def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
+        return super().__call__(super().__call__(batch, rng), rng)
+
+
+EDGES, FEATURES = DropEdge(p=0.4), MaskFeature(p=0.4)
+STEPS: tuple[Augmenter, ...] = (
+    EDGES,
+    FEATURES,
+    DropNode(ratio=0.3),
+    Doubled(p=0.4),
+    Again(p=0.4),
+    Twice(EDGES, FEATURES),
+)
+
+
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_a_composition_draws_as_its_steps_do_one_by_one(sparse: bool) -> None:
-    """Also where a step looks at what one before it changed."""
+def test_views_are_those_that_are_made_one_by_one(sparse: bool) -> None:
+    """Also where a step looks at what one before it changed, or a subclass makes its view otherwise."""
     batch = toy_graph(num_nodes=30, in_dim=8, sparse=sparse).full_batch()
-    edges, features = DropEdge(p=0.4), MaskFeature(p=0.4)
-    anything: tuple[Augmenter, ...] = (DropNode(ratio=0.3), Identity())
-    for steps in itertools.product((edges, features, *anything), repeat=3):
-        one_by_one, together = rng(), rng()
-        expected = batch
-        for step in steps:
-            expected = step(expected, one_by_one)
-        same(Compose(*steps)(batch, together), expected)
-        assert torch.equal(one_by_one.get_state(), together.get_state())
+    for first in itertools.product(STEPS, repeat=2):
+        for second in (Compose(EDGES, FEATURES), Twice(FEATURES, EDGES), Identity()):
+            augmenters = [Compose(*first), second, EDGES]
+            one_by_one, together = rng(), rng()
+            expected = [augmenter(batch, one_by_one) for augmenter in augmenters]
+            for view, wanted in zip(views_of(batch, augmenters, together), expected, strict=True):
+                same(view, wanted)
+            assert torch.equal(one_by_one.get_state(), together.get_state())
 
 
-def test_a_view_that_a_subclass_makes_otherwise_is_the_one_that_is_made() -> None:
-    class Doubled(MaskFeature):
-        def __call__(self, batch: MiniBatch, rng: torch.Generator) -> MiniBatch:
-            return batch.with_x(dense_features(super().__call__(batch, rng).x) * 2)
-
-    batch = toy_graph(num_nodes=30, in_dim=8).full_batch()
-    (view,) = views_of(batch, [Compose(DropEdge(p=0.4), Doubled(p=0.4))], rng())
-    generator = rng()
-    same(view, Doubled(p=0.4)(DropEdge(p=0.4)(batch, generator), generator))
-
-
-def test_all_views_are_drawn_before_the_first_is_made() -> None:
-    batch, both, generator = toy_graph(num_nodes=30, in_dim=8).full_batch(), [DropEdge(p=0.4)] * 2, rng()
-    views = views_of(batch, both, generator)
+def test_views_of_edges_and_features_are_drawn_before_the_first_is_made() -> None:
+    batch, generator = toy_graph(num_nodes=30, in_dim=8).full_batch(), rng()
+    views = views_of(batch, [EDGES, Compose(FEATURES, EDGES), DropNode(ratio=0.3)], generator)
+    next(views)
     state = generator.get_state()
-    first, second = views
+    next(views)
     assert torch.equal(state, generator.get_state())
-    generator = rng()
-    for view, augmenter in zip((first, second), both, strict=True):
-        same(view, augmenter(batch, generator))
+    next(views)
+    assert not torch.equal(state, generator.get_state())
+
+
+def test_nothing_is_drawn_where_the_first_layer_was_computed_before() -> None:
+    batch, generator = toy_graph(num_nodes=30, in_dim=8).full_batch().planned(first=torch.zeros(30, 4)), rng()
+    state = generator.get_state()
+    with pytest.raises(InputError, match="precompute"):
+        EDGES(batch, generator)
+    assert torch.equal(state, generator.get_state())

@@ -1,7 +1,9 @@
 """Every registered method has the losses of the CPU on a CUDA device, which is an emulated one."""
 
 import runpy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,13 +12,17 @@ from gssl.graph.kept import Later, places_beside
 from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.graph.storage import Graph
 from gssl.method import Method, OverItems
+from gssl.methods.augmae import AUGMAE
+from gssl.methods.graphmae import GraphMAE
+from gssl.methods.graphmae2 import GraphMAE2
+from gssl.models.gcn import GCN
 from gssl.samplers.base import Sampler
 from gssl.samplers.full import FullBatch, GraphBatches
 from gssl.testing.emulated.cuda import emulated_cuda, needs_emulated_cuda
 from gssl.testing.emulated.tensor import Emulation
 from gssl.testing.emulated.training import Make, counted_steps, same_losses
 from gssl.testing.methods import EmbeddingContract
-from gssl.testing.toy import Kind, toy_batch
+from gssl.testing.toy import Kind, toy_batch, toy_graph
 from gssl.training.config import TrainConfig
 
 pytestmark = needs_emulated_cuda()
@@ -42,6 +48,21 @@ CASES = [
 @pytest.mark.parametrize(("contract", "kind"), CASES)
 def test_it_has_the_losses_of_the_cpu(contract: type[EmbeddingContract], kind: Kind) -> None:
     same_losses(training(contract, kind))
+
+
+@pytest.mark.parametrize("decoder", ["GAT", "GIN"])
+@pytest.mark.parametrize("kind", [GraphMAE, GraphMAE2, AUGMAE])
+def test_a_decoder_has_the_edges_that_its_method_says(kind: type[GraphMAE], decoder: Literal["GAT", "GIN"]) -> None:
+    """GraphMAE decodes on the edges that are left, the others on all of them."""
+
+    def make() -> tuple[Method, Sampler]:
+        torch.manual_seed(0)
+        graph = toy_graph(num_nodes=40, in_dim=8)
+        method = kind(GCN(8, hidden_dim=8), drop_edge=0.4, decoder=decoder)
+        method.prepare(graph, 0)
+        return method, FullBatch(graph)
+
+    same_losses(make)
 
 
 # One contract of each method is enough for the types of its sums.
@@ -135,6 +156,9 @@ def test_numbers_that_are_wanted_later_are_read_with_what_is_waited_for_next() -
         first, second = Later(mask.sum()), Later(mask.sum() + 1)
         assert (int(second), int(first), int(first)) == (3, 2, 2)
         assert ledger.counts().waits == 1
+        elsewhere = Later(mask.sum())
+        with ThreadPoolExecutor(1) as other:  # which has asked for nothing
+            assert other.submit(int, elsewhere).result() == 2
 
 
 def training(contract: type[EmbeddingContract], kind: Kind, *, batch_size: int = 0, apart: bool = False) -> Make:

@@ -1,6 +1,7 @@
 """The emulated device itself: it refuses what CUDA refuses, and counts what makes a program wait."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -112,6 +113,20 @@ def test_waits_are_counted(work: Callable[[torch.Tensor], object], waits: int) -
         work(x)
         assert ledger.counts().waits == waits
         assert all("test_emulated_device.py" in place for place in ledger.waits)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: torch.zeros_like(x, device=CUDA),
+        lambda x: torch.rand_like(x, device=CUDA),
+        lambda x: x.new_full((2,), 3.0, device=CUDA),
+    ],
+)
+def test_what_is_made_like_a_tensor_of_the_host_may_be_on_the_device(make: Callable[[torch.Tensor], Any]) -> None:
+    with emulated_cuda() as ledger:
+        assert make(torch.ones(2)).is_cuda
+        assert ledger.counts().waits == ledger.counts().copies_in == 0
 
 
 def test_copies_are_counted_with_their_memory() -> None:

@@ -55,7 +55,7 @@ class Emulation:
             return self._copy(func, name, args, kwargs)
         if ours and asked is not None and not on_device(asked):  # zeros_like(x, device="cpu")
             return _compute(func, mapped(_held, args), mapped(_held, kwargs))
-        if foreign:
+        if ours and foreign:
             for index in strays(name, args, foreign):
                 self._came_in(index, waits=True)
         check_generator(name, args, kwargs, "cuda")
