@@ -16,6 +16,7 @@ from gssl.common.options import Fraction, Positive, PositiveInt, Probability, Us
 from gssl.common.seeds import derive_seed
 from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
+from gssl.graph.crossing import sent
 from gssl.graph.storage import Graph
 from gssl.method import OverItems
 from gssl.methods.gca import GCA
@@ -142,8 +143,8 @@ class ProGCL(GCA):
         both = over_items(lambda batch: torch.cat([self._unit(view) for view in self.drawn_views(batch)], dim=1))
         first, second = both.to(self.first.dtype).chunk(2, dim=1)
         rng = torch.Generator().manual_seed(derive_seed(self._seed, "mixture"))
-        columns = torch.randint(len(second), (self.fit_columns,), generator=rng).to(second.device)
-        start = BetaMixture.start(self.upper_share)
+        columns = sent(torch.randint(len(second), (self.fit_columns,), generator=rng), second.device)
+        start = BetaMixture.start(self.upper_share).sent(second.device)
         found = start.fitted(_similarity(first, second[columns]).flatten(), steps=self.fit_steps)
         self.first.copy_(first)
         self.second.copy_(second)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gssl.common.errors import TrainingError
+from gssl.graph.crossing import sent
 
 _EPS = 1e-12
 
@@ -32,6 +33,10 @@ class BetaMixture:
         one, two = 1.0, 2.0
         alpha, beta, share = ([one, two], [two, one], [1 - upper_share, upper_share])
         return cls(*(torch.tensor(values, dtype=torch.float64) for values in (alpha, beta, share)))
+
+    def sent(self, device: torch.device) -> BetaMixture:
+        """The mixture on a device, for which nobody waits."""
+        return BetaMixture(sent(self.alpha, device), sent(self.beta, device), sent(self.share, device))
 
     def joint(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Density of the mixture that each of the two contributes, each of the shape and dtype of ``values``.
@@ -76,7 +81,8 @@ class BetaMixture:
             beta = alpha * (1 - mean) / mean
             beta[1] = beta[1].where(beta[1] >= 1, 1.01)
             mixture = BetaMixture(alpha, beta, count / count.sum())
-        if not bool(torch.cat([mixture.alpha, mixture.beta]).isfinite().all()) or bool((mixture.alpha <= 0).any()):
+        fits = torch.cat([mixture.alpha, mixture.beta]).isfinite().all() & (mixture.alpha > 0).all()
+        if not bool(fits):
             raise TrainingError(
                 "the similarities of nodes are all the same or all at the ends, so that they cannot be told apart by a "
                 "mixture of beta distributions; the embeddings have collapsed, or there are too few nodes; ProGCL with "

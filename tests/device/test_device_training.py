@@ -160,7 +160,7 @@ ON_THE_HOST: dict[str, tuple[Make, int, int, int]] = {
     "graphsage, 3 layers": (on_the_host("graphsage", num_layers=3, fanouts=3), 1, 1, 737),
     "GraphMAE": (on_the_host("graphsage", GraphMAE, fanouts=3), 1, 1, 439),
     "GCA": (on_the_host("graphsage", GCA, fanouts=3), 1, 1, 539),
-    "ProGCL": (on_the_host("graphsage", ProGCL, fanouts=3), 1, 8, 751),
+    "ProGCL": (on_the_host("graphsage", ProGCL, fanouts=3), 1, 3, 751),
 }
 
 
@@ -189,7 +189,7 @@ MADE_THERE: dict[str, tuple[Make, int, int, int]] = {
     "vrgcn, 3 layers": (made_there("vrgcn", num_layers=3), 3 + 1, 2, 1635),
     "GraphMAE": (made_there("graphsage", GraphMAE, fanouts=3), 3 + 1, 1, 978),
     "GCA": (made_there("graphsage", GCA, fanouts=3), 2 + 1, 1, 905),
-    "ProGCL": (made_there("graphsage", ProGCL, fanouts=3), 2 + 1, 8, 1117),
+    "ProGCL": (made_there("graphsage", ProGCL, fanouts=3), 2 + 1, 3, 1117),
 }
 BATCHES = 5  # in an epoch
 
@@ -207,14 +207,16 @@ def test_a_step_on_the_whole_graph_makes_the_host_wait_so_often(case: tuple[Make
 )
 def test_every_step_of_an_epoch_makes_the_host_wait_so_often(case: tuple[Make, int, int, int]) -> None:
     make, waits, more, kernels = case
-    steps = counted_steps(make, TrainConfig(epochs=3, lr=0.01))
+    steps = counted_steps(make, TrainConfig(epochs=2, lr=0.01))
     later = steps[BATCHES:]
     found = [awaited(step, sending=False) for step in later]
-    assert max(found[::BATCHES]) == waits + more, [step.waits for step in later[::BATCHES]]
-    assert [n for place, n in enumerate(found) if place % BATCHES] == [waits] * 8, [step.waits for step in later]
+    assert found[0] == waits + more, later[0].waits
+    assert [n for place, n in enumerate(found) if place % BATCHES] == [waits] * (BATCHES - 1), [
+        step.waits for step in later
+    ]
     assert sum(awaited(step, sending=True) for step in later) <= 6 / 5 * len(later), "once a batch, checkpoints too"
     assert steps[-2].counts.kernels == kernels, steps[-2].kernels
-    assert not any(step.pageable for step in steps[-BATCHES:]), "batches travel from pinned memory"
+    assert not any(step.pageable for step in later[1:]), "batches travel from pinned memory"
 
 
 def awaited(step: Step, *, sending: bool) -> int:
