@@ -23,7 +23,7 @@ from gssl.graph.sparse import dense_features
 from gssl.graph.storage import Graph
 from gssl.method import MAIN, Player
 from gssl.methods.graphmae import GraphMAE, Masked
-from gssl.methods.subgraphs import require_subgraphs
+from gssl.methods.subgraphs import require_subgraphs_only
 from gssl.models.encoder import Encoder
 from gssl.models.known import KnownNumbers
 from gssl.models.twin import twin
@@ -122,7 +122,7 @@ class AUGMAE(GraphMAE):
         self.numbers["progress"] = progress
 
     def check_sampler(self, sampler: Sampler) -> None:
-        require_subgraphs(sampler, "AUG-MAE decides for each node of a batch whether it is hidden")
+        require_subgraphs_only(sampler, "AUG-MAE decides for each node of a batch whether it is hidden")
         super().check_sampler(sampler)
 
     def players(self) -> Mapping[str, Player]:

@@ -18,7 +18,7 @@ from gssl.common.space import Choice, Float, Space
 from gssl.graph.batch import MiniBatch
 from gssl.graph.sparse import SparseMatrix, dense_features
 from gssl.method import ContrastiveMethod, ParameterGroup, Player
-from gssl.methods.subgraphs import require_subgraphs
+from gssl.methods.subgraphs import require_subgraphs_only
 from gssl.models.encoder import Encoder
 from gssl.models.layers import BatchNorm, dropout_features
 from gssl.objectives.jsd import binary_agreement
@@ -95,7 +95,7 @@ class PolyGCL(ContrastiveMethod):
 
     def check_embedding(self, sampler: Sampler) -> None:
         super().check_embedding(sampler)
-        require_subgraphs(sampler, "PolyGCL filters the features of the nodes of a batch")
+        require_subgraphs_only(sampler, "PolyGCL filters the features of the nodes of a batch")
 
     def players(self) -> Mapping[str, Player]:
         (name, player), *_ = super().players().items()

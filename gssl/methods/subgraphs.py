@@ -17,7 +17,7 @@ def require_subgraphs(sampler: Sampler, purpose: str) -> None:
         purpose: what the method does with them, for the message: "PolyGCL filters the nodes of a batch".
 
     Raises:
-        InputError: some are sampled layer by layer, or are a neighborhood of each target.
+        InputError: they are sampled layer by layer, or are a neighborhood of each target.
     """
     if not isinstance(sampler, PairSampler):
         return
@@ -27,7 +27,20 @@ def require_subgraphs(sampler: Sampler, purpose: str) -> None:
             f"{purpose}, which must be one subgraph for all layers, but the propagation {type(propagation).__name__} "
             "makes others; use --sampler clustergcn, graphsaint or uniform+induced, or full"
         )
-    if sampler.selection.embeds_exactly:
+
+
+def require_subgraphs_only(sampler: Sampler, purpose: str) -> None:
+    """:func:`require_subgraphs`, where no draw may be embedded otherwise, be it to measure norms.
+
+    Args:
+        sampler: of any batches.
+        purpose: as there.
+
+    Raises:
+        InputError: as there, or checkpoints are embedded layer by layer.
+    """
+    require_subgraphs(sampler, purpose)
+    if isinstance(sampler, PairSampler) and sampler.selection.embeds_exactly:
         raise InputError(
             f"{purpose}, which must be one subgraph for all layers, but the checkpoints of "
             f"{type(sampler.selection).__name__} are embedded layer by layer; use --set sampler.norms=online, or "
