@@ -36,6 +36,23 @@ def column_sums(entries: Tensor, column: Tensor, num_columns: int) -> Tensor:
     return torch.zeros(num_columns, dtype=torch.float64, device=column.device).index_add(0, column, entries)
 
 
+def ranked(sources: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which of the distinct sources each one is, for which no device is waited for.
+
+    Args:
+        sources: shape (nnz,), int64.
+
+    Returns:
+        The sources ascending, the rank of each of these among the distinct ones, and the ranks in the order given, all
+        (nnz,), int64.
+    """
+    ordered, order = sources.sort(stable=True)
+    begins = torch.ones_like(ordered)
+    begins[1:] = (ordered[1:] != ordered[:-1]).long()
+    place = begins.cumsum(0) - 1
+    return ordered, place, torch.empty_like(place).scatter_(0, order, place)
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """The sources of some edges, each once.
@@ -62,9 +79,6 @@ class Candidates:
         if exactly or sources.device.type == "cpu" or not len(sources):
             ids, source = torch.unique(sources, return_inverse=True)
             return cls(ids, source, len(ids))
-        ordered, order = sources.sort(stable=True)
-        begins = torch.ones_like(ordered)
-        begins[1:] = (ordered[1:] != ordered[:-1]).long()
-        place = begins.cumsum(0) - 1
+        ordered, place, source = ranked(sources)
         ids = torch.zeros_like(ordered).scatter_(0, place, ordered)
-        return cls(ids, torch.empty_like(place).scatter_(0, order, place), place[-1] + 1)
+        return cls(ids, source, place[-1] + 1)

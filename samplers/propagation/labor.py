@@ -13,6 +13,7 @@ from gssl.graph.sparse import Pattern
 from gssl.graph.storage import Graph
 from gssl.samplers.propagation.base import Backend
 from gssl.samplers.propagation.growing import Expansion, Hop
+from gssl.samplers.propagation.importance import ranked
 from gssl.samplers.propagation.layered import LayeredPropagation
 from gssl.samplers.propagation.neighbor import check_fanouts
 from gssl.samplers.rng import Slot, uniform
@@ -120,9 +121,12 @@ def inclusion(rows: Pattern, fanout: int, iterations: int) -> Tensor:
     Returns:
         Shape (nnz,), float64, in (0, 1].
     """
-    source, size = _numbered(rows.col.long())
-    row = rows.row.long()
-    pi = torch.ones(size, dtype=torch.float64, device=row.device)
+    row, col = rows.row.long(), rows.col.long()
+    if col.device.type == "cpu":
+        sources, source = torch.unique(col, return_inverse=True)
+    else:  # room for one source of each edge, so that nobody waits for how many there are
+        sources, _, source = ranked(col)
+    pi = torch.ones(len(sources), dtype=torch.float64, device=row.device)
     c = solve(rows, pi[source], fanout)
     expected = torch.inf
     for done in range(1, iterations + 1):
@@ -135,20 +139,6 @@ def inclusion(rows: Pattern, fanout: int, iterations: int) -> Tensor:
             break
     chance = (c[row] * pi[source]).clamp(max=1)
     return torch.where(rows.counts[row] <= fanout, 1.0, chance)
-
-
-def _numbered(ids: Tensor) -> tuple[Tensor, int]:
-    """A number for each of the ids (n,), int64, the same for the same one, and what all numbers are below.
-
-    On a device that is the number of ids, so that nobody waits for how many different ones there are.
-    """
-    if ids.device.type == "cpu":
-        found, number = torch.unique(ids, return_inverse=True)
-        return number, len(found)
-    ordered, order = torch.sort(ids, stable=True)
-    new = torch.ones_like(ordered)
-    new[1:] = (ordered.diff() > 0).long()
-    return torch.empty_like(order).index_copy_(0, order, new.cumsum(0) - 1), len(ids)
 
 
 def solve(rows: Pattern, pi: Tensor, fanout: int) -> Tensor:
